@@ -1,0 +1,186 @@
+//! Engines: what makes containers, freezes, checkpoints and restores them. One value of [`Engine`] serves one node; a
+//! migration is composed of two of them in the room `run`, so that every engine has every leg timed alike.
+
+use crate::image::Image;
+use crate::node::SharedNode;
+use crate::record::{EngineKind, ErrorClass, Failure, OutsideReport};
+use async_trait::async_trait;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What an engine can do on this node, found out by asking it (versions, probes), once. An absent capability is a skip
+/// with its reason, never a pass and never a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `containerd 2.1.9`, `runc 1.3.6`.
+    pub version: String,
+    /// Checkpoint; `Err` says why not.
+    pub checkpoint: Result<(), String>,
+    /// Restore from what checkpoint writes; likewise.
+    pub restore: Result<(), String>,
+    /// Restore from a checkpoint OCI image.
+    pub restore_image: Result<(), String>,
+    /// Images written into a folder that both nodes share: nothing has to be carried.
+    pub shared_images: bool,
+}
+
+/// A container that is to be made. Everything that both a cold start and a restore need.
+#[derive(Clone, Debug)]
+pub struct ContainerSpec {
+    /// Its name: unique on the node, at most 40 characters of `[a-z0-9-]`.
+    pub name: String,
+    /// The image.
+    pub image: Arc<Image>,
+    /// Program and arguments; empty: the image's own.
+    pub args: Vec<String>,
+    /// Added to the image's environment.
+    pub env: Vec<(String, String)>,
+    /// Memory limit in bytes.
+    pub memory_limit: Option<u64>,
+}
+
+/// A place for a container, made before it is started or restored, so that making it does not count as downtime: the
+/// image is there, the sandbox and its network are up.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// The container that is to live here.
+    pub spec: ContainerSpec,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The engine's own handle: the sandbox's id (cri), the network namespace's name (runc).
+    pub handle: String,
+}
+
+/// A container that was started or restored.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// The engine's own id.
+    pub id: String,
+    /// Where it lives.
+    pub slot: Slot,
+    /// Its log, inside the node.
+    pub log: PathBuf,
+}
+
+/// A checkpoint: an archive, or a folder of images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Unique name; also the file or folder name.
+    pub name: String,
+    /// The engine that wrote it.
+    pub engine: EngineKind,
+    /// Where it is, inside the node.
+    pub path: PathBuf,
+    /// Whether `path` is an archive file or a folder.
+    pub archive: bool,
+    /// Whether it lies in the folder that the nodes share, so that it need not be carried.
+    pub shared: bool,
+}
+
+/// How long each call of a restore took: reported apart, since CRI has two.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The container.
+    pub container: Container,
+    /// When the create call began, if there is one, and when the restore (start) call began and ended.
+    pub create_from: Option<crate::record::At>,
+    /// See `create_from`.
+    pub restore_from: crate::record::At,
+    /// See `create_from`.
+    pub restore_to: crate::record::At,
+}
+
+/// An engine on one node.
+///
+/// No method may be cancelled by dropping its future while a checkpoint is under way: containerd 2.1 leaves the
+/// container frozen for ever then. Implementations run such calls to their end in a task of their own, with a watchdog
+/// that looks before it acts.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Which engine this is.
+    fn kind(&self) -> EngineKind;
+
+    /// The node that it is on.
+    fn node(&self) -> &SharedNode;
+
+    /// What it can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Makes room for a container: image, sandbox, network, address.
+    async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError>;
+
+    /// Starts the container in its slot.
+    async fn start(&self, slot: &Slot) -> Result<Container, EngineError>;
+
+    /// Freezes all its tasks. Freezing a frozen container is no error.
+    async fn freeze(&self, container: &Container) -> Result<(), EngineError>;
+
+    /// Thaws them. Thawing a container that is not frozen is no error.
+    async fn thaw(&self, container: &Container) -> Result<(), EngineError>;
+
+    /// Takes a checkpoint and leaves the container there: frozen if it was frozen, else running. On an error the
+    /// container is as it was before, thawed if it was, and no partial archive is left.
+    async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError>;
+
+    /// Restores a checkpoint that is on this node into a slot of this node.
+    async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError>;
+
+    /// Restores from a checkpoint OCI image that the node's registry serves under `reference`.
+    async fn restore_image(&self, slot: &Slot, reference: &str) -> Result<Restored, EngineError>;
+
+    /// What the engine and the node's kernel say of it. A container that is gone is `Ok(None)`.
+    async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError>;
+
+    /// Ends it at once (also when frozen) and removes it with its slot. Gone already is no error.
+    async fn remove(&self, container: &Container) -> Result<(), EngineError>;
+
+    /// Removes a slot that holds no container.
+    async fn discard(&self, slot: &Slot) -> Result<(), EngineError>;
+
+    /// Names of containers, sandboxes, tasks and checkpoint files that are still there; for the leak check.
+    async fn left(&self) -> Result<Vec<String>, EngineError>;
+
+    /// Copies the engine's logs (daemon, CRIU's dump and restore logs) into a folder on the host.
+    async fn collect_logs(&self, into: &Path) -> Result<(), EngineError>;
+
+    /// Kills the engine's daemon with SIGKILL, as a fault. `Err(Unsupported)` for engines that have none.
+    async fn kill_daemon(&self) -> Result<(), EngineError>;
+
+    /// Brings the engine back after [`Engine::kill_daemon`]; thaws what it finds frozen.
+    async fn revive(&self) -> Result<(), EngineError>;
+}
+
+/// Why an engine call failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    /// Its kind.
+    pub class: ErrorClass,
+    /// What was tried, on what, and what the engine said; lower case.
+    pub message: String,
+    /// What the user can do.
+    pub hint: Option<String>,
+    /// The lines of CRIU's log that matter.
+    pub log: Vec<String>,
+}
+
+impl EngineError {
+    /// An error of a class.
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        EngineError { class, message: message.into(), hint: None, log: Vec::new() }
+    }
+
+    /// Adds what the user can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(e: EngineError) -> Self {
+        Failure { class: e.class, message: e.message, hint: e.hint, log: e.log }
+    }
+}

@@ -1,0 +1,22 @@
+//! Container images as OCI content on the host: made from node packages and the harness's own programs, or taken from
+//! an archive of the user's; and what serves them to the nodes.
+
+use std::path::PathBuf;
+
+/// An image in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Under what the nodes pull it: `localhost:5000/podferry/redis:<first 12 digits of the manifest digest>`. A tag
+    /// that follows from the content never names two images.
+    pub reference: String,
+    /// `sha256:...` of the manifest.
+    pub digest: String,
+    /// The layers, lowest first: uncompressed tar files on the host.
+    pub layers: Vec<PathBuf>,
+    /// Program and arguments that it starts by default.
+    pub entrypoint: Vec<String>,
+    /// Its environment.
+    pub env: Vec<String>,
+    /// Its working directory.
+    pub working_dir: String,
+}

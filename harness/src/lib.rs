@@ -1,0 +1,18 @@
+//! podferry: an end-to-end test and simulation harness for checkpoint, restore and migration of stateful containers
+//! and pods. ARCHITECTURE.md is the map.
+
+pub mod check;
+pub mod cli;
+pub mod client;
+pub mod component;
+pub mod engine;
+pub mod image;
+pub mod ledger;
+pub mod node;
+pub mod process;
+pub mod provider;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod stats;

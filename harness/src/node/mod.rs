@@ -1,0 +1,75 @@
+//! What a node is to everyone above: a place that runs commands, holds files and opens sockets. Providers make nodes.
+
+use crate::process::{Exec, ExecError, Output};
+use crate::record::NodeRecord;
+use async_trait::async_trait;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A node. All paths are paths inside the node unless a method says otherwise.
+#[async_trait]
+pub trait Node: Send + Sync {
+    /// Its name (`a`).
+    fn name(&self) -> &str;
+
+    /// Its address on the run's network.
+    fn address(&self) -> Ipv4Addr;
+
+    /// The /24 that its containers get their addresses from; routed from everywhere on the run's network.
+    fn pod_network(&self) -> Ipv4Addr;
+
+    /// What is recorded of it: components with versions and digests.
+    fn record(&self) -> &NodeRecord;
+
+    /// Runs a program in the node and waits for its end; any exit code is an `Ok`.
+    async fn output(&self, exec: Exec) -> Result<Output, ExecError>;
+
+    /// Runs a program in the node; another exit code than 0 is an error that shows the end of its output.
+    async fn run(&self, exec: Exec) -> Result<Output, ExecError>;
+
+    /// Starts a program in the node that goes on; its output is appended to the file `log` (inside the node). It ends
+    /// with the node at the latest. `exec.timeout` and `exec.stdin` do not apply.
+    async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError>;
+
+    /// Like [`Node::spawn`], with anonymous pipes as standard output and error and `/dev/null` as input. CRIU can only
+    /// dump a container whose standard streams are pipes (or `/dev/null`): a file outside the container's root fails
+    /// with `Can't lookup mount` (criu 4.2.1). What comes through the pipes is appended to `log` by PID 1 of the node,
+    /// which outlives the program; the program's own children (the container) keep the pipes.
+    async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError>;
+
+    /// The path on the host at which a path inside the node can be read and written. Absolute links inside the node
+    /// are not followed right from there: name files by their real place.
+    fn host_path(&self, inside: &Path) -> PathBuf;
+
+    /// A folder inside the node that all nodes of the run share (memory-backed): what one writes there, the others
+    /// read. `None` if the provider has none.
+    fn shared_dir(&self) -> Option<&Path>;
+
+    /// Listens on an address in the node's network namespace.
+    fn listen(&self, address: std::net::SocketAddr) -> io::Result<TcpListener>;
+
+    /// Whether the node is still there.
+    fn alive(&self) -> bool;
+}
+
+/// A program that was started in a node and goes on.
+#[async_trait]
+pub trait Program: Send + Sync {
+    /// Its process id inside the node.
+    fn pid(&self) -> u32;
+
+    /// Waits for its end and gives its exit code (`128 + signal` for a signal).
+    async fn wait(&mut self) -> Result<i32, ExecError>;
+
+    /// Sends it a signal (number). A program that has ended is no error.
+    async fn signal(&self, signal: i32) -> Result<(), ExecError>;
+
+    /// SIGTERM, then after `grace` SIGKILL; waits for its end.
+    async fn stop(&mut self, grace: Duration) -> Result<i32, ExecError>;
+}
+
+/// A node that many hold.
+pub type SharedNode = Arc<dyn Node>;

@@ -1,0 +1,19 @@
+//! Providers make nodes.
+
+use crate::client::Vantage;
+use crate::node::SharedNode;
+use crate::record::Failure;
+use async_trait::async_trait;
+
+/// Makes nodes and takes them down.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Makes a node of this name and waits until it can run programs.
+    async fn node(&self, name: &str) -> Result<SharedNode, Failure>;
+
+    /// Takes a node down with all that it holds; gone already is no error.
+    async fn down(&self, name: &str) -> Result<(), Failure>;
+
+    /// Where clients stand.
+    fn vantage(&self) -> Vantage;
+}

@@ -1,0 +1,203 @@
+use super::{ErrorClass, Origin};
+use serde::{Deserialize, Serialize};
+
+/// A check as a case carries it: what to look at, and where in the scenario it stands. Plain data, recorded with the
+/// run so that a stored run can be judged again; the judging is in the room `check`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Where it stands in the scenario.
+    pub origin: Origin,
+    /// What it asks.
+    pub spec: CheckSpec,
+}
+
+/// What a check asks. Values are resolved: no expression is left in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckSpec {
+    /// A counter goes on from its checkpoint, each value once.
+    Counter(CounterCheck),
+    /// What was acknowledged to a writer is there, once.
+    AckedWrites(AckedWritesCheck),
+    /// The restored process is the one that was checkpointed, not a cold start.
+    SameProcess(SameProcessCheck),
+    /// Two instances never serve at the same time.
+    Exclusive(ExclusiveCheck),
+    /// An instance is in a given state.
+    Instance(InstanceCheck),
+    /// A step failed in a given way.
+    Error(ErrorCheck),
+    /// A figure stays below a bound.
+    Budget(BudgetCheck),
+}
+
+impl CheckSpec {
+    /// The check's name as users write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            CheckSpec::Counter(_) => "counter",
+            CheckSpec::AckedWrites(_) => "acked-writes",
+            CheckSpec::SameProcess(_) => "same-process",
+            CheckSpec::Exclusive(_) => "exclusive",
+            CheckSpec::Instance(_) => "instance",
+            CheckSpec::Error(_) => "error",
+            CheckSpec::Budget(_) => "budget",
+        }
+    }
+}
+
+/// The instance `of` (restored) counts on from the capture `resumes_from` (taken of its source before the checkpoint):
+/// the first value seen of it is not below that one and not further above it than time allows plus `tolerance`; its
+/// later values grow; and where it keeps a journal, each value from the first is there exactly once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CounterCheck {
+    /// The restored instance.
+    pub of: String,
+    /// The capture of the source, before the checkpoint.
+    pub resumes_from: String,
+    /// Steps of the counter allowed beyond what the time between capture and checkpoint explains.
+    pub tolerance: u64,
+}
+
+/// What to make of acknowledged writes that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossPolicy {
+    /// None may be lost.
+    None,
+    /// They are counted and reported, and the count must be possible (the final journal was read). Passing says nothing
+    /// about their number.
+    Counted,
+    /// At least one must be lost: pins that an unfenced migration does lose writes.
+    Some,
+}
+
+/// Acknowledged writes of a writer, compared with what the last instance holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AckedWritesCheck {
+    /// The writer.
+    pub client: String,
+    /// Acknowledged and not there.
+    pub lost: LossPolicy,
+    /// How many may be there twice, or have had one place acknowledged to two writes.
+    pub duplicated: u64,
+    /// Fewest acknowledged writes that make the case worth judging: a writer that did nothing proves nothing.
+    pub at_least: u64,
+}
+
+/// The process of instance `of` is the one that capture `as_of` saw: nonce, boot values, memory digest (where the
+/// workload has them; it must have a nonce), and from outside its PID inside, `comm` and arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SameProcessCheck {
+    /// The instance.
+    pub of: String,
+    /// The capture of the source.
+    pub as_of: String,
+    /// Whether the memory digest must be equal too (for workloads whose memory does not change by itself).
+    pub memory: bool,
+}
+
+/// The instances never answered clients in the same span of time, but for `overlap_ms`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExclusiveCheck {
+    /// The instances.
+    pub between: Vec<String>,
+    /// The overlap allowed, in milliseconds.
+    pub overlap_ms: f64,
+}
+
+/// The state that an instance is expected in at the end of the case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceExpectation {
+    /// It runs, is not frozen, and its workload answers.
+    Running,
+    /// Its tasks are frozen.
+    Frozen,
+    /// It is there and does not run.
+    Stopped,
+    /// There is no such container.
+    Absent,
+}
+
+/// An instance is in a given state at the end of the case, by the runner's final capture of it (`final:NAME`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceCheck {
+    /// The instance.
+    pub of: String,
+    /// The state.
+    pub state: InstanceExpectation,
+    /// A capture since which its counter must have grown: running is not enough.
+    pub progressed_since: Option<String>,
+}
+
+/// The step failed, with this class and, if given, a message that matches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorCheck {
+    /// The step's id.
+    pub step: String,
+    /// The class of its failure.
+    pub class: ErrorClass,
+    /// A regular expression that its message must match.
+    pub text: Option<String>,
+}
+
+/// A figure of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// How long the workload did not answer, as the client saw it, in ms.
+    Downtime,
+    /// How long the source's tasks stood still for the checkpoint, in ms.
+    Freeze,
+    /// The engine's checkpoint call, in ms.
+    Checkpoint,
+    /// Carrying the checkpoint, in ms.
+    Transfer,
+    /// The engine's restore calls, in ms.
+    Restore,
+    /// From the trigger until the restored workload answers, in ms.
+    Total,
+    /// Bytes of the checkpoint.
+    CheckpointSize,
+}
+
+impl Metric {
+    /// All metrics, in the order in which reports list them.
+    pub const ALL: [Metric; 7] = [
+        Metric::Downtime,
+        Metric::Freeze,
+        Metric::Checkpoint,
+        Metric::Transfer,
+        Metric::Restore,
+        Metric::Total,
+        Metric::CheckpointSize,
+    ];
+
+    /// The metric's name as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Downtime => "downtime",
+            Metric::Freeze => "freeze",
+            Metric::Checkpoint => "checkpoint",
+            Metric::Transfer => "transfer",
+            Metric::Restore => "restore",
+            Metric::Total => "total",
+            Metric::CheckpointSize => "checkpoint-size",
+        }
+    }
+
+    /// Its unit: `ms` or `bytes`.
+    pub fn unit(self) -> &'static str {
+        if self == Metric::CheckpointSize { "bytes" } else { "ms" }
+    }
+}
+
+/// Bounds on a metric over the repetitions of a case; in the metric's unit (ms or bytes). A missing sample fails.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetCheck {
+    /// The figure.
+    pub metric: Metric,
+    /// Bounds as (percentile, bound): `(50.0, 2000.0)`; 100 is the maximum.
+    pub bounds: Vec<(f64, f64)>,
+}

@@ -1,0 +1,293 @@
+use super::{At, EngineKind, ErrorClass, StepRecord};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// All that was recorded of one case and that its checks may rest on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Instances that lived during the case, in order of creation.
+    pub instances: Vec<InstanceRecord>,
+    /// States captured of instances, in order of time.
+    pub captures: Vec<Capture>,
+    /// What the clients saw, by client name.
+    pub histories: BTreeMap<String, History>,
+    /// Checkpoints taken.
+    pub checkpoints: Vec<CheckpointRecord>,
+    /// Checkpoints carried.
+    pub transfers: Vec<TransferRecord>,
+    /// Migrations done.
+    pub migrations: Vec<MigrationRecord>,
+    /// Time spans on nodes, for the timeline and for attribution.
+    pub phases: Vec<PhaseSpan>,
+    /// Steps with their outcomes.
+    pub steps: Vec<StepRecord>,
+    /// Figures by metric name, one value a repetition, in the metric's unit (`downtime` ms, `archive-size` bytes, ...).
+    pub metrics: BTreeMap<String, Vec<f64>>,
+}
+
+/// One life of a container: a cold start, or a restore.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// The name that the scenario gave it.
+    pub name: String,
+    /// The workload that it runs.
+    pub workload: String,
+    /// The node that it is on.
+    pub node: String,
+    /// The engine's own id.
+    pub container_id: String,
+    /// The checkpoint that it was restored from; `None` for a cold start.
+    pub restored_from: Option<String>,
+    /// When it was started.
+    pub started: At,
+    /// When it ended, if it did during the case.
+    pub ended: Option<At>,
+}
+
+/// The state of one instance at one time, by two witnesses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Capture {
+    /// The name that the scenario gave it (`before`), or one made by the runner (`final:redis-moved`).
+    pub name: String,
+    /// The instance.
+    pub instance: String,
+    /// When the answer of the workload had arrived.
+    pub at: At,
+    /// What the workload says of itself; `None` if it was not asked or did not answer.
+    pub inside: Option<SelfReport>,
+    /// What the node's kernel and the engine say of it; `None` if there is no such container.
+    pub outside: Option<OutsideReport>,
+}
+
+/// What a workload says of itself. Each value that a workload does not know is absent; a check that needs an absent
+/// value fails, it does not pass.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SelfReport {
+    /// Random, drawn at start, kept only in memory: equal before and after means the same process went on.
+    pub nonce: Option<String>,
+    /// A number that only grows, one at a time.
+    pub counter: Option<u64>,
+    /// How long one step of the counter takes, in milliseconds, if it counts by itself.
+    pub counter_interval_ms: Option<f64>,
+    /// Every value that the counter had, as kept by the workload, if it keeps a journal.
+    pub journal: Option<Vec<u64>>,
+    /// A digest over the memory that must survive.
+    pub memory_hash: Option<String>,
+    /// Values fixed when the process started (`pid`, `started`, ...), which a restore must keep.
+    pub boot: BTreeMap<String, String>,
+}
+
+/// What is seen of an instance from outside the container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutsideReport {
+    /// The engine's word: `running`, `paused`, `created`, `stopped`, `unknown`.
+    pub engine_state: String,
+    /// Whether the container's tasks are frozen, read from its freezer cgroup; `None` if it could not be read.
+    pub frozen: Option<bool>,
+    /// The id of its first process inside the container's PID namespace.
+    pub pid_inside: Option<u32>,
+    /// `/proc/PID/comm` of that process.
+    pub comm: Option<String>,
+    /// `/proc/PID/cmdline` of that process.
+    pub argv: Vec<String>,
+    /// Number of processes in the container.
+    pub processes: Option<u32>,
+    /// The container's address.
+    pub address: Option<String>,
+}
+
+/// How one client operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpOutcome {
+    /// The answer came: for a write, it is acknowledged.
+    Ok,
+    /// The workload answered with an error.
+    Error,
+    /// It was sent, and no answer came: a write may or may not have been done.
+    Unknown,
+    /// It could not be sent: nothing was done.
+    NotSent,
+}
+
+/// One operation of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    /// When the fixed schedule wanted it. Latency counts from here: a stalled client would otherwise hide the stall.
+    pub intended: At,
+    /// When it was sent; zero if it was not.
+    pub sent: At,
+    /// When its answer had arrived; zero if none did.
+    pub done: At,
+    /// How it ended.
+    pub outcome: OpOutcome,
+    /// What was asked: for writers the sequence number that was written, from 0, each once.
+    pub key: u64,
+    /// What was answered: the list length after a write (redis writer), the counter (counter reader), the echo (echo).
+    pub value: u64,
+    /// Index into [`History::endpoints`]: which instance it was sent to.
+    pub endpoint: u32,
+}
+
+/// From `at` on, the client talked to this instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndpointChange {
+    /// When the client was told.
+    pub at: At,
+    /// The instance.
+    pub instance: String,
+    /// `address:port`, or the log's path.
+    pub address: String,
+}
+
+/// Everything that one client did and saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The kind of client: `redis-writer`, `counter-reader`, `tcp-echo`, `log-follower`.
+    pub kind: String,
+    /// The interval of its schedule, in nanoseconds.
+    pub interval_ns: u64,
+    /// Whom it talked to, in order.
+    pub endpoints: Vec<EndpointChange>,
+    /// Its operations, in the order of their intended times.
+    pub ops: Vec<Op>,
+    /// For writers: the sequence numbers that the last instance holds at the end, in its order; `None` if not read.
+    pub final_journal: Option<Vec<u64>>,
+    /// The worst lateness of the client's own timer, in nanoseconds: its measurement error.
+    pub worst_lateness_ns: u64,
+}
+
+/// A checkpoint as it was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointRecord {
+    /// The name that the scenario gave it.
+    pub name: String,
+    /// The instance that it was taken of.
+    pub of: String,
+    /// The node.
+    pub node: String,
+    /// The engine.
+    pub engine: EngineKind,
+    /// When the engine was called, and when it answered.
+    pub from: At,
+    /// See `from`.
+    pub to: At,
+    /// Bytes of the archive, or of all files of the image set.
+    pub bytes: u64,
+    /// sha256 of the archive, or over the sorted list of files with their digests.
+    pub digest: String,
+    /// CRIU's own word on how long the tasks stood still, in microseconds (`stats-dump`), if it left one.
+    pub criu_frozen_us: Option<u64>,
+    /// CRIU's count of pages written, likewise.
+    pub criu_pages_written: Option<u64>,
+}
+
+/// A checkpoint as it was carried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransferRecord {
+    /// The checkpoint.
+    pub checkpoint: String,
+    /// From where.
+    pub from_node: String,
+    /// To where.
+    pub to_node: String,
+    /// `file`, `shared` (written where it is read: nothing was moved), `registry`.
+    pub via: String,
+    /// Bytes that were moved.
+    pub bytes: u64,
+    /// When it began and ended.
+    pub from: At,
+    /// See `from`.
+    pub to: At,
+}
+
+/// What becomes of the source of a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceFate {
+    /// It goes on after the checkpoint, and is there beside the copy (a kubelet's checkpoint does so).
+    Running,
+    /// It goes on after the checkpoint, and is stopped when the copy answers.
+    Stopped,
+    /// It is frozen before the checkpoint and never thawed: nothing that it acknowledged can be missing in the copy.
+    Fenced,
+}
+
+/// A migration as it was done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MigrationRecord {
+    /// The step's id.
+    pub step: String,
+    /// The instance that moved.
+    pub of: String,
+    /// The instance that came of it.
+    pub into: String,
+    /// From where to where.
+    pub from_node: String,
+    /// See `from_node`.
+    pub to_node: String,
+    /// What became of the source.
+    pub source: SourceFate,
+    /// When it was asked for.
+    pub triggered: At,
+    /// When the copy was first seen to answer; `None` if it never did.
+    pub answered: Option<At>,
+    /// The class of the error that ended it, if one did.
+    pub error: Option<ErrorClass>,
+}
+
+/// The parts of a checkpoint, transfer and restore that are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Making what the target needs before the freeze: sandbox, network, image.
+    Prepare,
+    /// From the call that freezes until the freezer says frozen.
+    Freeze,
+    /// The engine's checkpoint call, whole.
+    Checkpoint,
+    /// Digesting what was written.
+    Digest,
+    /// Carrying it.
+    Transfer,
+    /// The engine's create call of a restore, where it is one of its own (CRI).
+    Create,
+    /// The engine's restore (CRI: start) call.
+    Restore,
+    /// From the restore's end until the first answer.
+    FirstAnswer,
+    /// Stopping the source.
+    StopSource,
+}
+
+impl Phase {
+    /// The phase's name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Prepare => "prepare",
+            Phase::Freeze => "freeze",
+            Phase::Checkpoint => "checkpoint",
+            Phase::Digest => "digest",
+            Phase::Transfer => "transfer",
+            Phase::Create => "create",
+            Phase::Restore => "restore",
+            Phase::FirstAnswer => "first answer",
+            Phase::StopSource => "stop source",
+        }
+    }
+}
+
+/// A phase on a node's lane of the timeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSpan {
+    /// Which.
+    pub phase: Phase,
+    /// Where.
+    pub node: String,
+    /// Which step it is part of (index into the case's steps).
+    pub step: usize,
+    /// From.
+    pub from: At,
+    /// To.
+    pub to: At,
+}

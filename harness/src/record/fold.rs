@@ -1,0 +1,105 @@
+use super::{At, CaseId, CaseRecord, Event, Evidence, HostRecord, Line, Run, RunId};
+
+/// Makes a [`Run`] of its events, in order. Events of a killed run fold too: what has no end keeps `None`. Client
+/// histories are not in the events; the caller adds them from their files.
+pub fn fold<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Run {
+    let mut run = Run {
+        schema: 1,
+        id: RunId(String::new()),
+        podferry: String::new(),
+        command: Vec::new(),
+        started: String::new(),
+        epoch: At(0),
+        ended: None,
+        host: HostRecord::default(),
+        image: String::new(),
+        nodes: Vec::new(),
+        cases: Vec::new(),
+        leaks: Vec::new(),
+        errors: Vec::new(),
+        interrupted: false,
+        exit_code: None,
+    };
+    for line in lines {
+        match &line.case {
+            Some(case) => apply_to_case(&mut run, case, line),
+            None => apply_to_run(&mut run, line),
+        }
+    }
+    run
+}
+
+fn apply_to_run(run: &mut Run, line: &Line) {
+    match &line.event {
+        Event::RunStarted { id, podferry, command, started, host, image } => {
+            run.id = id.clone();
+            run.podferry.clone_from(podferry);
+            run.command.clone_from(command);
+            run.started.clone_from(started);
+            run.host = host.clone();
+            run.image.clone_from(image);
+            run.epoch = line.at;
+        }
+        Event::NodeUp(node) => run.nodes.push(node.clone()),
+        Event::Leaked(leak) => run.leaks.push(leak.clone()),
+        Event::RunError(failure) => run.errors.push(failure.clone()),
+        Event::Interrupted => run.interrupted = true,
+        Event::RunFinished { exit_code } => {
+            run.exit_code = Some(*exit_code);
+            run.ended = Some(line.at);
+        }
+        _ => {}
+    }
+}
+
+fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
+    if let Event::CasePlanned { scenario, title, origin, engine, params, labels, rerun } = &line.event {
+        run.cases.push(CaseRecord {
+            id: id.clone(),
+            scenario: scenario.clone(),
+            title: title.clone(),
+            origin: origin.clone(),
+            engine: *engine,
+            params: params.clone(),
+            labels: labels.clone(),
+            outcome: None,
+            reason: None,
+            from: line.at,
+            to: None,
+            evidence: Evidence::default(),
+            checks: Vec::new(),
+            files: Vec::new(),
+            rerun: rerun.clone(),
+        });
+        return;
+    }
+    if let Event::Leaked(leak) = &line.event {
+        run.leaks.push(leak.clone());
+    }
+    let Some(case) = run.cases.iter_mut().find(|c| c.id == *id) else { return };
+    let e = &mut case.evidence;
+    match &line.event {
+        Event::CaseStarted => case.from = line.at,
+        Event::StepFinished(step) => e.steps.push(step.clone()),
+        Event::Phase(span) => e.phases.push(span.clone()),
+        Event::Instance(instance) => e.instances.push(instance.clone()),
+        Event::InstanceEnded { name } => {
+            if let Some(i) = e.instances.iter_mut().rev().find(|i| i.name == *name) {
+                i.ended = Some(line.at);
+            }
+        }
+        Event::Capture(capture) => e.captures.push(capture.clone()),
+        Event::Checkpoint(checkpoint) => e.checkpoints.push(checkpoint.clone()),
+        Event::Transfer(transfer) => e.transfers.push(transfer.clone()),
+        Event::Migration(migration) => e.migrations.push(migration.clone()),
+        Event::Metric { name, value } => e.metrics.entry(name.clone()).or_default().push(*value),
+        Event::History { file, .. } | Event::File { path: file } => case.files.push(file.clone()),
+        Event::Checked(check) => case.checks.push(check.clone()),
+        Event::CaseFinished { outcome, reason } => {
+            case.outcome = Some(*outcome);
+            case.reason.clone_from(reason);
+            case.to = Some(line.at);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,30 @@
+//! What happened, as plain data: the bottom room. It knows nothing of any other room and does no I/O.
+//!
+//! A run appends [`Event`]s; [`fold`] makes a [`Run`] of them; checks and reports read only what is here. That is why
+//! a killed run still has a report, and a stored run can be judged and rendered again without root.
+
+mod checks;
+mod event;
+mod evidence;
+mod failure;
+mod fold;
+mod names;
+mod run;
+mod time;
+
+pub use checks::{
+    AckedWritesCheck, BudgetCheck, Check, CheckSpec, CounterCheck, ErrorCheck, ExclusiveCheck, InstanceCheck,
+    InstanceExpectation, LossPolicy, Metric, SameProcessCheck,
+};
+pub use event::{Event, Line};
+pub use evidence::{
+    Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, MigrationRecord, Op, OpOutcome,
+    OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+};
+pub use failure::{ErrorClass, Failure};
+pub use fold::fold;
+pub use names::{CaseId, EngineKind, Origin, RunId};
+pub use run::{
+    CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, NodeRecord, Outcome, Run, StepRecord, Verdict,
+};
+pub use time::{At, Millis};

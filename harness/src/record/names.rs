@@ -1,0 +1,86 @@
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Names one run: folder under `target/e2e/`, ledger, cgroups and namespaces all carry it. Sortable by start time and
+/// unique on the machine: `20261122-165301-4f2a`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Names one case: the scenario, then its cell of the matrix: `redis-migrates[engine=cri,data=64Mi]`. Stable from run
+/// to run, so histories can be compared by it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CaseId(pub String);
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How containers are run, checkpointed and restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// containerd by the Container Runtime Interface.
+    Cri,
+    /// runc, called directly: no containerd between.
+    Runc,
+    /// crun, by the same code as `runc`.
+    Crun,
+}
+
+impl EngineKind {
+    /// All engines, in the order in which reports list them.
+    pub const ALL: [EngineKind; 3] = [EngineKind::Cri, EngineKind::Runc, EngineKind::Crun];
+
+    /// The engine's name as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Cri => "cri",
+            EngineKind::Runc => "runc",
+            EngineKind::Crun => "crun",
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|e| e.name() == s)
+            .ok_or_else(|| format!("unknown engine `{s}`: one of {}", Self::ALL.map(EngineKind::name).join(", ")))
+    }
+}
+
+/// The place in a scenario file that a step or check came from. Line and column count from 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The file as the user named it.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// The column, in characters.
+    pub column: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}

@@ -1,0 +1,210 @@
+use super::{At, CaseId, Check, EngineKind, Evidence, Failure, Origin, RunId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a case, or a run, ended. Five different things, never mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every check passed.
+    Passed,
+    /// A capability is absent, with the reason.
+    Skipped,
+    /// The stack under test is wrong: a check failed, or a step failed that should not have.
+    Failed,
+    /// The surroundings are wrong: nothing is said of the stack.
+    Errored,
+    /// Something was left behind.
+    Leaked,
+}
+
+impl Outcome {
+    /// One word for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Skipped => "skipped",
+            Outcome::Failed => "failed",
+            Outcome::Errored => "errored",
+            Outcome::Leaked => "leaked",
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether what was asked holds.
+    pub passed: bool,
+    /// What was seen, in one sentence, also when it passed: `counter went on at 42 after 41, 58 values, each once`.
+    pub seen: String,
+    /// What was wanted, when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+}
+
+/// A check and its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckRecord {
+    /// The check.
+    pub check: Check,
+    /// What it found.
+    pub verdict: Verdict,
+}
+
+/// One step as it went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The id given in the scenario, or made (`step-3`).
+    pub id: String,
+    /// What it does, for people: `migrate redis to b, fenced`.
+    pub title: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// When it began and ended.
+    pub from: At,
+    /// See `from`.
+    pub to: At,
+    /// Whether the scenario expected it to fail.
+    pub error_expected: bool,
+    /// The error that it met.
+    pub failure: Option<Failure>,
+}
+
+impl StepRecord {
+    /// Whether the step went as the scenario said, be that success or failure.
+    pub fn as_expected(&self) -> bool {
+        self.failure.is_some() == self.error_expected
+    }
+}
+
+/// One case as it went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseRecord {
+    /// Its name.
+    pub id: CaseId,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The scenario's title.
+    pub title: String,
+    /// Where the scenario stands.
+    pub origin: Origin,
+    /// The engine.
+    pub engine: EngineKind,
+    /// Its cell of the matrix.
+    pub params: BTreeMap<String, String>,
+    /// The scenario's labels.
+    pub labels: BTreeMap<String, String>,
+    /// How it ended; `None` while it runs, or if the run was killed in it.
+    pub outcome: Option<Outcome>,
+    /// Why it was skipped or errored, in one sentence.
+    pub reason: Option<String>,
+    /// When it began.
+    pub from: At,
+    /// When it ended.
+    pub to: Option<At>,
+    /// What was recorded.
+    pub evidence: Evidence,
+    /// What the checks made of it.
+    pub checks: Vec<CheckRecord>,
+    /// Evidence files, relative to the run's folder.
+    pub files: Vec<String>,
+    /// The command that runs this case again.
+    pub rerun: String,
+}
+
+/// Something that was left behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leak {
+    /// `process`, `mount`, `cgroup`, `container`, `file`, ...
+    pub kind: String,
+    /// Which.
+    pub name: String,
+    /// Why it could not be removed.
+    pub reason: String,
+}
+
+/// One binary of the stack under test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentRecord {
+    /// `containerd`, `runc`, `crun`, `criu`, `kernel`.
+    pub name: String,
+    /// Its own word on its version.
+    pub version: String,
+    /// `package sid`, `path /home/me/containerd`.
+    pub source: String,
+    /// sha256 of the binary.
+    pub digest: String,
+}
+
+/// A node as it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// What it took to make it, in ms.
+    pub up_ms: f64,
+    /// What ran on it.
+    pub components: Vec<ComponentRecord>,
+}
+
+/// The machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// Kernel release.
+    pub kernel: String,
+    /// Distribution, from os-release.
+    pub os: String,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// CPU model.
+    pub cpu_model: String,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// `v1`, `v2` or `hybrid`.
+    pub cgroup: String,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Version of this form; 1.
+    pub schema: u32,
+    /// Its name.
+    pub id: RunId,
+    /// podferry's version.
+    pub podferry: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Wall time of the start, RFC 3339.
+    pub started: String,
+    /// The monotonic stamp of the start; times in reports are relative to it.
+    pub epoch: At,
+    /// When it ended; `None` if it was killed.
+    pub ended: Option<At>,
+    /// The machine.
+    pub host: HostRecord,
+    /// The node image: suite, content key.
+    pub image: String,
+    /// The nodes.
+    pub nodes: Vec<NodeRecord>,
+    /// The cases.
+    pub cases: Vec<CaseRecord>,
+    /// What was left behind.
+    pub leaks: Vec<Leak>,
+    /// What went wrong outside any case.
+    pub errors: Vec<Failure>,
+    /// Set when the run was interrupted by the user.
+    pub interrupted: bool,
+    /// The exit code.
+    pub exit_code: Option<u8>,
+}
+
+impl Run {
+    /// Number of cases that ended so.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.cases.iter().filter(|c| c.outcome == Some(outcome)).count()
+    }
+}

@@ -1,0 +1,283 @@
+//! What a run executes: scenarios with every expression resolved, one [`Case`] for each cell of the matrix and engine.
+
+use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything that a run is to do, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The cases.
+    pub cases: Vec<Case>,
+}
+
+/// One cell of a scenario's matrix, on one engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// Its name.
+    pub id: CaseId,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The scenario's title.
+    pub title: String,
+    /// Where the scenario stands.
+    pub origin: Origin,
+    /// The engine.
+    pub engine: EngineKind,
+    /// Its cell of the matrix, as written.
+    pub params: BTreeMap<String, String>,
+    /// The scenario's labels.
+    pub labels: BTreeMap<String, String>,
+    /// The nodes, by name, in order.
+    pub nodes: Vec<String>,
+    /// The workloads, by name.
+    pub workloads: BTreeMap<String, Workload>,
+    /// The clients, by name.
+    pub clients: BTreeMap<String, Client>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// How often the steps are done; figures are collected over all, checks judge each.
+    pub repetitions: u32,
+    /// Discarded repetitions before those.
+    pub warmup: u32,
+    /// How long the whole case may take.
+    pub timeout: Duration,
+}
+
+/// A program to be run in a container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Its name in the catalogue (`redis`), or `archive` for an image of the user's own.
+    pub kind: String,
+    /// Its settings, resolved and not yet interpreted: `data` -> `64Mi`. The catalogue says which there are.
+    pub with: BTreeMap<String, String>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// An outside observer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// What it does.
+    pub kind: ClientKind,
+    /// The instance that it talks to at first. It follows a migration of it; restored copies of other names it leaves.
+    pub target: String,
+    /// Operations a second, on a fixed schedule.
+    pub rate: f64,
+    /// How long an operation may go unanswered before the client reconnects. `None`: as long as the connection lives.
+    pub op_timeout: Option<Duration>,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientKind {
+    /// Appends sequence numbers to a list in redis (`RPUSH`) and keeps what was acknowledged.
+    RedisWriter,
+    /// Asks the counter for its value.
+    CounterReader,
+    /// Sends a line and expects it back.
+    TcpEcho,
+    /// Follows the container's log and takes the number at the end of each line.
+    LogFollower,
+}
+
+impl ClientKind {
+    /// The kind as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientKind::RedisWriter => "redis-writer",
+            ClientKind::CounterReader => "counter-reader",
+            ClientKind::TcpEcho => "tcp-echo",
+            ClientKind::LogFollower => "log-follower",
+        }
+    }
+}
+
+/// One action, with what is expected of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Given in the scenario, or made (`step-3`).
+    pub id: String,
+    /// What it does, for people.
+    pub title: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// The error that it must end with; `None`: it must succeed.
+    pub expect_error: Option<ExpectedError>,
+    /// What to do.
+    pub action: Action,
+}
+
+/// An error that a step must end with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedError {
+    /// Its class.
+    pub class: ErrorClass,
+    /// A regular expression that its message must match.
+    pub text: Option<String>,
+}
+
+/// How a checkpoint is kept and handed to a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Medium {
+    /// What the engine writes by itself: an archive (cri), a folder of images (runc).
+    Native,
+    /// A checkpoint OCI image, pulled by the target from the harness's registry (cri only).
+    Image,
+}
+
+/// What a step does. Instance and checkpoint names are those of the scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Starts a workload on a node and waits until it answers (and holds its data). The instance is named `instance`.
+    Deploy {
+        /// Key of [`Case::workloads`].
+        workload: String,
+        /// Where.
+        node: String,
+        /// The instance's name; the workload's name if none is given.
+        instance: String,
+    },
+    /// Starts a client; it goes on until it is stopped.
+    StartClient {
+        /// Key of [`Case::clients`].
+        client: String,
+    },
+    /// Stops a client and keeps its history; a writer's final journal is read.
+    StopClient {
+        /// Key of [`Case::clients`].
+        client: String,
+    },
+    /// Waits until a client has so many more answers than when the step began.
+    AwaitAnswers {
+        /// The client.
+        client: String,
+        /// How many.
+        count: u64,
+    },
+    /// Waits until the instance's own counter (log number, for the looper) is at least this.
+    AwaitCounter {
+        /// The instance.
+        instance: String,
+        /// The value.
+        at_least: u64,
+    },
+    /// Waits a fixed time; only where time itself is the subject.
+    Pause {
+        /// How long.
+        time: Duration,
+    },
+    /// Captures an instance's state.
+    Capture {
+        /// The instance.
+        instance: String,
+        /// The capture's name.
+        name: String,
+    },
+    /// Freezes an instance's tasks by the engine.
+    Freeze {
+        /// The instance.
+        instance: String,
+    },
+    /// Thaws them.
+    Thaw {
+        /// The instance.
+        instance: String,
+    },
+    /// Takes a checkpoint.
+    Checkpoint {
+        /// The instance.
+        instance: String,
+        /// The checkpoint's name.
+        name: String,
+        /// What becomes of the source: `Running` goes on; `Stopped` and `Fenced` leave it frozen, then remove it.
+        source: SourceFate,
+        /// How it is kept.
+        medium: Medium,
+    },
+    /// Carries a checkpoint to a node and verifies it there.
+    Transfer {
+        /// The checkpoint.
+        checkpoint: String,
+        /// Where to.
+        to: String,
+    },
+    /// Makes a damaged copy of a checkpoint.
+    Tamper {
+        /// The checkpoint.
+        checkpoint: String,
+        /// The copy's name.
+        name: String,
+        /// The damage.
+        damage: Damage,
+    },
+    /// Restores a checkpoint that is on the node.
+    Restore {
+        /// The checkpoint.
+        checkpoint: String,
+        /// Where.
+        node: String,
+        /// The new instance's name.
+        instance: String,
+        /// Whether the harness first verifies the archive (its default, and what makes it immune to damage); `false`
+        /// hands it to the engine as it is, to see what the engine says.
+        verify: bool,
+    },
+    /// Checkpoint, transfer and restore in one, with clients following.
+    Migrate {
+        /// The instance.
+        instance: String,
+        /// Where to.
+        to: String,
+        /// The new instance's name; `NAME-moved` if none is given.
+        into: String,
+        /// What becomes of the source.
+        source: SourceFate,
+        /// How the checkpoint is carried.
+        medium: Medium,
+    },
+    /// Stops and removes an instance.
+    Remove {
+        /// The instance.
+        instance: String,
+    },
+    /// Ends a program of a node by role (SIGKILL) and, for a daemon, starts it again at the case's end.
+    Kill {
+        /// The node.
+        node: String,
+        /// `containerd`.
+        role: String,
+    },
+}
+
+/// What is done to an archive or image set.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Damage {
+    /// Cut to so many bytes (the archive, or the largest pages image of an image set).
+    Truncate {
+        /// Bytes that remain.
+        keep: u64,
+    },
+    /// Emptied.
+    Empty,
+    /// Overwritten with random bytes of the same length.
+    Random,
+    /// One entry left out.
+    DropEntry {
+        /// Its path in the archive, e.g. `checkpoint/inventory.img`.
+        entry: String,
+    },
+    /// One bit of an entry turned.
+    FlipBit {
+        /// Its path in the archive.
+        entry: String,
+    },
+    /// An entry added whose path escapes the folder that it is unpacked to.
+    EscapingEntry,
+}
