@@ -80,6 +80,10 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
     let e = &mut case.evidence;
     match &line.event {
         Event::CaseStarted => case.from = line.at,
+        Event::Repetition { .. } => {
+            *e = Evidence { metrics: std::mem::take(&mut e.metrics), ..Evidence::default() };
+            case.checks.retain(|c| !c.verdict.passed);
+        }
         Event::StepFinished(step) => e.steps.push(step.clone()),
         Event::Phase(span) => e.phases.push(span.clone()),
         Event::Instance(instance) => e.instances.push(instance.clone()),
