@@ -4,6 +4,7 @@
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod component;
 pub mod engine;
 pub mod image;
