@@ -1,6 +1,7 @@
 //! podferry: an end-to-end test and simulation harness for checkpoint, restore and migration of stateful containers
 //! and pods. ARCHITECTURE.md is the map.
 
+pub mod archive;
 pub mod check;
 pub mod cli;
 pub mod client;
