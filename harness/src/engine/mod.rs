@@ -1,6 +1,8 @@
 //! Engines: what makes containers, freezes, checkpoints and restores them. One value of [`Engine`] serves one node; a
 //! migration is composed of two of them in the room `run`, so that every engine has every leg timed alike.
 
+pub mod cri;
+
 use crate::image::Image;
 use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, Failure, OutsideReport};

@@ -58,6 +58,15 @@ pub enum Event {
     },
     /// A case began.
     CaseStarted,
+    /// A repetition began: evidence of the one before is replaced by its own, figures are kept.
+    Repetition {
+        /// From 1.
+        number: u32,
+        /// How many there will be, warm-up included.
+        of: u32,
+        /// Whether its figures are discarded.
+        warmup: bool,
+    },
     /// A step began.
     StepStarted {
         /// Its index in the case.

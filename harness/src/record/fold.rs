@@ -64,11 +64,14 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
             labels: labels.clone(),
             outcome: None,
             reason: None,
+            started: false,
+            in_step: None,
             from: line.at,
             to: None,
             evidence: Evidence::default(),
             checks: Vec::new(),
             files: Vec::new(),
+            leaks: Vec::new(),
             rerun: rerun.clone(),
         });
         return;
@@ -79,8 +82,19 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
     let Some(case) = run.cases.iter_mut().find(|c| c.id == *id) else { return };
     let e = &mut case.evidence;
     match &line.event {
-        Event::CaseStarted => case.from = line.at,
-        Event::StepFinished(step) => e.steps.push(step.clone()),
+        Event::CaseStarted => {
+            case.started = true;
+            case.from = line.at;
+        }
+        Event::Repetition { .. } => {
+            *e = Evidence { metrics: std::mem::take(&mut e.metrics), ..Evidence::default() };
+            case.checks.retain(|c| !c.verdict.passed);
+        }
+        Event::StepStarted { title, .. } => case.in_step = Some(title.clone()),
+        Event::StepFinished(step) => {
+            case.in_step = None;
+            e.steps.push(step.clone());
+        }
         Event::Phase(span) => e.phases.push(span.clone()),
         Event::Instance(instance) => e.instances.push(instance.clone()),
         Event::InstanceEnded { name } => {
@@ -94,11 +108,13 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
         Event::Migration(migration) => e.migrations.push(migration.clone()),
         Event::Metric { name, value } => e.metrics.entry(name.clone()).or_default().push(*value),
         Event::History { file, .. } | Event::File { path: file } => case.files.push(file.clone()),
+        Event::Leaked(leak) => case.leaks.push(leak.clone()),
         Event::Checked(check) => case.checks.push(check.clone()),
         Event::CaseFinished { outcome, reason } => {
             case.outcome = Some(*outcome);
             case.reason.clone_from(reason);
             case.to = Some(line.at);
+            case.in_step = None;
         }
         _ => {}
     }

@@ -99,7 +99,13 @@ pub struct CaseRecord {
     pub outcome: Option<Outcome>,
     /// Why it was skipped or errored, in one sentence.
     pub reason: Option<String>,
-    /// When it began.
+    /// Whether it began: one that was planned and never began is not one that was killed in the middle.
+    #[serde(default)]
+    pub started: bool,
+    /// The step that had begun and not ended: what a killed case was doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_step: Option<String>,
+    /// When it began; when it was planned, if it never did.
     pub from: At,
     /// When it ended.
     pub to: Option<At>,
@@ -109,6 +115,9 @@ pub struct CaseRecord {
     pub checks: Vec<CheckRecord>,
     /// Evidence files, relative to the run's folder.
     pub files: Vec<String>,
+    /// What it left behind; [`Run::leaks`] has these too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<Leak>,
     /// The command that runs this case again.
     pub rerun: String,
 }

@@ -1,1 +1,20 @@
-//! Room `report`.
+//! What a run looks like to its readers. Pure: a [`crate::record::Run`] in, text out. No I/O, and no engine is named
+//! but as the records name it.
+//!
+//! Everything that is derived (outages, lost writes, where the downtime went, the one sentence that says why) is
+//! derived once, in [`view`]; the formats only lay it out. That is why they cannot disagree.
+
+mod annotations;
+mod json;
+mod junit;
+mod markdown;
+mod style;
+pub mod terminal;
+mod text;
+pub mod view;
+
+pub use annotations::annotations;
+pub use json::json;
+pub use junit::junit;
+pub use markdown::{SUMMARY_LIMIT, markdown};
+pub use style::Style;

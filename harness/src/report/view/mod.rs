@@ -1,0 +1,267 @@
+//! A run as its readers see it: every derived figure and sentence, worked out once. This is also `run.json`, word for
+//! word; the docs of these types are its documentation.
+//!
+//! Times are in milliseconds. Those named `at_ms` and `from_ms` count from the start of the run. Text of workloads and
+//! tools has its control characters made visible and is cut when it is huge; whole texts are in `events.jsonl`, client
+//! operations one by one in the history files that a case lists.
+
+mod case;
+mod client;
+mod migration;
+mod problem;
+mod state;
+mod writes;
+
+pub use case::{CaseView, CheckView, CheckpointView, MetricView, Status, StepView, TransferView};
+pub use client::{ClientView, Latency, Outage};
+pub use migration::{MigrationView, Part, PhaseView};
+pub use problem::{Problem, ProblemKind};
+pub use state::InstanceView;
+pub use writes::WritesView;
+
+pub(super) use migration::timeline as migration_timeline;
+pub(super) use state::sentence as state_sentence;
+
+use super::text;
+use crate::record::{At, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
+use serde::Serialize;
+
+/// Version of `run.json`. Fields are added under the same number; it changes when one is removed or changes meaning.
+pub const SCHEMA: u32 = 1;
+
+/// A run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunView {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The run's name: also its folder's.
+    pub id: String,
+    /// The version of podferry.
+    pub podferry: String,
+    /// The verdict.
+    pub verdict: RunVerdict,
+    /// How many cases ended how.
+    pub counts: Counts,
+    /// The command line.
+    pub command: Vec<String>,
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// How long it took; `null` if it was killed.
+    pub ms: Option<f64>,
+    /// The exit code; `null` if it was killed.
+    pub exit_code: Option<u8>,
+    /// Whether the user interrupted it.
+    pub interrupted: bool,
+    /// The machine.
+    pub host: HostRecord,
+    /// The node image.
+    pub image: String,
+    /// The nodes with what ran on them.
+    pub nodes: Vec<NodeRecord>,
+    /// The cases, in the order of the plan.
+    pub cases: Vec<CaseView>,
+    /// What was left behind, in any case or none.
+    pub leaks: Vec<Leak>,
+    /// What went wrong outside any case.
+    pub errors: Vec<Failure>,
+}
+
+/// The verdict on a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunVerdict {
+    /// One word.
+    pub word: RunWord,
+    /// One sentence.
+    pub sentence: String,
+}
+
+/// The verdict on a run in a word: the worst that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunWord {
+    /// Every case passed or was skipped with a reason, and at least one passed.
+    Passed,
+    /// At least one case failed.
+    Failed,
+    /// The surroundings failed, in a case or outside.
+    Errored,
+    /// Something was left behind.
+    Leaked,
+    /// The user interrupted it.
+    Interrupted,
+    /// It has no end: it was killed, or it still runs.
+    Unfinished,
+    /// Every case was skipped.
+    Skipped,
+    /// There was no case.
+    Empty,
+}
+
+impl RunWord {
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunWord::Passed => "passed",
+            RunWord::Failed => "failed",
+            RunWord::Errored => "errored",
+            RunWord::Leaked => "leaked",
+            RunWord::Interrupted => "interrupted",
+            RunWord::Unfinished => "unfinished",
+            RunWord::Skipped => "skipped",
+            RunWord::Empty => "empty",
+        }
+    }
+
+    /// The case status that it looks like.
+    pub fn status(self) -> Status {
+        match self {
+            RunWord::Passed => Status::Passed,
+            RunWord::Failed => Status::Failed,
+            RunWord::Errored => Status::Errored,
+            RunWord::Leaked => Status::Leaked,
+            RunWord::Interrupted | RunWord::Unfinished => Status::Unfinished,
+            RunWord::Skipped | RunWord::Empty => Status::Skipped,
+        }
+    }
+}
+
+/// How many cases ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All that were planned.
+    pub planned: usize,
+    /// Every check passed.
+    pub passed: usize,
+    /// The stack under test is wrong.
+    pub failed: usize,
+    /// The surroundings are wrong.
+    pub errored: usize,
+    /// Something was left behind.
+    pub leaked: usize,
+    /// A capability is absent.
+    pub skipped: usize,
+    /// It began and has no end.
+    pub unfinished: usize,
+    /// It was planned and never began.
+    pub not_run: usize,
+}
+
+impl Counts {
+    fn of(run: &Run) -> Self {
+        let without_end = |started| run.cases.iter().filter(|c| c.outcome.is_none() && c.started == started).count();
+        Counts {
+            planned: run.cases.len(),
+            passed: run.count(Outcome::Passed),
+            failed: run.count(Outcome::Failed),
+            errored: run.count(Outcome::Errored),
+            leaked: run.count(Outcome::Leaked),
+            skipped: run.count(Outcome::Skipped),
+            unfinished: without_end(true),
+            not_run: without_end(false),
+        }
+    }
+
+    /// The number for a status.
+    pub fn get(self, status: Status) -> usize {
+        match status {
+            Status::Passed => self.passed,
+            Status::Failed => self.failed,
+            Status::Errored => self.errored,
+            Status::Leaked => self.leaked,
+            Status::Skipped => self.skipped,
+            Status::Unfinished => self.unfinished,
+            Status::NotRun => self.not_run,
+        }
+    }
+
+    /// `12 passed, 1 failed, 2 skipped`: those that there are, the worst after the passed.
+    pub fn sentence(self) -> String {
+        let parts: Vec<String> = [Status::Passed]
+            .into_iter()
+            .chain(Status::WORST_FIRST.into_iter().filter(|s| *s != Status::Passed))
+            .filter(|s| self.get(*s) > 0)
+            .map(|s| format!("{} {}", self.get(s), s.name()))
+            .collect();
+        if parts.is_empty() { "no cases".to_owned() } else { parts.join(", ") }
+    }
+}
+
+impl RunView {
+    /// Works out what the readers of a run want to know.
+    pub fn of(run: &Run) -> RunView {
+        let counts = Counts::of(run);
+        let clean = |f: &Failure| Failure {
+            class: f.class,
+            message: text::message(&f.message),
+            hint: f.hint.as_deref().map(text::message),
+            log: text::log(&f.log),
+        };
+        RunView {
+            schema: SCHEMA,
+            id: text::line(&run.id.0),
+            podferry: text::line(&run.podferry),
+            verdict: verdict(run, counts),
+            counts,
+            command: run.command.iter().map(|a| text::shown(a, text::MESSAGE_LIMIT)).collect(),
+            started: text::line(&run.started),
+            ms: run.ended.map(|e| Millis::from(e.since(run.epoch)).0),
+            exit_code: run.exit_code,
+            interrupted: run.interrupted,
+            host: run.host.clone(),
+            image: text::line(&run.image),
+            nodes: run.nodes.clone(),
+            cases: run.cases.iter().map(|c| CaseView::of(c, run.epoch)).collect(),
+            leaks: run.leaks.iter().map(leak).collect(),
+            errors: run.errors.iter().map(clean).collect(),
+        }
+    }
+
+    /// The cases that need a look, the worst first; those that passed or were skipped are not among them.
+    pub fn troubled(&self) -> Vec<&CaseView> {
+        let rank = |s: Status| Status::WORST_FIRST.iter().position(|w| *w == s);
+        let mut cases: Vec<&CaseView> = self.cases.iter().filter(|c| c.status.is_trouble()).collect();
+        cases.sort_by_key(|c| rank(c.status));
+        cases
+    }
+}
+
+fn leak(leak: &Leak) -> Leak {
+    Leak { kind: text::line(&leak.kind), name: text::line(&leak.name), reason: text::message(&leak.reason) }
+}
+
+fn verdict(run: &Run, n: Counts) -> RunVerdict {
+    let cases = text::count(n.planned, "case");
+    let (word, sentence) = if run.interrupted {
+        (RunWord::Interrupted, format!("interrupted by the user; {}", n.sentence()))
+    } else if run.ended.is_none() {
+        (RunWord::Unfinished, format!("the run has no end: it was killed or still goes on; {}", n.sentence()))
+    } else if n.failed > 0 {
+        let also = if n.errored > 0 { format!(", {} errored", n.errored) } else { String::new() };
+        (RunWord::Failed, format!("{} of {cases} failed{also}", n.failed))
+    } else if n.errored > 0 {
+        (
+            RunWord::Errored,
+            format!("the surroundings failed in {} of {cases}; that says nothing of the stack", n.errored),
+        )
+    } else if !run.errors.is_empty() {
+        (RunWord::Errored, format!("{} outside any case", text::count(run.errors.len(), "error")))
+    } else if n.unfinished + n.not_run > 0 {
+        (RunWord::Unfinished, format!("{} of {cases} have no outcome", n.unfinished + n.not_run))
+    } else if n.leaked > 0 || !run.leaks.is_empty() {
+        (RunWord::Leaked, format!("{} left behind", text::count(run.leaks.len(), "thing")))
+    } else if n.planned == 0 {
+        (RunWord::Empty, "no case was selected".to_owned())
+    } else if n.passed == 0 {
+        (RunWord::Skipped, format!("all of {cases} skipped: nothing was tested"))
+    } else if n.skipped > 0 {
+        (RunWord::Passed, format!("{} of {cases} passed, {} skipped", n.passed, n.skipped))
+    } else {
+        (RunWord::Passed, if n.planned == 1 { "the case passed".to_owned() } else { format!("all {cases} passed") })
+    };
+    RunVerdict { word, sentence }
+}
+
+/// Milliseconds from one stamp to another; zero if they are the wrong way round.
+pub(super) fn ms(from: At, to: At) -> f64 {
+    Millis::from(to.since(from)).0
+}

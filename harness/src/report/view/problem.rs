@@ -1,0 +1,155 @@
+use crate::record::{CaseRecord, ErrorClass, Failure, Origin};
+use crate::report::text;
+use serde::Serialize;
+
+/// What kind of thing is the matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemKind {
+    /// A step met an error that was not expected, or did not meet one that was.
+    Step,
+    /// A check failed.
+    Check,
+    /// The case itself says why.
+    Reason,
+    /// Something was left behind.
+    Leak,
+    /// There is no end, or no start.
+    Cut,
+}
+
+impl ProblemKind {
+    /// One word.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProblemKind::Step => "step",
+            ProblemKind::Check => "check",
+            ProblemKind::Reason => "reason",
+            ProblemKind::Leak => "leak",
+            ProblemKind::Cut => "cut",
+        }
+    }
+}
+
+/// One thing that is the matter with a case.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// What kind of thing.
+    pub kind: ProblemKind,
+    /// Which step, check or thing.
+    pub subject: String,
+    /// The place in the scenario.
+    pub origin: Origin,
+    /// The class of the error, where it is one.
+    pub class: Option<ErrorClass>,
+    /// What happened.
+    pub message: String,
+    /// What was wanted instead.
+    pub wanted: Option<String>,
+    /// What can be done about it.
+    pub hint: Option<String>,
+    /// The lines of a tool's log that matter.
+    pub log: Vec<String>,
+}
+
+impl Problem {
+    fn new(kind: ProblemKind, subject: &str, origin: &Origin, message: &str) -> Problem {
+        Problem {
+            kind,
+            subject: text::line(subject),
+            origin: origin.clone(),
+            class: None,
+            message: text::message(message),
+            wanted: None,
+            hint: None,
+            log: Vec::new(),
+        }
+    }
+
+    /// One line: the class, if there is one, and the first line of the message.
+    pub fn headline(&self) -> String {
+        let first = self.message.lines().next().unwrap_or_default();
+        match self.class {
+            Some(class) => format!("{class}: {first}"),
+            None if self.kind == ProblemKind::Check => format!("check {}: {first}", self.subject),
+            None => first.to_owned(),
+        }
+    }
+}
+
+/// Everything that is the matter with a case, the cause before its consequences.
+pub(super) fn of(case: &CaseRecord) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = steps(case);
+    problems.extend(case.checks.iter().filter(|c| !c.verdict.passed).map(|c| Problem {
+        wanted: c.verdict.wanted.as_deref().map(text::message),
+        ..Problem::new(ProblemKind::Check, c.check.spec.name(), &c.check.origin, &c.verdict.seen)
+    }));
+    problems.extend(case.leaks.iter().map(|l| {
+        let message = format!("{} {} was left behind: {}", l.kind, l.name, l.reason);
+        Problem::new(ProblemKind::Leak, &l.kind, &case.origin, &message)
+    }));
+    let status = super::Status::of(case);
+    let reason = case.reason.as_deref().map(text::message).filter(|_| status.is_trouble());
+    if let Some(reason) = reason
+        && !problems.iter().any(|p| p.message.contains(&reason))
+    {
+        // A longer word on an error that a step has already told (expected X, got Y) keeps the step's place and log.
+        let told = problems.iter().position(|p| p.kind == ProblemKind::Step && reason.contains(&p.message));
+        let judged = problems.iter().any(|p| matches!(p.kind, ProblemKind::Check | ProblemKind::Leak));
+        match told {
+            Some(i) => problems[i].message = reason,
+            None if judged => {}
+            None => problems.insert(0, Problem::new(ProblemKind::Reason, &case.scenario, &case.origin, &reason)),
+        }
+    }
+    match status {
+        super::Status::Unfinished => problems.insert(0, cut(case)),
+        super::Status::NotRun => {
+            problems.push(Problem::new(ProblemKind::Cut, &case.scenario, &case.origin, "planned, and never began"));
+        }
+        _ => {}
+    }
+    problems
+}
+
+/// Errors of steps that the scenario does not expect. In a case that failed, the last error counts too when it was
+/// expected, for then it was not the one that was expected.
+fn steps(case: &CaseRecord) -> Vec<Problem> {
+    let judged = case.checks.iter().any(|c| !c.verdict.passed);
+    let failed = case.outcome == Some(crate::record::Outcome::Failed) && !judged;
+    let last = case.evidence.steps.len().saturating_sub(1);
+    let wrong = case.evidence.steps.iter().enumerate().filter(|(i, s)| !s.as_expected() || (failed && *i == last));
+    wrong
+        .filter_map(|(_, s)| {
+            let title = format!("step `{}`: {}", s.id, s.title);
+            let Some(f) = &s.failure else {
+                let message = "succeeded, and an error was expected";
+                return (!s.as_expected()).then(|| Problem::new(ProblemKind::Step, &title, &s.origin, message));
+            };
+            Some(Problem {
+                class: Some(f.class),
+                hint: f.hint.as_deref().map(text::message),
+                log: text::log(&f.log),
+                ..Problem::new(ProblemKind::Step, &title, &s.origin, &f.message)
+            })
+        })
+        .collect()
+}
+
+fn cut(case: &CaseRecord) -> Problem {
+    let message = match &case.in_step {
+        Some(step) => format!("the run was killed, or still goes on, in the step: {step}"),
+        None => "the run was killed, or still goes on, in this case".to_owned(),
+    };
+    Problem::new(ProblemKind::Cut, &case.scenario, &case.origin, &message)
+}
+
+/// A failure with its texts made fit to be shown.
+pub(super) fn failure(f: &Failure) -> Failure {
+    Failure {
+        class: f.class,
+        message: text::message(&f.message),
+        hint: f.hint.as_deref().map(text::message),
+        log: text::log(&f.log),
+    }
+}

@@ -1,0 +1,269 @@
+//! One case: its steps in order, then the last look, the verdicts, and the removal of all that it made.
+
+use super::action;
+use super::recorder::Recorder;
+use super::world::World;
+use super::{clients::Clients, judge};
+use crate::engine::{Checkpoint, Container, ContainerSpec, Engine};
+use crate::record::{ErrorClass, Event, Failure, Leak, Outcome, StepRecord};
+use crate::scenario::plan::{Case, Step};
+use crate::clock;
+use regex::Regex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long removing one thing at a case's end may take before it counts as left behind.
+const CLEANUP: Duration = Duration::from_secs(20);
+
+/// A case that runs: what it has made so far, under the scenario's own names.
+pub(super) struct CaseRun<'a> {
+    pub(super) world: &'a World,
+    pub(super) case: &'a Case,
+    pub(super) recorder: &'a Recorder,
+    /// Makes names unique on the nodes: number of the case in the run and of the repetition.
+    pub(super) tag: String,
+    /// Index of the step that runs.
+    pub(super) step: usize,
+    pub(super) instances: BTreeMap<String, Live>,
+    pub(super) checkpoints: BTreeMap<String, Held>,
+    pub(super) clients: Clients,
+    /// Daemons that a step killed, to be brought back: (node, engine).
+    pub(super) killed: Vec<Arc<dyn Engine>>,
+}
+
+/// An instance that was made. It stays here when it has been removed, so that the last look can say so.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) workload: String,
+    pub(super) node: String,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) container: Container,
+    pub(super) spec: ContainerSpec,
+    pub(super) removed: bool,
+}
+
+/// A checkpoint that was taken.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) checkpoint: Checkpoint,
+    /// Nodes that have it at `checkpoint.path`, the one that wrote it first.
+    pub(super) nodes: Vec<String>,
+    pub(super) workload: String,
+    pub(super) spec: ContainerSpec,
+    /// What it is when it is unharmed: set when it was taken, checked when it has been carried.
+    pub(super) digest: Option<String>,
+    /// Set for checkpoint OCI images.
+    pub(super) reference: Option<String>,
+}
+
+/// How a case ended.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<String>,
+}
+
+impl Ended {
+    fn errored(failure: &Failure) -> Self {
+        Ended { outcome: Outcome::Errored, reason: Some(failure.message.clone()) }
+    }
+}
+
+/// Runs a case with all its repetitions.
+pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Recorder) -> Ended {
+    match super::requirements::unmet(world, case).await {
+        Ok(None) => {}
+        Ok(Some(reason)) => return Ended { outcome: Outcome::Skipped, reason: Some(reason) },
+        Err(failure) => return Ended::errored(&failure),
+    }
+    let total = case.warmup + case.repetitions;
+    let mut ended = Ended { outcome: Outcome::Passed, reason: None };
+    for repetition in 0..total {
+        if total > 1 {
+            let warmup = repetition < case.warmup;
+            recorder.case(&case.id, Event::Repetition { number: repetition + 1, of: total, warmup });
+        }
+        let mut run = CaseRun {
+            world,
+            case,
+            recorder,
+            tag: format!("c{number}r{repetition}"),
+            step: 0,
+            instances: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
+            clients: Clients::default(),
+            killed: Vec::new(),
+        };
+        let this = run.repetition(repetition >= case.warmup).await;
+        if this.outcome != Outcome::Passed {
+            return this;
+        }
+        ended = this;
+    }
+    if let Some(failed) = judge::budgets(case, recorder) {
+        ended = failed;
+    }
+    ended
+}
+
+impl CaseRun<'_> {
+    async fn repetition(&mut self, counts: bool) -> Ended {
+        let failed = self.steps().await;
+        self.revive().await;
+        self.last_look(failed.is_some()).await;
+        let judged = judge::repetition(self, counts, failed);
+        let leaks = self.clean_up().await;
+        if judged.outcome == Outcome::Passed && !leaks.is_empty() {
+            let names: Vec<_> = leaks.iter().map(|l| format!("{} {}", l.kind, l.name)).collect();
+            return Ended { outcome: Outcome::Leaked, reason: Some(format!("left behind: {}", names.join(", "))) };
+        }
+        judged
+    }
+
+    /// Runs the steps until one does not go as the scenario says; that one's failure, if it is not a check's matter.
+    async fn steps(&mut self) -> Option<Failure> {
+        for (index, step) in self.case.steps.iter().enumerate() {
+            self.step = index;
+            self.record(Event::StepStarted { index, title: step.title.clone() });
+            let from = clock::now();
+            let done = tokio::time::timeout(step.timeout, action::act(self, step)).await;
+            let failure = match done {
+                Ok(done) => done.err(),
+                Err(_) => Some(timed_out(step)),
+            };
+            self.record(Event::StepFinished(StepRecord {
+                id: step.id.clone(),
+                title: step.title.clone(),
+                origin: step.origin.clone(),
+                from,
+                to: clock::now(),
+                error_expected: step.expect_error.is_some(),
+                failure: failure.clone(),
+            }));
+            if let Some(failure) = unexpected(step, failure) {
+                return Some(failure);
+            }
+        }
+        None
+    }
+
+    async fn revive(&mut self) {
+        for engine in std::mem::take(&mut self.killed) {
+            if let Err(e) = engine.revive().await {
+                let mut failure = Failure::from(e);
+                failure.class = ErrorClass::Surroundings;
+                self.recorder.error(failure);
+            }
+        }
+    }
+
+    /// Stops the clients and captures every instance, so that checks see the end. After a failed step the look is for
+    /// the report alone: what state is the source in, was anything lost?
+    async fn last_look(&mut self, failed: bool) {
+        action::clients::stop_all(self).await;
+        let names: Vec<String> = self.instances.keys().cloned().collect();
+        for name in names {
+            let capture = action::capture::capture(self, &name, &format!("final:{name}"), !failed).await;
+            self.record(Event::Capture(capture));
+        }
+    }
+
+    /// Removes all that the case made, newest first, and says what would not go.
+    async fn clean_up(&mut self) -> Vec<Leak> {
+        let mut leaks = Vec::new();
+        let live: Vec<(String, Live)> = self.instances.iter().map(|(n, l)| (n.clone(), l.clone())).collect();
+        for (name, live) in live.into_iter().rev().filter(|(_, l)| !l.removed) {
+            let removed = tokio::time::timeout(CLEANUP, live.engine.remove(&live.container)).await;
+            let reason = match removed {
+                Ok(Ok(())) => continue,
+                Ok(Err(e)) => e.message,
+                Err(_) => format!("removing it took longer than {CLEANUP:?}"),
+            };
+            leaks.push(Leak { kind: "container".to_owned(), name: format!("{name} on {}", live.node), reason });
+        }
+        for held in std::mem::take(&mut self.checkpoints).into_values() {
+            for node in &held.nodes {
+                if let Err(e) = self.world.remove_path(node, &held.checkpoint.path, !held.checkpoint.archive) {
+                    let name = format!("{} on {node}", held.checkpoint.path.display());
+                    leaks.push(Leak { kind: "checkpoint".to_owned(), name, reason: e.to_string() });
+                }
+                if held.checkpoint.shared {
+                    break;
+                }
+            }
+        }
+        leaks.extend(self.world.left(self.case).await);
+        for leak in &leaks {
+            self.record(Event::Leaked(leak.clone()));
+        }
+        leaks
+    }
+
+    pub(super) fn record(&self, event: Event) {
+        self.recorder.case(&self.case.id, event);
+    }
+
+    /// The instance of this name.
+    pub(super) fn live(&self, name: &str) -> Result<&Live, Failure> {
+        self.instances.get(name).filter(|l| !l.removed).ok_or_else(|| Failure {
+            class: ErrorClass::UnknownContainer,
+            message: format!("no instance `{name}` at this point of the scenario"),
+            hint: None,
+            log: Vec::new(),
+        })
+    }
+
+    /// The checkpoint of this name.
+    pub(super) fn held(&self, name: &str) -> Result<&Held, Failure> {
+        self.checkpoints.get(name).ok_or_else(|| Failure {
+            class: ErrorClass::InvalidArchive,
+            message: format!("no checkpoint `{name}` at this point of the scenario"),
+            hint: None,
+            log: Vec::new(),
+        })
+    }
+
+    /// The name that the engine knows an instance by.
+    pub(super) fn container_name(&self, instance: &str) -> String {
+        let mut name = format!("{}-{instance}", self.tag);
+        name.truncate(40);
+        name
+    }
+}
+
+fn timed_out(step: &Step) -> Failure {
+    Failure {
+        class: ErrorClass::Timeout,
+        message: format!("step `{}` ({}) did not end within {:?}", step.id, step.title, step.timeout),
+        hint: Some("give the step a `timeout`, or look at the timeline for what it waited on".to_owned()),
+        log: Vec::new(),
+    }
+}
+
+/// The failure to report, if the step did not go as expected.
+fn unexpected(step: &Step, failure: Option<Failure>) -> Option<Failure> {
+    let Some(expected) = &step.expect_error else { return failure };
+    let Some(failure) = failure else {
+        return Some(Failure {
+            class: ErrorClass::Other,
+            message: format!("step `{}` ({}) succeeded, expected {}", step.id, step.title, expected.class),
+            hint: None,
+            log: Vec::new(),
+        });
+    };
+    let text_fits = expected.text.as_ref().is_none_or(|t| Regex::new(t).is_ok_and(|r| r.is_match(&failure.message)));
+    if failure.class == expected.class && text_fits {
+        return None;
+    }
+    Some(Failure {
+        message: format!(
+            "step `{}` failed with {}, expected {}{}: {}",
+            step.id,
+            failure.class,
+            expected.class,
+            expected.text.as_ref().map(|t| format!(" and a message like /{t}/")).unwrap_or_default(),
+            failure.message
+        ),
+        ..failure
+    })
+}

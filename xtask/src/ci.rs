@@ -1,0 +1,20 @@
+//! The lanes of CI.
+
+use crate::build::{self, Profile};
+use crate::step::cargo;
+
+/// Runs a lane.
+pub(crate) fn run(args: &[String]) -> Result<u8, String> {
+    match args.first().map(String::as_str) {
+        Some("lint") => lint(),
+        Some("e2e") => build::binaries(Profile::Dev)?.podferry(&["run".to_owned(), "--deny-skips".to_owned()]),
+        Some(other) => Err(format!("no lane `{other}`: lint, e2e")),
+        None => Err("which lane: lint, e2e".to_owned()),
+    }
+}
+
+fn lint() -> Result<u8, String> {
+    cargo(["fmt", "--all", "--check"]).must("rustfmt")?;
+    cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).must("clippy")?;
+    Ok(0)
+}
