@@ -5,6 +5,7 @@ pub mod archive;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod component;
 pub mod engine;
 pub mod image;
