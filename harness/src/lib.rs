@@ -1,9 +1,11 @@
 //! podferry: an end-to-end test and simulation harness for checkpoint, restore and migration of stateful containers
 //! and pods. ARCHITECTURE.md is the map.
 
+pub mod archive;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod component;
 pub mod engine;
 pub mod image;

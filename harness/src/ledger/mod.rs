@@ -1,1 +1,69 @@
-//! Room `ledger`.
+//! The only claims on the outside world: what a run made that outlives it, so that the next start (or `podferry clean`)
+//! can remove it when the run was killed.
+//!
+//! A run holds one file, locked as long as it lives. Before a thing is made, a line with its kind and name goes into
+//! that file; when the thing is gone, another line says so. A file whose lock can be taken belongs to a dead run, and
+//! what it claimed and did not release is to be swept. Most things of a local node need no claim: the kernel ends them
+//! with the node. Cgroups, and folders on disk, do.
+
+mod dead;
+mod lines;
+mod live;
+#[cfg(test)]
+mod tests;
+
+pub use dead::{DeadRun, Unswept, dead, dead_in};
+pub use lines::Claim;
+pub use live::Ledger;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Claim kind of a control group; its name is the folder below `/sys/fs/cgroup`.
+pub const CGROUP: &str = "cgroup";
+/// Claim kind of a folder on disk; its name is the absolute path. Sweeping removes it with all that it holds.
+pub const TEMP_DIR: &str = "temp-dir";
+
+/// Why the ledger could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Two runs have one name.
+    #[error("a run named {run} has a ledger already: {}", path.display())]
+    Taken {
+        /// The run.
+        run: String,
+        /// Its ledger.
+        path: PathBuf,
+    },
+    /// The ledger's folder or file cannot be used.
+    #[error("can't use the ledger {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl LedgerError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> LedgerError + use<> {
+        let path = path.to_owned();
+        move |source| LedgerError::Io { path, source }
+    }
+}
+
+/// The folder that the ledgers of this user's runs lie in: `$XDG_STATE_HOME/podferry/runs`, by default
+/// `~/.local/state/podferry/runs`.
+pub fn runs_dir() -> PathBuf {
+    let base = match std::env::var_os("XDG_STATE_HOME") {
+        Some(dir) if Path::new(&dir).is_absolute() => PathBuf::from(dir),
+        _ => std::env::home_dir().unwrap_or_else(|| PathBuf::from("/root")).join(".local/state"),
+    };
+    base.join("podferry/runs")
+}
+
+/// Whether a thing of this kind is gone when the machine starts anew, so that its claim need not be forced to disk.
+fn lost_at_reboot(kind: &str) -> bool {
+    matches!(kind, CGROUP | "process" | "mount" | "netns" | "link")
+}

@@ -155,6 +155,9 @@ pub struct History {
     pub final_journal: Option<Vec<u64>>,
     /// The worst lateness of the client's own timer, in nanoseconds: its measurement error.
     pub worst_lateness_ns: u64,
+    /// Why the client ended before it was stopped (its memory was full, its socket could not be made); `None`: it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<String>,
 }
 
 /// A checkpoint as it was taken.

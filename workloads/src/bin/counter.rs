@@ -1,2 +1,184 @@
-//! placeholder
-fn main() {}
+//! Counts up at a fixed pace, remembers every value twice (in memory, and in a file of the container's root), and says
+//! so over TCP, a line a question: `GET`, `STATE`, `JOURNAL`, `ECHO text`, `FILE`.
+
+use podferry_workloads::{Boot, Options, end_on_signals, json_string, listen, serve};
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+struct Counter {
+    boot: Boot,
+    interval: Duration,
+    path: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    journal: Vec<u64>,
+    /// The first error of the journal file. The counter counts on: it is the memory that is under test.
+    file_error: Option<String>,
+}
+
+impl Counter {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn value(&self) -> u64 {
+        self.state().journal.last().copied().unwrap_or(0)
+    }
+
+    /// One step: memory first, then the file, both under the lock, so that no answer falls between them.
+    fn step(&self, file: Option<&mut File>) {
+        let mut state = self.state();
+        let value = state.journal.last().map_or(1, |v| v + 1);
+        state.journal.push(value);
+        if let Some(file) = file
+            && let Err(e) = file.write_all(format!("{} {value}\n", self.boot.nonce).as_bytes())
+        {
+            state.file_error.get_or_insert_with(|| e.to_string());
+        }
+    }
+
+    /// Counts for ever. A pace that was missed is not made up for: after a freeze the counter goes on where it was, it
+    /// does not run after the clock.
+    fn count(&self, mut file: Option<File>) -> ! {
+        let mut next = Instant::now();
+        loop {
+            next += self.interval;
+            let now = Instant::now();
+            match next.checked_duration_since(now) {
+                Some(wait) => std::thread::sleep(wait),
+                None => next = now,
+            }
+            self.step(file.as_mut());
+        }
+    }
+
+    fn answer(&self, line: &str) -> String {
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("GET", "") => self.value().to_string(),
+            ("STATE", "") => self.describe(),
+            ("JOURNAL", "") => {
+                let mut out = String::new();
+                for value in &self.state().journal {
+                    let _ = write!(out, "{}{value}", if out.is_empty() { "" } else { " " });
+                }
+                out
+            }
+            ("ECHO", text) => text.to_owned(),
+            ("FILE", "") => self.file().unwrap_or_else(|e| format!("error: can't read {}: {e}", self.path)),
+            _ => format!("error: unknown request `{line}`"),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let state = self.state();
+        format!(
+            r#"{{{},"counter":{},"interval_ms":{},"file_error":{}}}"#,
+            self.boot.json_members(),
+            state.journal.last().unwrap_or(&0),
+            self.interval.as_secs_f64() * 1e3,
+            state.file_error.as_deref().map_or("null".to_owned(), json_string),
+        )
+    }
+
+    /// The number of lines of the file and its last line, read from the file itself.
+    fn file(&self) -> std::io::Result<String> {
+        let _no_step_meanwhile = self.state();
+        let (mut lines, mut last) = (0u64, String::new());
+        for line in BufReader::new(File::open(&self.path)?).lines() {
+            (lines, last) = (lines + 1, line?);
+        }
+        Ok(format!("{lines} {last}"))
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind"])?;
+    let interval: f64 = options.get("interval-ms", 10.0)?;
+    if !(interval.is_finite() && (0.01..=3.6e6).contains(&interval)) {
+        return Err(format!("--interval-ms: {interval} is not within 0.01 .. 3600000").into());
+    }
+    let path = options.get("journal", "/journal".to_owned())?;
+    let file = match path.as_str() {
+        "none" => None,
+        path => Some(
+            OpenOptions::new().append(true).create(true).open(path).map_err(|e| format!("can't open {path}: {e}"))?,
+        ),
+    };
+    let counter = Arc::new(Counter {
+        boot: Boot::new()?,
+        interval: Duration::from_secs_f64(interval / 1e3),
+        path,
+        state: Mutex::default(),
+    });
+    let listener = listen(options.get("bind", IpAddr::from([0, 0, 0, 0]))?, options.get("port", 7000)?)?;
+    let counting = Arc::clone(&counter);
+    std::thread::Builder::new().spawn(move || counting.count(file))?;
+    serve(&listener, move |line| counter.answer(line))
+}
+
+fn main() -> ExitCode {
+    end_on_signals();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "counter: {e}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counter, State};
+    use podferry_workloads::Boot;
+    use std::fs::OpenOptions;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    fn counter(path: &str) -> Counter {
+        Counter {
+            boot: Boot::new().unwrap(),
+            interval: Duration::from_millis(10),
+            path: path.to_owned(),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    #[test]
+    fn questions_and_answers() {
+        let c = counter("/nonexistent/journal");
+        assert_eq!(c.answer("GET"), "0");
+        assert_eq!(c.answer("JOURNAL"), "");
+        c.step(None);
+        c.step(None);
+        assert_eq!(c.answer("GET"), "2");
+        assert_eq!(c.answer("JOURNAL"), "1 2");
+        assert_eq!(c.answer("ECHO a  b "), "a  b ");
+        assert_eq!(c.answer("ECHO"), "");
+        assert_eq!(c.answer("GET 1"), "error: unknown request `GET 1`");
+        assert_eq!(c.answer("get"), "error: unknown request `get`");
+        assert!(c.answer("FILE").starts_with("error: can't read /nonexistent/journal: "));
+        let state = c.answer("STATE");
+        assert!(state.contains(&format!(r#""nonce":"{}""#, c.boot.nonce)), "{state}");
+        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"file_error":null}"#), "{state}");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_the_counter_counts_on() {
+        let c = counter("/dev/full");
+        let mut full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        c.step(Some(&mut full));
+        c.step(Some(&mut full));
+        assert_eq!(c.value(), 2);
+        assert!(c.answer("STATE").contains(r#""file_error":"No space left on device"#));
+    }
+}

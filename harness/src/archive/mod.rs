@@ -1,0 +1,45 @@
+//! Checkpoints as files: what is in them, whether they are whole, how they are carried, and how they are damaged on
+//! purpose. All functions block, and all paths are paths on the host.
+//!
+//! A checkpoint has one of two [`Form`]s with the same inner names, so that a scenario can name an entry
+//! (`checkpoint/inventory.img`) without knowing the engine:
+//!
+//! | entry | what |
+//! |---|---|
+//! | `checkpoint/*.img` | what CRIU wrote; `pages-N.img` is the memory, `pagemap-*.img` says where it belongs |
+//! | `checkpoint/descriptors.json` | the standard streams, written by the runtime |
+//! | `rootfs-diff.tar` | changes of the root filesystem; gzip in a CRI archive |
+//! | `stats-dump`, `dump.log` | CRIU's own figures and log |
+//! | `config.dump`, `spec.dump`, `status.dump` | CRI archive only: what the container was |
+//! | `meta.json` | image folder only: likewise |
+
+mod carry;
+mod criu;
+mod error;
+mod listing;
+mod manifest;
+mod tamper;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use carry::copy;
+pub use criu::DumpStats;
+pub use error::ArchiveError;
+pub use listing::Form;
+pub use manifest::{Manifest, ManifestEntry, digest, manifest};
+pub use tamper::tamper;
+pub use verify::verify;
+
+use std::path::Path;
+
+/// What CRIU itself says of the dump (`stats-dump`); `None` if the checkpoint has no such entry.
+///
+/// # Errors
+/// The checkpoint cannot be read, or `stats-dump` is no image of CRIU's.
+pub fn stats(path: &Path) -> Result<Option<DumpStats>, ArchiveError> {
+    let listing = listing::Listing::read(path, Form::of(path)?)?;
+    let Some(item) = listing.get("stats-dump") else { return Ok(None) };
+    let bytes = listing.bytes(item, criu::LARGEST_IMAGE)?;
+    criu::dump_stats(&bytes).map(Some).map_err(|what| ArchiveError::invalid(path, Some("stats-dump"), what))
+}

@@ -1,0 +1,16 @@
+//! What the workloads of podferry share: the line protocol that they speak, the values fixed at their start, and how
+//! they end. They run as process 1 of a container, on plain blocking threads.
+
+mod boot;
+mod end;
+mod options;
+mod pages;
+mod serve;
+mod xxh64;
+
+pub use boot::{Boot, json_string};
+pub use end::end_on_signals;
+pub use options::{Options, OptionsError};
+pub use pages::{PAGE, Pages, Verdict};
+pub use serve::{MAX_LINE, listen, serve};
+pub use xxh64::Xxh64;
