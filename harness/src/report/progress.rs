@@ -83,7 +83,7 @@ impl Open {
                 self.repetition = Some(format!("{word} {number}/{of}"));
             }
             Event::StepStarted { title, .. } => self.doing = Some((title.clone(), at)),
-            Event::StepFinished(_) => self.doing = Some(("looking".to_owned(), at)),
+            Event::StepFinished(_) => self.doing = Some(("judging and cleaning up".to_owned(), at)),
             _ => {}
         }
     }
