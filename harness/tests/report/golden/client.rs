@@ -46,6 +46,7 @@ impl Load {
             ops,
             final_journal: (self.kind == "redis-writer" && self.returns).then_some(journal),
             worst_lateness_ns: 412_000,
+            ..History::default()
         }
     }
 

@@ -49,3 +49,11 @@ fn with_histories(mut run: Run) -> Run {
     }
     run
 }
+
+/// Gives the first case's client a history of so many operations.
+pub(crate) fn lengthen(run: &mut Run, count: u64) {
+    for (client, load) in cases::loads(&run.cases[0].id.0) {
+        let load = client::Load { count, ..load };
+        run.cases[0].evidence.histories.insert(client.to_owned(), load.history());
+    }
+}
