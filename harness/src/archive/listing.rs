@@ -99,10 +99,11 @@ impl Listing {
         let length = file.metadata().map_err(|e| ArchiveError::io("read", &self.path, e))?.len();
         let broken = |what: String| ArchiveError::invalid(&self.path, None, what);
         let mut tar = tar::Archive::new(Window { file: &file, start: 0, length, at: 0 });
-        let entries = tar.entries_with_seek().map_err(|e| broken(e.to_string()))?;
+        let entries = tar.entries_with_seek().map_err(|e| broken(plain(&e)))?;
         for entry in entries {
-            let entry = entry
-                .map_err(|e| broken(format!("it is no readable tar file after {} entries: {e}", self.items.len())))?;
+            let entry = entry.map_err(|e| {
+                broken(format!("it is no readable tar file after {} entries: {}", self.items.len(), plain(&e)))
+            })?;
             let name = entry_name(&entry.path_bytes());
             let size = entry.header().entry_size().map_err(|e| broken(format!("entry `{name}`: {e}")))?;
             let data = entry.raw_file_position();
@@ -224,6 +225,13 @@ impl Seek for Window<'_> {
         self.at = at.filter(|a| *a <= i64::MAX as u64 - self.start).ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.at)
     }
+}
+
+/// What the tar reader says, without the bytes of the broken header that it repeats.
+pub(super) fn plain(e: &io::Error) -> String {
+    let text = e.to_string();
+    let kept = text.split(" when getting ").next().unwrap_or_default();
+    kept.split(": ").next().unwrap_or_default().to_owned()
 }
 
 fn entry_name(bytes: &[u8]) -> String {

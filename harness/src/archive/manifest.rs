@@ -12,7 +12,8 @@ pub struct Manifest {
     pub entries: Vec<ManifestEntry>,
     /// Bytes of the archive, or of all files of the folder.
     pub bytes: u64,
-    /// `sha256:...` of the archive, or over the folder's lines `path size sha256`, sorted by path.
+    /// `sha256:...` of the archive, or over the folder's lines `path size sha256`, sorted by path;
+    /// lines `path -> target` follow for links.
     pub digest: String,
 }
 
@@ -62,6 +63,11 @@ fn digest_of(listing: &Listing) -> Result<(u64, String), ArchiveError> {
         lines.update(format!("{} {size} {digest}\n", item.name));
         bytes += size;
     }
+    // Links carry no bytes, but one that was added or bent is a change.
+    let mut links: Vec<_> =
+        listing.links.iter().map(|(name, target, _)| format!("{name} -> {}\n", target.display())).collect();
+    links.sort_unstable();
+    lines.update(links.concat());
     Ok((bytes, format!("sha256:{}", hex(&lines.finalize()))))
 }
 

@@ -1,1 +1,355 @@
-//! Written with the room.
+//! Over synthetic checkpoints with the structure of real ones; real ones are read in the tests on real nodes.
+
+use super::*;
+use crate::scenario::plan::Damage;
+use proptest::prelude::*;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+fn image(heads: &[u32], entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = heads.iter().flat_map(|h| h.to_le_bytes()).collect();
+    for entry in entries {
+        bytes.extend(u32::try_from(entry.len()).unwrap().to_le_bytes());
+        bytes.extend(entry);
+    }
+    bytes
+}
+
+const COMMON: u32 = 0x5456_4319;
+
+fn pagemap(id: u32, runs: &[(u32, u64)]) -> Vec<u8> {
+    let head = criu::PagemapHead { pages_id: id }.encode_to_vec();
+    let entry = |(flags, pages): &(u32, u64)| {
+        let (flags, nr_pages) = (Some(*flags), Some(*pages));
+        criu::PagemapEntry { vaddr: 0x1000, compat_nr_pages: 0, in_parent: None, flags, nr_pages }.encode_to_vec()
+    };
+    let entries: Vec<_> = std::iter::once(head).chain(runs.iter().map(entry)).collect();
+    image(&[COMMON, 0x5608_4025], &entries)
+}
+
+/// A process with two threads and three pages in its pages image; a run of pages in the parent and a lazy one are not
+/// there, as their flags say.
+fn files(form: Form) -> BTreeMap<String, Vec<u8>> {
+    let pstree = criu::PstreeEntry { pid: 1, threads: vec![1, 6] }.encode_to_vec();
+    let one = || vec![vec![8, 1]];
+    let mut rootfs = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(5);
+    header.set_cksum();
+    rootfs.append_data(&mut header, "data/new", &b"hello"[..]).unwrap();
+    let mut rootfs = rootfs.into_inner().unwrap();
+    if form == Form::CriArchive {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&rootfs).unwrap();
+        rootfs = gzip.finish().unwrap();
+    }
+    let pages: Vec<u8> = (0..3 * 4096_u32).map(|i| (i % 251) as u8).collect();
+    let mut files = BTreeMap::from([
+        ("checkpoint/core-1.img", image(&[COMMON, 0x5505_3847], &one())),
+        ("checkpoint/core-6.img", image(&[COMMON, 0x5505_3847], &one())),
+        ("checkpoint/descriptors.json", br#"["/dev/null","pipe:[1]","pipe:[2]"]"#.to_vec()),
+        ("checkpoint/inventory.img", image(&[0x5831_3116], &one())),
+        ("checkpoint/mm-1.img", image(&[COMMON, 0x5749_2820], &one())),
+        ("checkpoint/pagemap-1.img", pagemap(1, &[(1, 7), (2, 9), (4, 2), (6, 1)])),
+        ("checkpoint/pages-1.img", pages),
+        ("checkpoint/pstree.img", image(&[COMMON, 0x5027_3030], &[pstree])),
+        ("rootfs-diff.tar", rootfs),
+        ("stats-dump", image(&[0x5510_5940, 0x5709_3306], &[stats_entry()])),
+    ]);
+    match form {
+        Form::CriArchive => files.extend(["config.dump", "spec.dump", "status.dump"].map(|n| (n, b"{}".to_vec()))),
+        Form::ImageFolder => files.extend([("meta.json", b"{}".to_vec())]),
+    }
+    files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
+}
+
+/// The bytes that criu 4.2.1 wrote for an empty redis.
+fn stats_entry() -> Vec<u8> {
+    let hex = b"0a23088504109ae20518a61220ae0a28dc06300038db054000480050085808600068007000";
+    hex.chunks(2).map(|c| u8::from_str_radix(std::str::from_utf8(c).unwrap(), 16).unwrap()).collect()
+}
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, form: Form, files: &BTreeMap<String, Vec<u8>>) -> PathBuf {
+        let path = self.path(name);
+        match form {
+            Form::CriArchive => fs::write(&path, tar_of(files)).unwrap(),
+            Form::ImageFolder => {
+                for (name, bytes) in files {
+                    let file = path.join(name);
+                    fs::create_dir_all(file.parent().unwrap()).unwrap();
+                    fs::write(file, bytes).unwrap();
+                }
+            }
+        }
+        path
+    }
+
+    /// What is said of a checkpoint, without the place that this test has it in.
+    fn error(&self, name: &str, form: Form) -> String {
+        match verify(&self.path(name), form) {
+            Ok(()) => "whole".into(),
+            Err(e) => format!("{}: {e}", e.class()).replace(self.dir.path().to_str().unwrap(), "/X"),
+        }
+    }
+}
+
+fn tar_of(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o600);
+        header.set_cksum();
+        tar.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+const FORMS: [Form; 2] = [Form::CriArchive, Form::ImageFolder];
+
+#[test]
+fn a_whole_checkpoint_is_whole_and_listed() {
+    for form in FORMS {
+        let place = Place::new();
+        let path = place.write("cp", form, &files(form));
+        verify(&path, form).unwrap();
+        let m = manifest(&path).unwrap();
+        assert_eq!(m.entries.len(), files(form).len());
+        assert_eq!((m.bytes, m.digest.clone()), digest(&path).unwrap());
+        assert_eq!(m.entries.iter().find(|e| e.name == "checkpoint/pages-1.img").unwrap().size, 12288);
+        let stats = stats(&path).unwrap().unwrap();
+        assert_eq!((stats.freezing_us, stats.frozen_us, stats.pages_written), (517, 94490, 731));
+    }
+}
+
+#[test]
+fn a_copy_has_the_digest_of_the_original_and_a_taken_place_is_left_alone() {
+    for form in FORMS {
+        let place = Place::new();
+        let path = place.write("cp", form, &files(form));
+        let before = manifest(&path).unwrap();
+        let copied = copy(&path, &place.path("copy")).unwrap();
+        assert_eq!(copied, before.bytes);
+        assert_eq!(manifest(&place.path("copy")).unwrap(), before);
+        assert!(copy(&path, &place.path("copy")).is_err());
+        assert!(tamper(&path, &place.path("copy"), &Damage::Empty).is_err());
+        assert_eq!(manifest(&place.path("copy")).unwrap(), before, "what was there is untouched");
+    }
+}
+
+/// `/dev/full` gives ENOSPC on every write.
+#[test]
+fn a_full_device_is_told_apart() {
+    let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
+    let e = ArchiveError::io("write", Path::new("/shared/cp.tar"), full);
+    assert_eq!(e.class(), crate::record::ErrorClass::NoSpace);
+    assert_eq!(e.to_string(), "can't write /shared/cp.tar: no space left on the device");
+}
+
+#[test]
+fn every_damage_is_seen_and_named() {
+    let damages: Vec<(&str, Damage)> = vec![
+        ("truncated", Damage::Truncate { keep: 5000 }),
+        ("empty", Damage::Empty),
+        ("random", Damage::Random),
+        ("no-inventory", Damage::DropEntry { entry: "checkpoint/inventory.img".into() }),
+        ("no-core", Damage::DropEntry { entry: "checkpoint/core-6.img".into() }),
+        ("no-pages", Damage::DropEntry { entry: "checkpoint/pages-1.img".into() }),
+        ("no-pagemap", Damage::DropEntry { entry: "checkpoint/pagemap-1.img".into() }),
+        ("no-rootfs-diff", Damage::DropEntry { entry: "rootfs-diff.tar".into() }),
+        ("no-descriptors", Damage::DropEntry { entry: "checkpoint/descriptors.json".into() }),
+        ("flipped-rootfs-diff", Damage::FlipBit { entry: "rootfs-diff.tar".into() }),
+        ("flipped-pages", Damage::FlipBit { entry: "checkpoint/pages-1.img".into() }),
+        ("escaping", Damage::EscapingEntry),
+    ];
+    let mut seen = String::new();
+    for form in FORMS {
+        let place = Place::new();
+        let path = place.write("cp", form, &files(form));
+        let before = manifest(&path).unwrap();
+        for (name, damage) in &damages {
+            tamper(&path, &place.path(name), damage).unwrap();
+            seen += &format!("{form:?} {name}\n    {}\n", place.error(name, form));
+            let after = digest(&place.path(name)).unwrap();
+            assert_ne!(after.1, before.digest, "the digest sees {name}");
+        }
+        assert_eq!(manifest(&path).unwrap(), before, "the original is untouched");
+    }
+    insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn a_damage_that_does_none_is_an_error_and_leaves_nothing() {
+    for form in FORMS {
+        let place = Place::new();
+        let path = place.write("cp", form, &files(form));
+        for damage in [
+            Damage::Truncate { keep: 1 << 40 },
+            Damage::DropEntry { entry: "checkpoint/none.img".into() },
+            Damage::FlipBit { entry: "checkpoint/none.img".into() },
+        ] {
+            assert!(tamper(&path, &place.path("out"), &damage).is_err());
+            assert!(!place.path("out").exists(), "{damage:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let place = Place::new();
+    let mut seen = String::new();
+    let mut case = |name: &str, form: Form, change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+        let mut files = files(form);
+        change(&mut files);
+        place.write(name, form, &files);
+        seen += &format!("{name}\n    {}\n", place.error(name, form));
+    };
+    let folder = Form::ImageFolder;
+    case("cut-pages", folder, &|f| f.get_mut("checkpoint/pages-1.img").unwrap().truncate(4096));
+    case("long-pages", folder, &|f| f.get_mut("checkpoint/pages-1.img").unwrap().push(0));
+    case("stray-pages", folder, &|f| drop(f.insert("checkpoint/pages-2.img".into(), vec![0; 4096])));
+    case("cut-core", folder, &|f| drop(f.get_mut("checkpoint/core-1.img").unwrap().pop()));
+    case("cut-pagemap", folder, &|f| drop(f.get_mut("checkpoint/pagemap-1.img").unwrap().pop()));
+    case("empty-pstree", folder, &|f| f.get_mut("checkpoint/pstree.img").unwrap().clear());
+    case("huge-counts", folder, &|f| {
+        f.insert("checkpoint/pagemap-1.img".into(), pagemap(1, &[(4, u64::MAX), (4, 2)]));
+    });
+    case("huge-bytes", folder, &|f| drop(f.insert("checkpoint/pagemap-1.img".into(), pagemap(1, &[(4, u64::MAX)]))));
+    case("no-mm", folder, &|f| drop(f.remove("checkpoint/mm-1.img")));
+    case("broken-meta", folder, &|f| drop(f.insert("meta.json".into(), b"{".to_vec())));
+    case("cut-rootfs-diff", folder, &|f| f.get_mut("rootfs-diff.tar").unwrap().truncate(1024));
+    case("cut-rootfs-gzip", Form::CriArchive, &|f| drop(f.get_mut("rootfs-diff.tar").unwrap().pop()));
+    case("broken-config", Form::CriArchive, &|f| drop(f.insert("config.dump".into(), b"x".to_vec())));
+    seen += &format!("absent\n    {}\n", place.error("absent", folder));
+    seen += &format!("folder for archive\n    {}\n", place.error("cut-core", Form::CriArchive));
+    insta::assert_snapshot!(seen);
+}
+
+/// containerd 2.1 writes over an older archive without truncating it.
+#[test]
+fn what_is_left_of_an_older_archive_is_seen() {
+    let place = Place::new();
+    let mut bytes = tar_of(&files(Form::CriArchive));
+    bytes.extend([0; 4096]);
+    fs::write(place.path("padded"), &bytes).unwrap();
+    assert_eq!(place.error("padded", Form::CriArchive), "whole", "zeros are padding");
+    bytes.extend(b"old");
+    fs::write(place.path("old"), &bytes).unwrap();
+    assert!(place.error("old", Form::CriArchive).contains("something follows at byte"));
+}
+
+#[test]
+fn names_and_links_that_lead_out_are_refused() {
+    let add = |name: &str, kind: tar::EntryType, target: &str| {
+        let mut bytes = tar_of(&files(Form::CriArchive));
+        bytes.truncate(bytes.len() - 1024);
+        let mut header = tar::Header::new_gnu();
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(0);
+        header.set_entry_type(kind);
+        if !target.is_empty() {
+            header.set_link_name_literal(target).unwrap();
+        }
+        header.set_cksum();
+        bytes.extend(header.as_bytes());
+        bytes.extend([0; 1024]);
+        bytes
+    };
+    use tar::EntryType as T;
+    let place = Place::new();
+    let judge = |name: &str, kind: T, target: &str| {
+        fs::write(place.path("cp"), add(name, kind, target)).unwrap();
+        verify(&place.path("cp"), Form::CriArchive).map_err(|e| e.class().name())
+    };
+    for (name, kind, target) in [
+        ("/etc/passwd", T::Regular, ""),
+        ("../x", T::Regular, ""),
+        ("a/../../x", T::Regular, ""),
+        ("../x", T::Directory, ""),
+        ("/x", T::Directory, ""),
+        ("link", T::Symlink, "/etc"),
+        ("link", T::Symlink, ".."),
+        ("a/link", T::Symlink, "../../x"),
+        ("link", T::Link, "../x"),
+        ("../fifo", T::Fifo, ""),
+    ] {
+        assert_eq!(judge(name, kind, target), Err("escaping-entry"), "{name} {kind:?} {target}");
+    }
+    assert_eq!(judge("a/link", T::Symlink, "../x"), Ok(()));
+    assert_eq!(judge("a/../b", T::Regular, ""), Ok(()));
+    assert_eq!(judge("fifo", T::Fifo, ""), Err("invalid-archive"));
+    assert_eq!(judge("stats-dump", T::Regular, ""), Err("invalid-archive"), "a name that is there twice");
+}
+
+/// Images of criu older than 4.0 count in the 32-bit field, those older than 2.0 have no flags.
+#[test]
+fn older_pagemaps_are_counted_alike() {
+    let entry = |flags, in_parent| {
+        criu::PagemapEntry { vaddr: 0, compat_nr_pages: 5, in_parent, flags, nr_pages: None }.encode_to_vec()
+    };
+    let head = criu::PagemapHead { pages_id: 3 }.encode_to_vec();
+    let entries = [head, entry(None, None), entry(None, Some(true)), entry(Some(4), None), entry(Some(2), None)];
+    assert_eq!(criu::pagemap(&image(&[COMMON, 0x5608_4025], &entries)), Ok((3, 10)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_are_refused_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
+        let place = Place::new();
+        fs::write(place.path("cp"), &bytes).unwrap();
+        prop_assert!(verify(&place.path("cp"), Form::CriArchive).is_err());
+        let _ = (criu::pagemap(&bytes), criu::pstree(&bytes), criu::dump_stats(&bytes));
+    }
+
+    #[test]
+    fn any_cut_is_refused(at in 0.0..1.0_f64) {
+        let place = Place::new();
+        let bytes = tar_of(&files(Form::CriArchive));
+        let keep = (bytes.len() as f64 * at) as usize;
+        fs::write(place.path("cp"), &bytes[..keep]).unwrap();
+        prop_assert!(verify(&place.path("cp"), Form::CriArchive).is_err(), "cut at {keep} of {}", bytes.len());
+    }
+
+    #[test]
+    fn any_cut_of_a_required_image_is_refused(which in 0..8_usize, at in 0.0..1.0_f64) {
+        let place = Place::new();
+        let mut all = files(Form::ImageFolder);
+        let name = all.keys().filter(|n| n.starts_with("checkpoint/")).nth(which).unwrap().clone();
+        let bytes = all.get_mut(&name).unwrap();
+        let keep = (bytes.len() as f64 * at) as usize;
+        bytes.truncate(keep);
+        let path = place.write("cp", Form::ImageFolder, &all);
+        // A pagemap cut between two entries is whole by its framing; its pages image tells then, as the present pages
+        // come last here.
+        prop_assert!(verify(&path, Form::ImageFolder).is_err(), "{name} cut at {keep}");
+    }
+
+    #[test]
+    fn a_changed_byte_never_panics(at in any::<prop::sample::Index>(), value in any::<u8>()) {
+        let place = Place::new();
+        let mut bytes = tar_of(&files(Form::CriArchive));
+        let at = at.index(bytes.len());
+        bytes[at] = value;
+        fs::write(place.path("cp"), &bytes).unwrap();
+        let _ = verify(&place.path("cp"), Form::CriArchive);
+        let _ = manifest(&place.path("cp"));
+    }
+}

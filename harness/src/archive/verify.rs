@@ -1,5 +1,5 @@
 use super::criu;
-use super::listing::{Item, LinkKind, Listing, Window, leads_out};
+use super::listing::{Item, LinkKind, Listing, Window, leads_out, plain};
 use super::{ArchiveError, Form};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -237,7 +237,7 @@ fn check_rootfs_diff(listing: &Listing) -> Result<(), ArchiveError> {
 }
 
 fn check_names(listing: &Listing, item: &Item, tar: &mut dyn Read) -> Result<(), ArchiveError> {
-    let broken = |e: io::Error| about(listing, item, format!("it is no readable tar file: {e}"));
+    let broken = |e: io::Error| about(listing, item, format!("it is no readable tar file: {}", plain(&e)));
     let mut tar = tar::Archive::new(tar);
     for entry in tar.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;

@@ -1,7 +1,23 @@
 //! Container images as OCI content on the host: made from node packages and the harness's own programs, or taken from
 //! an archive of the user's; and what serves them to the nodes.
 
+mod build;
+mod error;
+mod layer;
+mod libraries;
+mod registry;
+mod store;
+
+pub use build::{ImageSpec, NodeRoot, WorkloadBinaries, build};
+pub use error::ImageError;
+pub use registry::{Registry, RegistryHandle};
+pub use store::Store;
+
 use std::path::PathBuf;
+
+/// Where nodes find the registry, and what the references of images begin with. containerd speaks plain HTTP to
+/// `localhost` alone.
+pub const REGISTRY: &str = "localhost:5000";
 
 /// An image in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,4 +35,13 @@ pub struct Image {
     pub env: Vec<String>,
     /// Its working directory.
     pub working_dir: String,
+}
+
+/// This machine's architecture by the name that images give it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }

@@ -1,5 +1,15 @@
 //! What a node is to everyone above: a place that runs commands, holds files and opens sockets. Providers make nodes.
 
+mod control;
+pub(crate) mod fabric;
+mod init;
+mod sandbox;
+mod wire;
+
+pub use init::init_main;
+pub(crate) use sandbox::Sandbox;
+pub(crate) use wire::{CgroupMounts, Cgroups, Setup};
+
 use crate::process::{Exec, ExecError, Output};
 use crate::record::NodeRecord;
 use async_trait::async_trait;

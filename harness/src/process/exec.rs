@@ -153,3 +153,61 @@ pub enum ExecError {
         source: std::io::Error,
     },
 }
+
+/// How many lines of output an error shows.
+const TAIL_LINES: usize = 20;
+
+impl ExecError {
+    /// What the program left, if it ended at all.
+    pub fn output(&self) -> Option<&Output> {
+        match self {
+            ExecError::Status { output, .. } => Some(output),
+            ExecError::Start { .. } | ExecError::Timeout { .. } | ExecError::Io { .. } => None,
+        }
+    }
+}
+
+impl Output {
+    /// The last lines of standard error, or of standard output when nothing was said on standard error.
+    pub fn tail(&self) -> String {
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        let text = Some(said(&self.stderr)).filter(|t| !t.trim().is_empty()).unwrap_or_else(|| said(&self.stdout));
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+
+    /// `self` if the exit code is 0, else the error that shows the command and the end of its output.
+    ///
+    /// # Errors
+    /// [`ExecError::Status`].
+    pub fn checked(self, command: &Exec) -> Result<Output, ExecError> {
+        match self.code {
+            0 => Ok(self),
+            code => {
+                Err(ExecError::Status { command: command.to_string(), code, tail: self.tail(), output: Box::new(self) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_a_command_as_one_would_type_it() {
+        let exec = Exec::new("sh").args(["-c", "echo it's", ""]);
+        assert_eq!(exec.to_string(), r"sh -c 'echo it'\''s' ''");
+    }
+
+    #[test]
+    fn the_error_shows_the_end_of_what_was_said_last() {
+        let many: String = (0..50).map(|n| format!("line {n}\n")).collect();
+        let output = Output { code: 3, stdout: many.into_bytes(), stderr: b"\n".to_vec() };
+        let error = output.checked(&Exec::new("prog")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("`prog` ended with 3: line 30\n"), "{text}");
+        assert!(text.ends_with("line 49"), "{text}");
+        assert_eq!(error.output().map(|o| o.code), Some(3));
+    }
+}

@@ -1,5 +1,7 @@
 //! Providers make nodes.
 
+pub mod local;
+
 use crate::client::Vantage;
 use crate::node::SharedNode;
 use crate::record::Failure;

@@ -1,6 +1,108 @@
 //! YAML as written -> checked [`Plan`] with source positions. Pure: text in, plan or diagnostics out. It may name the
 //! plain data of `record`, and nothing else of the crate.
+//!
+//! The way of a file: [`yaml`] makes a tree of it in which every node has its place; [`read`] and the shapes make the
+//! scenario as written of that, telling of everything that does not fit; [`flow`] goes through the steps in order and
+//! tells of names and orders that cannot be; [`expand`] makes the cases.
 
+mod action;
+mod catalogue;
+mod classes;
+mod diagnostic;
+mod document;
+mod expand;
+mod explain;
+mod flow;
+mod judge;
+mod matrix;
+mod place;
 pub mod plan;
+mod read;
+mod schema;
+mod select;
+#[cfg(test)]
+mod tests;
+mod title;
+mod units;
+mod value;
+mod yaml;
 
+pub use catalogue::{Setting, SettingKind, WorkloadKind};
+pub use diagnostic::{Diagnostic, Severity};
+pub use expand::plan;
+pub use explain::{CODES, Code, explain};
+pub use place::Place;
 pub use plan::Plan;
+pub use schema::{new_template, schema};
+pub use select::Selection;
+
+use document::Document;
+use read::{AxisValues, Read, Reader, error};
+
+/// The version of the language.
+pub const API_VERSION: &str = "podferry/v1alpha1";
+
+/// A scenario without errors, ready to be planned.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    file: String,
+    document: Document,
+    axes: Vec<AxisValues>,
+}
+
+impl Scenario {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.document.metadata.name.text()
+    }
+
+    /// Its title; the name if it has none.
+    pub fn title(&self) -> &str {
+        self.document.metadata.title.as_ref().map_or(self.name(), |t| &t.value)
+    }
+
+    /// The file as the user named it.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.document.metadata.labels.iter().flat_map(|l| &l.0);
+        labels.map(|(name, value)| (name.text(), value.value.as_str()))
+    }
+}
+
+/// Reads a scenario and tells of everything that is wrong with it, in the order of the file. There is a scenario when no
+/// finding is an error. `workloads` is the catalogue that `use` and `with` are checked against.
+pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scenario>, Vec<Diagnostic>) {
+    let mut r = Reader { file: file.to_owned(), ..Reader::default() };
+    let document = match yaml::parse(text) {
+        Ok(root) => {
+            r.axes = document::axes(&root);
+            let start = Place { line: 1, column: 1, ..Place::default() };
+            if document::is_foreign(&root, &mut r) { None } else { Document::read(&root, start, &mut r) }
+        }
+        Err(malformed) => {
+            let finding =
+                error(explain::MALFORMED, malformed.message).help("mend this first; nothing after it was read");
+            r.tell(malformed.place, finding);
+            None
+        }
+    };
+    if let Some(document) = &document {
+        matrix::check(document, &mut r);
+        catalogue::check(document, workloads, &mut r);
+        flow::check(document, workloads, &mut r);
+    }
+    finish(document, r)
+}
+
+fn finish(document: Option<Document>, r: Reader) -> (Option<Scenario>, Vec<Diagnostic>) {
+    let Reader { file, mut diagnostics, axes, .. } = r;
+    diagnostics.sort_by_key(|d| (d.place.offset, d.code));
+    diagnostics.dedup();
+    let sound = !diagnostics.iter().any(Diagnostic::is_error);
+    let scenario = document.filter(|_| sound).map(|document| Scenario { file, document, axes });
+    (scenario, diagnostics)
+}

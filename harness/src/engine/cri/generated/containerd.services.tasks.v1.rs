@@ -3,12 +3,6 @@
 pub struct CreateTaskRequest {
     #[prost(string, tag = "1")]
     pub container_id: ::prost::alloc::string::String,
-    /// RootFS provides the pre-chroot mounts to perform in the shim before
-    /// executing the container task.
-    ///
-    /// These are for mounts that cannot be performed in the user namespace.
-    /// Typically, these mounts should be resolved from snapshots specified on
-    /// the container object.
     #[prost(message, repeated, tag = "3")]
     pub rootfs: ::prost::alloc::vec::Vec<super::super::super::types::Mount>,
     #[prost(string, tag = "4")]
@@ -113,12 +107,8 @@ pub struct ExecProcessRequest {
     pub stderr: ::prost::alloc::string::String,
     #[prost(bool, tag = "5")]
     pub terminal: bool,
-    /// Spec for starting a process in the target container.
-    ///
-    /// For runc, this is a process spec, for example.
     #[prost(message, optional, tag = "6")]
     pub spec: ::core::option::Option<::prost_types::Any>,
-    /// id of the exec process
     #[prost(string, tag = "7")]
     pub exec_id: ::prost::alloc::string::String,
 }
@@ -161,7 +151,6 @@ pub struct ListPidsRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListPidsResponse {
-    /// Processes includes the process ID and additional process information
     #[prost(message, repeated, tag = "1")]
     pub processes: ::prost::alloc::vec::Vec<super::super::super::v1::types::ProcessInfo>,
 }
@@ -212,7 +201,6 @@ pub struct WaitResponse {
     #[prost(message, optional, tag = "2")]
     pub exited_at: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// Generated client implementations.
 pub mod tasks_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
     use tonic::codegen::http::Uri;
@@ -249,38 +237,26 @@ pub mod tasks_client {
         {
             TasksClient::new(InterceptedService::new(inner, interceptor))
         }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
         #[must_use]
         pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
             self.inner = self.inner.send_compressed(encoding);
             self
         }
-        /// Enable decompressing responses.
         #[must_use]
         pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
             self.inner = self.inner.accept_compressed(encoding);
             self
         }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
             self
         }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
         #[must_use]
         pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Create a task.
         pub async fn create(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateTaskRequest>,
@@ -295,7 +271,6 @@ pub mod tasks_client {
             req.extensions_mut().insert(GrpcMethod::new("containerd.services.tasks.v1.Tasks", "Create"));
             self.inner.unary(req, path, codec).await
         }
-        /// Start a process.
         pub async fn start(
             &mut self,
             request: impl tonic::IntoRequest<super::StartRequest>,
@@ -310,7 +285,6 @@ pub mod tasks_client {
             req.extensions_mut().insert(GrpcMethod::new("containerd.services.tasks.v1.Tasks", "Start"));
             self.inner.unary(req, path, codec).await
         }
-        /// Delete a task and on disk state.
         pub async fn delete(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteTaskRequest>,
@@ -367,7 +341,6 @@ pub mod tasks_client {
             req.extensions_mut().insert(GrpcMethod::new("containerd.services.tasks.v1.Tasks", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// Kill a task or process.
         pub async fn kill(
             &mut self,
             request: impl tonic::IntoRequest<super::KillRequest>,

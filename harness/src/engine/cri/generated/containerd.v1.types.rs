@@ -24,12 +24,8 @@ pub struct Process {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProcessInfo {
-    /// PID is the process ID.
     #[prost(uint32, tag = "1")]
     pub pid: u32,
-    /// Info contains additional process information.
-    ///
-    /// Info varies by platform.
     #[prost(message, optional, tag = "2")]
     pub info: ::core::option::Option<::prost_types::Any>,
 }
@@ -44,10 +40,6 @@ pub enum Status {
     Pausing = 5,
 }
 impl Status {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
             Self::Unknown => "UNKNOWN",
@@ -58,7 +50,6 @@ impl Status {
             Self::Pausing => "PAUSING",
         }
     }
-    /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
             "UNKNOWN" => Some(Self::Unknown),

@@ -1,0 +1,160 @@
+//! Images made from parts of a node image, of podferry's own programs and of texts.
+
+use super::layer::Layer;
+use super::libraries::libraries;
+use super::store::{Settings, Store, digest_of};
+use super::{Image, ImageError};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Raised when the same spec is to give other bytes, so that caches forget what they have.
+const FORMAT: u32 = 1;
+
+/// What an image is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImageSpec {
+    /// `podferry/redis`.
+    pub repository: String,
+    /// Programs of the node image, taken with the libraries that they need.
+    pub programs: Vec<String>,
+    /// Files and whole folders of the node image, taken as they are.
+    pub files: Vec<String>,
+    /// Static programs of podferry's own: where in the image, and the file's name in [`WorkloadBinaries`].
+    pub binaries: Vec<(String, String)>,
+    /// Texts: where, what, and the mode.
+    pub texts: Vec<(String, String, u32)>,
+    /// Symbolic links: where, and to what.
+    pub links: Vec<(String, String)>,
+    /// Folders and their modes.
+    pub dirs: Vec<(String, u32)>,
+    /// Program and arguments.
+    pub entrypoint: Vec<String>,
+    /// Environment, `KEY=value`.
+    pub env: Vec<String>,
+}
+
+/// The node image that parts are taken from.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeRoot<'a> {
+    /// Its root folder on the host.
+    pub dir: &'a Path,
+    /// What names its content: two roots with one key are the same.
+    pub key: &'a str,
+}
+
+/// The folder that holds podferry's own static programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadBinaries {
+    /// The folder.
+    pub dir: PathBuf,
+}
+
+impl WorkloadBinaries {
+    /// The folder named in `PODFERRY_WORKLOADS`, else the one that the running program lies in.
+    pub fn find() -> Self {
+        let named = std::env::var_os("PODFERRY_WORKLOADS").filter(|d| !d.is_empty()).map(PathBuf::from);
+        let beside = || std::env::current_exe().ok()?.parent().map(Path::to_owned);
+        WorkloadBinaries { dir: named.or_else(beside).unwrap_or_default() }
+    }
+
+    fn read(&self, name: &str) -> Result<(PathBuf, Vec<u8>), ImageError> {
+        let path = self.dir.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok((path, bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(ImageError::NoBinary { path }),
+            Err(e) => Err(ImageError::io("read", path)(e)),
+        }
+    }
+}
+
+/// What a finished build is remembered by.
+#[derive(Serialize, Deserialize)]
+struct Built {
+    repository: String,
+    digest: String,
+}
+
+/// Makes an image, or finds the one that was made of the same parts before. Needs root the first time: the libraries of
+/// programs are asked of the node image's own loader, in a chroot.
+pub async fn build(
+    store: &Store,
+    root: NodeRoot<'_>,
+    binaries: &WorkloadBinaries,
+    spec: &ImageSpec,
+) -> Result<Image, ImageError> {
+    let note = store.dir().join("builds").join(key(root, binaries, spec)?);
+    if let Some(image) = remembered(store, &note) {
+        return Ok(image);
+    }
+    let layer = collect(root, binaries, spec).await?.write(store)?;
+    let settings = Settings {
+        entrypoint: spec.entrypoint.clone(),
+        env: spec.env.clone(),
+        working_dir: "/".to_owned(),
+        labels: Vec::new(),
+    };
+    let image = store.publish(&spec.repository, &settings, &[layer], &[])?;
+    let built = Built { repository: spec.repository.clone(), digest: image.digest.clone() };
+    store.write_named(&note, serde_json::json!(built).to_string().as_bytes())?;
+    Ok(image)
+}
+
+/// A name for all that goes into the image.
+fn key(root: NodeRoot<'_>, binaries: &WorkloadBinaries, spec: &ImageSpec) -> Result<String, ImageError> {
+    let mut own = Vec::new();
+    for (_, name) in &spec.binaries {
+        own.push(digest_of(&binaries.read(name)?.1));
+    }
+    // What takes nothing from the node image does not change with it.
+    let node = if spec.programs.is_empty() && spec.files.is_empty() { "" } else { root.key };
+    let inputs = serde_json::json!([FORMAT, super::architecture(), node, own, spec]);
+    Ok(digest_of(inputs.to_string().as_bytes()).replace(':', "-"))
+}
+
+/// The image of an earlier build; `None` also if anything of it is missing or cut, so that it is made anew.
+fn remembered(store: &Store, note: &Path) -> Option<Image> {
+    let built: Built = serde_json::from_slice(&fs::read(note).ok()?).ok()?;
+    store.image(&built.repository, &built.digest).ok()
+}
+
+async fn collect(root: NodeRoot<'_>, binaries: &WorkloadBinaries, spec: &ImageSpec) -> Result<Layer, ImageError> {
+    let mut layer = Layer::default();
+    furnish(&mut layer);
+    let mut files = spec.files.clone();
+    for program in &spec.programs {
+        files.push(program.clone());
+        files.extend(libraries(root.dir, program).await?);
+    }
+    for file in &files {
+        if !layer.from_root(root.dir, file)? {
+            return Err(ImageError::NotInNode { file: file.clone(), repository: spec.repository.clone() });
+        }
+    }
+    for (inside, name) in &spec.binaries {
+        layer.host_file(inside, &binaries.read(name)?.0, 0o755);
+    }
+    for (inside, mode) in &spec.dirs {
+        layer.dir(inside, *mode);
+    }
+    for (inside, text, mode) in &spec.texts {
+        layer.text(inside, text, *mode);
+    }
+    for (inside, target) in &spec.links {
+        layer.link(inside, target);
+    }
+    Ok(layer)
+}
+
+/// What each image has: the places that engines mount on (made by the engine they would show up in every checkpoint as
+/// changes of the root), and the one user there is. Other users than root cannot be dumped without CAP_SYS_RESOURCE.
+fn furnish(layer: &mut Layer) {
+    for (dir, mode) in [("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777)] {
+        layer.dir(dir, mode);
+    }
+    for file in ["etc/hosts", "etc/hostname", "etc/resolv.conf"] {
+        layer.text(file, "", 0o644);
+    }
+    layer.text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n", 0o644);
+    layer.text("etc/group", "root:x:0:\n", 0o644);
+}

@@ -1,0 +1,373 @@
+use super::control::{Control, Started, gone};
+use super::fabric::{self, Fabric, on_own_thread};
+use super::init::SUBCOMMAND;
+use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
+use super::{Node, Program};
+use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
+use crate::record::NodeRecord;
+use async_trait::async_trait;
+use nix::sched::{CloneFlags, setns};
+use std::fs::File;
+use std::io::{self, PipeReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// How long each step of making a node may take. It takes milliseconds; this is for a machine that is very busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a killed program may take to end.
+const DEATH: Duration = Duration::from_secs(5);
+
+/// Why a sandbox could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SandboxError {
+    /// PID 1 says what it could not do.
+    #[error("{0}")]
+    Init(String),
+    /// PID 1 could not be started, or the line to it broke.
+    #[error("{doing}")]
+    Io {
+        doing: &'static str,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A node on this machine: namespaces, and PID 1 in them.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    name: String,
+    number: u8,
+    pid: u32,
+    record: NodeRecord,
+    control: Arc<Control>,
+}
+
+impl Sandbox {
+    /// Makes the node and waits until it serves. Blocks.
+    pub(crate) fn new(podferry: &Path, setup: Setup, number: u8, fabric: &Fabric) -> Result<Sandbox, SandboxError> {
+        let io = |doing| move |source| SandboxError::Io { doing, source };
+        let name = setup.name.clone();
+        let shared = fabric.shared().map_err(io("can't take a mount of the shared folder"))?;
+        let (channel, theirs) = Channel::pair().map_err(io("can't make a socket pair"))?;
+        let init = init_in_new_pid_namespace(podferry, SUBCOMMAND, theirs).map_err(io("can't start PID 1"))?;
+        let mut init = Unready(Some(init));
+        channel.set_patience(Some(PATIENCE)).map_err(io("can't set a time limit"))?;
+        channel.send(&Request::Setup(setup), &[shared.as_fd()]).map_err(io("can't reach PID 1"))?;
+        drop(shared);
+        expect(&channel, |reply| matches!(reply, Reply::Unshared))?;
+        let pid = init.id();
+        // Plugged in while PID 1 mounts.
+        File::open(format!("/proc/{pid}/ns/net"))
+            .and_then(|net| fabric.plug(number, pid, &net))
+            .map_err(io("can't plug the node into the network"))?;
+        expect(&channel, |reply| matches!(reply, Reply::Ready))?;
+        channel.set_patience(None).map_err(io("can't lift the time limit"))?;
+        let control = Control::new(channel, init.done(), &name).map_err(io("can't start a thread"))?;
+        let address = fabric::address(number).to_string();
+        let record = NodeRecord { name: name.clone(), address, up_ms: 0.0, components: Vec::new() };
+        Ok(Sandbox { name, number, pid, record, control })
+    }
+
+    /// Completes what is recorded of it.
+    pub(crate) fn record_mut(&mut self) -> &mut NodeRecord {
+        &mut self.record
+    }
+
+    /// Its number on the network.
+    pub(crate) fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// Makes PID 1 end; does not wait.
+    pub(crate) fn hang_up(&self) {
+        self.control.hang_up();
+    }
+
+    /// Waits until PID 1, and with it every process of the node, is gone.
+    pub(crate) async fn ended(&self) {
+        self.control.ended().await;
+    }
+
+    fn start_error(&self, exec: &Exec, source: io::Error) -> ExecError {
+        ExecError::Start { command: self.command(exec), source }
+    }
+
+    /// As errors show it: `[a] runc list`.
+    fn command(&self, exec: &Exec) -> String {
+        format!("[{}] {exec}", self.name)
+    }
+
+    async fn go_on(&self, exec: Exec, streams: Streams) -> Result<Box<dyn Program>, ExecError> {
+        let started = self.control.start(&exec, streams, &[]).map_err(|e| self.start_error(&exec, e))?;
+        let Started { id, pid, exited } = started.await.map_err(|e| self.start_error(&exec, e))?;
+        let exit = Exit::Running(exited);
+        Ok(Box::new(Running { command: self.command(&exec), control: self.control.clone(), id, pid, exit }))
+    }
+
+    async fn converse(&self, exec: &Exec, running: &mut Option<Kill>) -> Result<Output, ExecError> {
+        let refused = |e| self.start_error(exec, e);
+        let (out, out_end) = io::pipe().map_err(refused)?;
+        let (err, err_end) = io::pipe().map_err(refused)?;
+        let mut ends = vec![OwnedFd::from(out_end), OwnedFd::from(err_end)];
+        let mut stdin = None;
+        if !exec.stdin.is_empty() {
+            let (end, writer) = io::pipe().map_err(refused)?;
+            ends.push(end.into());
+            stdin = Some(writer);
+        }
+        let files: Vec<_> = ends.iter().map(AsFd::as_fd).collect();
+        let started = self.control.start(exec, Streams::Passed, &files).map_err(refused)?;
+        drop(ends);
+        let Started { id, exited, .. } = started.await.map_err(refused)?;
+        *running = Some(Kill { control: self.control.clone(), id });
+        let lost = |source| ExecError::Io { command: self.command(exec), source };
+        let mut talk = Talk::new(out, err).map_err(lost)?;
+        let feed = async {
+            if let Some(writer) = stdin {
+                let mut writer = pipe::Sender::from_owned_fd(writer.into())?;
+                // A program may end, or close its input, before it has read all of it.
+                let _ = writer.write_all(&exec.stdin).await;
+            }
+            Ok(())
+        };
+        let code = talk.until(exited, feed).await.map_err(lost)?;
+        *running = None;
+        talk.finish(code).map_err(lost)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.control.hang_up();
+    }
+}
+
+#[async_trait]
+impl Node for Sandbox {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        fabric::address(self.number)
+    }
+
+    fn pod_network(&self) -> Ipv4Addr {
+        fabric::pod_network(self.number)
+    }
+
+    fn record(&self) -> &NodeRecord {
+        &self.record
+    }
+
+    async fn output(&self, exec: Exec) -> Result<Output, ExecError> {
+        let mut running = None;
+        if let Ok(ended) = timeout(exec.timeout, self.converse(&exec, &mut running)).await {
+            return ended;
+        }
+        // Dropping it kills the program's group.
+        drop(running);
+        Err(ExecError::Timeout { command: self.command(&exec), limit: exec.timeout })
+    }
+
+    async fn run(&self, exec: Exec) -> Result<Output, ExecError> {
+        self.output(exec.clone()).await?.checked(&exec)
+    }
+
+    async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
+        self.go_on(exec, Streams::Log(log.to_owned())).await
+    }
+
+    async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
+        self.go_on(exec, Streams::Piped(log.to_owned())).await
+    }
+
+    fn host_path(&self, inside: &Path) -> PathBuf {
+        let inside = inside.strip_prefix("/").unwrap_or(inside);
+        if self.alive() {
+            Path::new(&format!("/proc/{}/root", self.pid)).join(inside)
+        } else {
+            // The process id may be another's now. Nothing can be below a device.
+            Path::new("/dev/null").join(format!("node-{}-has-ended", self.name)).join(inside)
+        }
+    }
+
+    fn shared_dir(&self) -> Option<&Path> {
+        Some(Path::new(SHARED_DIR))
+    }
+
+    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let net = self.host_path(Path::new("/proc/1/ns/net"));
+        on_own_thread(|| {
+            setns(File::open(net)?, CloneFlags::CLONE_NEWNET)?;
+            TcpListener::bind(address)
+        })
+    }
+
+    fn alive(&self) -> bool {
+        self.control.alive()
+    }
+}
+
+/// PID 1 before it serves: it is ended if the node does not come to be. (The line to it may be closed after that, which
+/// would end it too; this waits for it.)
+struct Unready(Option<Child>);
+
+impl Unready {
+    fn id(&self) -> u32 {
+        self.0.as_ref().map_or(0, Child::id)
+    }
+
+    fn done(&mut self) -> Child {
+        self.0.take().expect("taken once")
+    }
+}
+
+impl Drop for Unready {
+    fn drop(&mut self) {
+        if let Some(init) = &mut self.0 {
+            let _ = init.kill();
+            let _ = init.wait();
+        }
+    }
+}
+
+fn expect(channel: &Channel, wanted: impl Fn(&Reply) -> bool) -> Result<(), SandboxError> {
+    let io = |source| SandboxError::Io { doing: "no answer from PID 1", source };
+    match channel.recv().map_err(io)? {
+        Some((reply, _)) if wanted(&reply) => Ok(()),
+        Some((Reply::Broken(why), _)) => Err(SandboxError::Init(why)),
+        Some((other, _)) => Err(SandboxError::Init(format!("PID 1 said {other:?} out of turn"))),
+        None => Err(io(gone())),
+    }
+}
+
+/// Kills a program's process group when it is dropped.
+#[derive(Debug)]
+struct Kill {
+    control: Arc<Control>,
+    id: u64,
+}
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        // An error: the node has gone, and the program with it.
+        let _ = self.control.signal(self.id, nix::libc::SIGKILL, true);
+    }
+}
+
+/// The output of a program that runs.
+#[derive(Debug)]
+struct Talk {
+    out: pipe::Receiver,
+    err: pipe::Receiver,
+    output: Output,
+}
+
+impl Talk {
+    fn new(out: PipeReader, err: PipeReader) -> io::Result<Talk> {
+        let receiver = |pipe: PipeReader| pipe::Receiver::from_owned_fd(pipe.into());
+        Ok(Talk { out: receiver(out)?, err: receiver(err)?, output: Output::default() })
+    }
+
+    /// Reads until the program has ended. Its pipes may stay open longer than that, held by a child in the background.
+    async fn until(
+        &mut self,
+        mut exited: oneshot::Receiver<i32>,
+        feed: impl Future<Output = io::Result<()>>,
+    ) -> io::Result<i32> {
+        tokio::pin!(feed);
+        let (mut out_open, mut err_open, mut feeding) = (true, true, true);
+        loop {
+            tokio::select! {
+                code = &mut exited => return code.map_err(|_| gone()),
+                read = self.out.read_buf(&mut self.output.stdout), if out_open => out_open = read? > 0,
+                read = self.err.read_buf(&mut self.output.stderr), if err_open => err_open = read? > 0,
+                fed = &mut feed, if feeding => { fed?; feeding = false; }
+            }
+        }
+    }
+
+    /// Takes what is still in the pipes: all that the program wrote is there by now.
+    fn finish(mut self, code: i32) -> io::Result<Output> {
+        self.output.code = code;
+        drain(&self.out, &mut self.output.stdout)?;
+        drain(&self.err, &mut self.output.stderr)?;
+        Ok(self.output)
+    }
+}
+
+fn drain(pipe: &pipe::Receiver, into: &mut Vec<u8>) -> io::Result<()> {
+    let mut bytes = [0; 64 << 10];
+    // At most a pipe's capacity is left, so a child in the background that writes on can't keep this here.
+    for _ in 0..16 {
+        match nix::unistd::read(pipe, &mut bytes) {
+            Ok(0) | Err(nix::errno::Errno::EAGAIN) => break,
+            Ok(n) => into.extend_from_slice(&bytes[..n]),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// A program that was started in the node and goes on.
+#[derive(Debug)]
+struct Running {
+    command: String,
+    control: Arc<Control>,
+    id: u64,
+    pid: u32,
+    exit: Exit,
+}
+
+#[derive(Debug)]
+enum Exit {
+    Running(oneshot::Receiver<i32>),
+    Ended(i32),
+}
+
+#[async_trait]
+impl Program for Running {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    async fn wait(&mut self) -> Result<i32, ExecError> {
+        match &mut self.exit {
+            Exit::Ended(code) => Ok(*code),
+            Exit::Running(exited) => {
+                let lost = |_| ExecError::Io { command: self.command.clone(), source: gone() };
+                let code = exited.await.map_err(lost)?;
+                self.exit = Exit::Ended(code);
+                Ok(code)
+            }
+        }
+    }
+
+    async fn signal(&self, signal: i32) -> Result<(), ExecError> {
+        let sent = self.control.signal(self.id, signal, false);
+        sent.map_err(|source| ExecError::Io { command: self.command.clone(), source })
+    }
+
+    async fn stop(&mut self, grace: Duration) -> Result<i32, ExecError> {
+        self.signal(nix::libc::SIGTERM).await?;
+        if let Ok(ended) = timeout(grace, self.wait()).await {
+            return ended;
+        }
+        self.signal(nix::libc::SIGKILL).await?;
+        match timeout(DEATH, self.wait()).await {
+            Ok(ended) => ended,
+            Err(_) => Err(ExecError::Timeout { command: self.command.clone(), limit: DEATH }),
+        }
+    }
+}

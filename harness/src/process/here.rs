@@ -1,0 +1,34 @@
+//! Programs that inherit the namespaces of the calling thread: for threads that were taken into a namespace.
+
+use super::{Exec, ExecError, Output};
+use nix::sched::{CloneFlags, unshare};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// Runs a program as a child of the calling thread (which must not belong to a tokio runtime), so that it has the
+/// thread's namespaces, and waits for its end. Another exit code than 0 is an error.
+pub(crate) fn output_here(exec: &Exec) -> Result<Output, ExecError> {
+    let broken = |source| ExecError::Io { command: exec.to_string(), source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
+    runtime.block_on(exec.run())
+}
+
+/// Starts `program` as PID 1 of a new PID namespace, with `control` as its standard input and the clean environment
+/// that all programs of a node get. The id is the one on the host.
+///
+/// A thread may unshare its PID namespace alone: only its later children are concerned. So a thread of its own does it,
+/// and no process is needed between the harness and PID 1.
+pub(crate) fn init_in_new_pid_namespace(program: &Path, subcommand: &str, control: OwnedFd) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.arg(subcommand).current_dir("/").env_clear();
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
+    // Standard error stays the harness's own: a panic of PID 1 must be seen.
+    command.stdin(Stdio::from(control)).stdout(Stdio::null());
+    let start = move || {
+        unshare(CloneFlags::CLONE_NEWPID)?;
+        command.spawn()
+    };
+    std::thread::scope(|s| s.spawn(start).join().expect("the thread that starts PID 1 does not panic"))
+}

@@ -1,0 +1,353 @@
+//! Steps as written: one action each.
+
+use super::explain;
+use super::place::Place;
+use super::plan::Medium;
+use super::read::{Read, Reader, choice, error, shape};
+use super::units::{DamageKind, Pattern, Size};
+use super::value::{Field, Fixed, Name};
+use super::yaml::{Key, Node};
+use crate::record::{ErrorClass, SourceFate};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// A step: one action, with what is expected of it.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) around: Around,
+    pub(super) action: Action,
+    /// The key of the action.
+    pub(super) place: Place,
+}
+
+shape! {
+    /// What may stand beside the action of a step.
+    pub(super) struct Around ("a step") {
+        /// Name of the step, for checks and reports; `step-3` if left out.
+        "id" => id: Option<Name>,
+        /// What the step does, for people; made of the action if left out.
+        "name" => name: Option<Fixed<String>>,
+        /// How long it may take; 60s if left out.
+        "timeout" => timeout: Option<Field<Duration>>,
+        /// The error that it must end with; it must succeed if left out.
+        "expect" => expect: Option<Expect>,
+    }
+}
+
+shape! {
+    /// What a step must end with.
+    pub(super) struct Expect ("`expect`") {
+        /// The error. An unexpected success fails.
+        "error" => error: ExpectError,
+    }
+}
+
+shape! {
+    /// An error that must come.
+    pub(super) struct ExpectError ("`error`") {
+        /// Its class.
+        "class" => class: Field<ErrorClass>,
+        /// A regular expression that its message must match.
+        "text" => text: Option<Field<Pattern>>,
+    }
+}
+
+choice! {
+    /// What a step does.
+    pub(super) enum Action {
+        /// Starts a workload on a node and waits until it answers and holds its data.
+        "deploy" => Deploy(Deploy),
+        /// Starts or stops a client.
+        "client" => Client(ClientStep),
+        /// Waits for something to happen.
+        "wait" => Wait(Wait),
+        /// Captures the state of an instance, by two witnesses: what it says of itself and what the kernel says of it.
+        "capture" => Capture(Capture),
+        /// Freezes an instance.
+        "freeze" => Freeze(Of),
+        /// Thaws an instance.
+        "thaw" => Thaw(Of),
+        /// Takes a checkpoint.
+        "checkpoint" => Checkpoint(Checkpoint),
+        /// Carries a checkpoint to a node and verifies it there.
+        "transfer" => Transfer(Transfer),
+        /// Makes a damaged copy of a checkpoint.
+        "tamper" => Tamper(Tamper),
+        /// Restores a checkpoint as a new instance.
+        "restore" => Restore(Restore),
+        /// Checkpoint, transfer and restore in one, with the clients following.
+        "migrate" => Migrate(Migrate),
+        /// Stops and removes an instance.
+        "remove" => Remove(Of),
+        /// Ends a program of a node with SIGKILL; a daemon is started again at the end of the case.
+        "kill" => Kill(Kill),
+    }
+}
+
+shape! {
+    /// Starts a workload.
+    pub(super) struct Deploy ("`deploy`") {
+        /// The workload.
+        "workload" => workload: Name,
+        /// Where; the first node if left out.
+        "node" => node: Option<Name>,
+        /// Name of the instance; the workload's if left out.
+        "as" => instance: Option<Name>,
+    }
+}
+
+shape! {
+    /// Starts or stops a client: one of the two.
+    pub(super) struct ClientStep ("`client`") {
+        /// The client to start.
+        "start" => start: Option<Name>,
+        /// The client to stop.
+        "stop" => stop: Option<Name>,
+    }
+}
+
+shape! {
+    /// Waits: for `answers`, for a `counter`, or a fixed `time` with its `reason`.
+    pub(super) struct Wait ("`wait`") {
+        /// Until a client has so many more answers.
+        "answers" => answers: Option<Answers>,
+        /// Until an instance's own counter is so high.
+        "counter" => counter: Option<CounterAtLeast>,
+        /// A fixed time; only where time itself is the subject.
+        "time" => time: Option<Field<Duration>>,
+        /// Why a fixed time is needed.
+        "reason" => reason: Option<Fixed<String>>,
+    }
+}
+
+shape! {
+    /// Answers that a client is to get.
+    pub(super) struct Answers ("`answers`") {
+        /// The client.
+        "client" => client: Name,
+        /// How many more than when the step began.
+        "count" => count: Field<u64>,
+    }
+}
+
+shape! {
+    /// A counter that is to grow.
+    pub(super) struct CounterAtLeast ("`counter`") {
+        /// The instance.
+        "of" => of: Name,
+        /// The value.
+        "atLeast" => at_least: Field<u64>,
+    }
+}
+
+shape! {
+    /// Captures a state.
+    pub(super) struct Capture ("`capture`") {
+        /// The instance.
+        "of" => of: Name,
+        /// Name of the capture.
+        "as" => name: Name,
+    }
+}
+
+shape! {
+    /// An instance.
+    pub(super) struct Of ("this step") {
+        /// The instance.
+        "of" => of: Name,
+    }
+}
+
+shape! {
+    /// Takes a checkpoint.
+    pub(super) struct Checkpoint ("`checkpoint`") {
+        /// The instance.
+        "of" => of: Name,
+        /// Name of the checkpoint.
+        "as" => name: Name,
+        /// What becomes of the source: `running` (if left out) goes on; `stopped` and `fenced` leave it frozen and then
+        /// remove it.
+        "source" => source: Option<Field<SourceFate>>,
+        /// How it is kept: `native` (if left out) is what the engine writes; `image` a checkpoint OCI image (cri only).
+        "medium" => medium: Option<Field<Medium>>,
+    }
+}
+
+shape! {
+    /// Carries a checkpoint.
+    pub(super) struct Transfer ("`transfer`") {
+        /// The checkpoint.
+        "checkpoint" => checkpoint: Name,
+        /// The node.
+        "to" => to: Name,
+    }
+}
+
+shape! {
+    /// Damages a copy of a checkpoint.
+    pub(super) struct Tamper ("`tamper`") {
+        /// The checkpoint; it stays as it is.
+        "checkpoint" => checkpoint: Name,
+        /// Name of the damaged copy.
+        "as" => name: Name,
+        /// What is done to it.
+        "damage" => damage: Field<DamageKind>,
+        /// `truncate`: bytes that remain.
+        "keep" => keep: Option<Field<Size>>,
+        /// `drop-entry` and `flip-bit`: path of the entry in the archive, as `checkpoint/inventory.img`.
+        "entry" => entry: Option<Field<String>>,
+    }
+}
+
+shape! {
+    /// Restores a checkpoint.
+    pub(super) struct Restore ("`restore`") {
+        /// The checkpoint.
+        "checkpoint" => checkpoint: Name,
+        /// Where; the first node if left out.
+        "node" => node: Option<Name>,
+        /// Name of the new instance.
+        "as" => instance: Name,
+        /// Whether the archive is verified before the engine gets it; `true` if left out.
+        "verify" => verify: Option<Field<bool>>,
+    }
+}
+
+shape! {
+    /// Moves an instance.
+    pub(super) struct Migrate ("`migrate`") {
+        /// The instance.
+        "of" => of: Name,
+        /// The node.
+        "to" => to: Name,
+        /// Name of the new instance; `NAME-moved` if left out.
+        "as" => into: Option<Name>,
+        /// What becomes of the source. `fenced` (if left out): frozen before the checkpoint and never thawed, so that
+        /// nothing that it acknowledged can be missing. `stopped`: goes on after the checkpoint, and is stopped when the
+        /// copy answers. `running`: goes on beside the copy.
+        "source" => source: Option<Field<SourceFate>>,
+        /// How the checkpoint is carried: `native` (if left out) or `image` (cri only).
+        "medium" => medium: Option<Field<Medium>>,
+    }
+}
+
+shape! {
+    /// Ends a program.
+    pub(super) struct Kill ("`kill`") {
+        /// The node.
+        "node" => node: Name,
+        /// The program: `containerd`.
+        "role" => role: Fixed<Role>,
+    }
+}
+
+/// A program of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Role(pub(super) &'static str);
+
+impl super::value::Scalar for Role {
+    const WHAT: &'static str = "a program of a node that can be killed";
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::words().into_iter().find(|w| *w == text).map(Role)
+    }
+
+    fn words() -> Vec<&'static str> {
+        vec!["containerd"]
+    }
+}
+
+impl Read for Step {
+    fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
+        let entries = r.entries(node, owner, "a step")?;
+        let step = read_step(entries, node, r);
+        if step.is_none() {
+            r.lose(node);
+        }
+        step
+    }
+}
+
+const BESIDE: [&str; 4] = ["id", "name", "timeout", "expect"];
+
+fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Step> {
+    let mut actions = Vec::new();
+    let mut unknown = false;
+    for entry in entries {
+        let key = entry.0.text.as_str();
+        if Action::KEYS.contains(&key) {
+            // Twice the same is told of as a repeated key.
+            if actions.iter().all(|(k, _): &&(Key, Node)| k.text != key) {
+                actions.push(entry);
+            }
+        } else if !BESIDE.contains(&key) {
+            unknown = true;
+            let known = Action::KEYS.iter().chain(&BESIDE).copied();
+            r.tell(
+                entry.0.place,
+                error(explain::UNKNOWN_ACTION, format!("there is no step `{key}`")).meant(key, known),
+            );
+            r.lose(&entry.1);
+        }
+    }
+    if let Some((second, _)) = actions.get(1) {
+        let message = format!("a step does one thing, and this one has `{}` and `{}`", actions[0].0.text, second.text);
+        r.tell(
+            second.place,
+            error(explain::NO_ACTION, message).label("the second action").help("make two steps of it"),
+        );
+        for (_, value) in &actions[1..] {
+            r.lose(value);
+        }
+    } else if actions.is_empty() && !unknown {
+        let finding = error(explain::NO_ACTION, "this step does nothing").label("no action");
+        r.tell(node.place, finding.help(format!("add one of {}", super::read::quoted(Action::KEYS))));
+    }
+    let map = r.checked(entries, node.place, "a step");
+    let around = Around {
+        id: map.take("id", r)?,
+        name: map.take("name", r)?,
+        timeout: map.take("timeout", r)?,
+        expect: map.take("expect", r)?,
+    };
+    let (key, value) = *actions.first()?;
+    Some(Step { around, place: key.place, action: Action::read_as(key, value, r)? })
+}
+
+impl JsonSchema for Step {
+    fn schema_name() -> Cow<'static, str> {
+        "Step".into()
+    }
+
+    /// The siblings and all actions as properties of one object, of which exactly one action is there. Editors complete
+    /// such a schema well; a list of alternatives they do not.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Around::json_schema(generator);
+        let actions = Action::json_schema(generator);
+        let variants = actions.get("oneOf").and_then(|v| v.as_array()).cloned().unwrap_or_default();
+        let mut properties = schema.get("properties").and_then(|p| p.as_object()).cloned().unwrap_or_default();
+        for variant in &variants {
+            let Some(own) = variant.get("properties").and_then(|p| p.as_object()) else { continue };
+            for (key, value) in own {
+                let mut value = value.clone();
+                if let (Some(object), Some(text)) = (value.as_object_mut(), variant.get("description")) {
+                    object.insert("description".into(), text.clone());
+                }
+                properties.insert(key.clone(), value);
+            }
+        }
+        let one: Vec<serde_json::Value> = Action::KEYS.iter().map(|k| serde_json::json!({"required": [k]})).collect();
+        schema.insert("description".into(), "One action, with what is expected of it.".into());
+        schema.insert("properties".into(), properties.into());
+        schema.insert("oneOf".into(), one.into());
+        schema
+    }
+}
+
+impl Migrate {
+    /// The name of the instance that it makes.
+    pub(super) fn into_name(&self) -> String {
+        self.into.as_ref().map_or_else(|| format!("{}-moved", self.of.text()), |n| n.text().to_owned())
+    }
+}

@@ -1,0 +1,83 @@
+//! The classes of errors, for `podferry explain` and for did-you-mean.
+
+use crate::record::ErrorClass as C;
+
+/// All classes, in the order of `record`.
+pub(super) const ALL: [C; 22] = [
+    C::InvalidArchive,
+    C::EscapingEntry,
+    C::DigestMismatch,
+    C::BaseImageMissing,
+    C::InvalidImage,
+    C::CriuMissing,
+    C::DumpFailed,
+    C::RestoreFailed,
+    C::ConnectedTcp,
+    C::FileLocks,
+    C::NameTaken,
+    C::PortTaken,
+    C::MountMissing,
+    C::NoSpace,
+    C::NotRunning,
+    C::UnknownContainer,
+    C::Unsupported,
+    C::DaemonGone,
+    C::Timeout,
+    C::WorkloadUnreachable,
+    C::Surroundings,
+    C::Other,
+];
+
+/// What a class means and what helps.
+pub(super) fn text(class: C) -> &'static str {
+    match class {
+        C::InvalidArchive => {
+            "The checkpoint archive or image set is unreadable, cut short, or lacks an entry that every \
+            checkpoint has. The harness looks before it hands an archive to an engine; `verify: false` skips that."
+        }
+        C::EscapingEntry => {
+            "An entry of the archive has a path (absolute, with `..`, or through a link) that would be \
+            unpacked outside of its folder. Such an archive is never unpacked."
+        }
+        C::DigestMismatch => "What arrived on the target is not what the source sent: its sha256 differs.",
+        C::BaseImageMissing => {
+            "A restore needs the image that the checkpointed container was made from, and the target \
+            cannot get it."
+        }
+        C::InvalidImage => "A container image (OCI or docker archive) could not be read or unpacked.",
+        C::CriuMissing => {
+            "The node has no `criu`, or one that is too old for the runtime. `podferry doctor` shows which."
+        }
+        C::DumpFailed => {
+            "CRIU refused or failed to dump. The lines of its log that matter stand beside the error; the \
+            whole log is in the run's folder."
+        }
+        C::RestoreFailed => {
+            "CRIU refused or failed to restore. The lines of its log that matter stand beside the error; \
+            the whole log is in the run's folder."
+        }
+        C::ConnectedTcp => {
+            "CRIU does not dump a process with an established TCP connection unless told to \
+            (`--tcp-established`), or to close them (`--tcp-close`)."
+        }
+        C::FileLocks => "CRIU does not dump a process that holds file locks unless told to (`--file-locks`).",
+        C::NameTaken => "A container of that name exists already on the node.",
+        C::PortTaken => "A port that the restored process listens on is in use where it is to live.",
+        C::MountMissing => "A mount that the container had when it was checkpointed is not there for the restore.",
+        C::NoSpace => "No space is left on the device that the checkpoint, the archive or the container's files go to.",
+        C::NotRunning => "The container is there and does not run, so it cannot be checkpointed.",
+        C::UnknownContainer => "There is no container of that name.",
+        C::Unsupported => {
+            "The engine cannot do this, and said so only after its version and probes had suggested that \
+            it could."
+        }
+        C::DaemonGone => "The engine's daemon (containerd) went away or cannot be reached by its socket.",
+        C::Timeout => "A step took longer than its `timeout`.",
+        C::WorkloadUnreachable => "The workload did not answer, or answered nonsense.",
+        C::Surroundings => {
+            "The surroundings failed, not the software under test: no node, no network, no room on the \
+            host. The case counts as errored, not as failed."
+        }
+        C::Other => "None of the known classes. The message is all that there is.",
+    }
+}

@@ -1,0 +1,246 @@
+//! The scenario as written: its sections. The comments of the fields are what editors show, by way of the schema.
+
+use super::action::Step;
+use super::judge::WrittenCheck;
+use super::place::Place;
+use super::read::{AxisValues, Read, Reader, error, shape};
+use super::units::{Rate, Times};
+use super::value::{ByName, Field, Fixed, Name, Scalar};
+use super::yaml::{Node, Value};
+use super::{explain, plan::ClientKind};
+use crate::record::EngineKind;
+use schemars::JsonSchema;
+use std::time::Duration;
+
+shape! {
+    /// A podferry scenario: what is run, what is done to it, and what must be true of it then.
+    pub(super) struct Document ("a scenario") {
+        /// Version of the language.
+        "apiVersion" => api_version: Fixed<ApiVersion>,
+        /// What the file is.
+        "kind" => kind: Fixed<Kind>,
+        /// Name and description.
+        "metadata" => metadata: Metadata,
+        /// What is done and judged.
+        "spec" => spec: Spec,
+    }
+}
+
+/// The version of the language.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ApiVersion;
+
+impl Scalar for ApiVersion {
+    const WHAT: &'static str = "a version of the language that is known";
+    const CODE: &'static str = explain::NOT_A_SCENARIO;
+
+    fn parse(text: &str) -> Option<Self> {
+        (text == super::API_VERSION).then_some(ApiVersion)
+    }
+
+    fn words() -> Vec<&'static str> {
+        vec![super::API_VERSION]
+    }
+}
+
+/// The kind of file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind;
+
+impl Scalar for Kind {
+    const WHAT: &'static str = "a kind of file that is known";
+    const CODE: &'static str = explain::NOT_A_SCENARIO;
+
+    fn parse(text: &str) -> Option<Self> {
+        (text == "Scenario").then_some(Kind)
+    }
+
+    fn words() -> Vec<&'static str> {
+        vec!["Scenario"]
+    }
+}
+
+shape! {
+    /// Name and description of a scenario.
+    pub(super) struct Metadata ("`metadata`") {
+        /// Unique name; reports, filters and histories go by it.
+        "name" => name: Name,
+        /// One line for people.
+        "title" => title: Option<Fixed<String>>,
+        /// Why the scenario is there, at length.
+        "description" => description: Option<Fixed<String>>,
+        /// Labels to select by (`podferry run area=migration`).
+        "labels" => labels: Option<ByName<Fixed<String>>>,
+    }
+}
+
+shape! {
+    /// What is done and judged.
+    pub(super) struct Spec ("`spec`") {
+        /// The engines that it is for; all that the run asks for if left out.
+        "engines" => engines: Option<Vec<Fixed<EngineKind>>>,
+        /// The nodes, by name; `[a, b]` if left out.
+        "nodes" => nodes: Option<Vec<Name>>,
+        /// Values to run the scenario with: one case for each cell.
+        "matrix" => matrix: Option<Matrix>,
+        /// The programs that are run, by name.
+        "workloads" => workloads: ByName<Workload>,
+        /// Outside observers, by name.
+        "clients" => clients: Option<ByName<Client>>,
+        /// What is done, in order.
+        "steps" => steps: Vec<Step>,
+        /// What must be true at the end, or of what was recorded.
+        "checks" => checks: Option<Vec<WrittenCheck>>,
+        /// How often the steps are done.
+        "measure" => measure: Option<Measure>,
+        /// How long a case may take; 5m if left out.
+        "timeout" => timeout: Option<Field<Duration>>,
+    }
+}
+
+shape! {
+    /// Values to run the scenario with: a case for each combination.
+    pub(super) struct Matrix ("`matrix`") {
+        /// The axes with their values. `${matrix.AXIS}` stands for the value in a cell.
+        "axes" => axes: ByName<Vec<Fixed<String>>>,
+        /// Cells that are left out: every cell that has these values.
+        "exclude" => exclude: Option<Vec<ByName<Fixed<String>>>>,
+        /// Cells that are added: every axis with a value.
+        "include" => include: Option<Vec<ByName<Fixed<String>>>>,
+    }
+}
+
+shape! {
+    /// A program to run in a container.
+    pub(super) struct Workload ("a workload") {
+        /// The program's name in the catalogue, or `archive` for an image of your own.
+        "use" => kind: Field<String>,
+        /// Its settings; each program has its own.
+        "with" => with: Option<Settings>,
+    }
+}
+
+/// Settings of a workload: any keys; the catalogue judges them.
+#[derive(Clone, Debug)]
+pub(super) struct Settings(pub(super) Vec<(String, Place, Field<String>)>);
+
+impl Read for Settings {
+    fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
+        let entries = r.entries(node, owner, "`with`")?;
+        let read = |(k, v): &(super::yaml::Key, Node), r: &mut Reader| {
+            Field::read(v, k.place, r).map(|f| (k.text.clone(), k.place, f))
+        };
+        Some(Settings(entries.iter().filter_map(|e| read(e, r)).collect()))
+    }
+}
+
+impl JsonSchema for Settings {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Settings".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "additionalProperties": {"type": ["string", "integer", "number", "boolean"]},
+        })
+    }
+}
+
+shape! {
+    /// An outside observer, which talks to a workload all the while and records every operation.
+    pub(super) struct Client ("a client") {
+        /// What it does.
+        "kind" => kind: Field<ClientKind>,
+        /// The instance that it talks to; it follows migrations of it.
+        "target" => target: Name,
+        /// Operations a second, on a fixed schedule; 1000/s if left out.
+        "rate" => rate: Option<Field<Rate>>,
+        /// How long an operation may go unanswered before the client reconnects; as long as the connection lives if
+        /// left out.
+        "opTimeout" => op_timeout: Option<Field<Duration>>,
+    }
+}
+
+shape! {
+    /// How often the steps are done. Figures are collected over all repetitions, and the checks judge each.
+    pub(super) struct Measure ("`measure`") {
+        /// Repetitions; 1 if left out.
+        "repetitions" => repetitions: Option<Field<Times>>,
+        /// Repetitions before those, whose figures are thrown away; 0 if left out.
+        "warmup" => warmup: Option<Field<Times>>,
+    }
+}
+
+/// The axes of the matrix and all their values, taken from the tree before anything else is read, so that an expression
+/// can be judged where it stands. What is wrong with the matrix itself is told when it is read in its turn.
+pub(super) fn axes(root: &Node) -> Vec<AxisValues> {
+    let Some(matrix) = member(root, "spec").and_then(|s| member(s, "matrix")) else { return Vec::new() };
+    let Some(Value::Map(axes)) = member(matrix, "axes").map(|a| &a.value) else { return Vec::new() };
+    let mut all: Vec<AxisValues> = axes
+        .iter()
+        .map(|(key, node)| {
+            let items: &[Node] = if let Value::List(items) = &node.value { items } else { &[] };
+            AxisValues { name: key.text.clone(), values: items.iter().filter_map(scalar).collect() }
+        })
+        .collect();
+    if let Some(Value::List(cells)) = member(matrix, "include").map(|i| &i.value) {
+        for axis in &mut all {
+            let added = cells.iter().filter_map(|c| member(c, &axis.name)).filter_map(scalar);
+            for (text, place) in added.collect::<Vec<_>>() {
+                if !axis.values.iter().any(|(v, _)| *v == text) {
+                    axis.values.push((text, place));
+                }
+            }
+        }
+    }
+    all
+}
+
+fn scalar(node: &Node) -> Option<(String, Place)> {
+    if let Value::Scalar(text) = &node.value { Some((text.clone(), node.place)) } else { None }
+}
+
+fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    match &node.value {
+        Value::Map(entries) => entries.iter().find(|(k, _)| k.text == key).map(|(_, v)| v),
+        _ => None,
+    }
+}
+
+/// Whether the file says that it is something else, in which case all else that could be said of it is noise.
+pub(super) fn is_foreign(root: &Node, r: &mut Reader) -> bool {
+    let foreign = |key: &str, wanted: &str| {
+        member(root, key)
+            .and_then(scalar)
+            .filter(|(text, _)| text != wanted && super::read::nearest(text, &[wanted]).is_none())
+    };
+    match foreign("kind", "Scenario").or_else(|| foreign("apiVersion", super::API_VERSION)) {
+        Some((text, place)) => {
+            let message = format!("this is a `{text}`, not a scenario of a version that is known");
+            let help = format!("a scenario begins with `apiVersion: {}` and `kind: Scenario`", super::API_VERSION);
+            r.tell(place, error(explain::NOT_A_SCENARIO, message).help(help));
+            true
+        }
+        None => false,
+    }
+}
+
+impl Document {
+    /// The names of the nodes.
+    pub(super) fn nodes(&self) -> Vec<String> {
+        match &self.spec.nodes {
+            Some(nodes) if !nodes.is_empty() => nodes.iter().map(|n| n.text().to_owned()).collect(),
+            _ => vec!["a".to_owned(), "b".to_owned()],
+        }
+    }
+
+    /// The node of steps that name none.
+    pub(super) fn first_node(&self) -> String {
+        self.nodes().swap_remove(0)
+    }
+}

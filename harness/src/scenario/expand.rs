@@ -1,0 +1,285 @@
+//! Scenario as written -> cases: every expression resolved, every default filled in.
+
+use super::action::{Action as Written, Expect, Restore, Step as WrittenStep, Tamper, Wait};
+use super::diagnostic::Diagnostic;
+use super::document::Document;
+use super::judge::{CheckKind, WrittenCheck};
+use super::place::Place;
+use super::plan::{Action, Case, Client, Damage, ExpectedError, Medium, Plan, Step, Workload};
+use super::read::{Finding, Reader, error};
+use super::select::Selection;
+use super::units::{Bound, DamageKind, Rate, Size, Times};
+use super::value::{Cell, Field, Name, Scalar};
+use super::{Scenario, explain, matrix, title};
+use crate::record::{
+    AckedWritesCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck, ExclusiveCheck,
+    InstanceCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const CASE_TIMEOUT: Duration = Duration::from_secs(300);
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+const RATE: f64 = 1000.0;
+
+/// Makes the cases of scenarios that are wanted, in a stable order: scenarios as given, then cells, then engines. Errors
+/// only come of values in `selection.params`, and of two scenarios with one name.
+pub fn plan(scenarios: &[Scenario], selection: &Selection) -> Result<Plan, Vec<Diagnostic>> {
+    let mut plan = Plan::default();
+    let mut wrong = same_names(scenarios);
+    for scenario in scenarios {
+        for cell in matrix::cells(scenario.document.spec.matrix.as_ref(), &selection.params) {
+            for engine in selection.engines_of(scenario) {
+                match (Cellular { scenario, cell: &cell }).case(engine) {
+                    Ok(case) if selection.wants(&case) => plan.cases.push(case),
+                    Ok(_) => {}
+                    Err(diagnostic) => wrong.push(*diagnostic),
+                }
+            }
+        }
+    }
+    wrong.dedup();
+    if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
+}
+
+/// Two scenarios of one name would write over each other's evidence.
+fn same_names(scenarios: &[Scenario]) -> Vec<Diagnostic> {
+    let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for scenario in scenarios {
+        if let Some(other) = first.insert(scenario.name(), scenario.file()) {
+            let mut r = Reader { file: scenario.file.clone(), ..Reader::default() };
+            let message = format!("the scenario `{}` is in `{other}` too", scenario.name());
+            let finding = error(explain::NAME_TAKEN, message).help("give one of them another name");
+            r.tell(scenario.document.metadata.name.place, finding);
+            wrong.append(&mut r.diagnostics);
+        }
+    }
+    wrong
+}
+
+/// Boxed, since it is large and rare.
+type Resolved<T> = Result<T, Box<Diagnostic>>;
+
+/// A scenario in a cell.
+struct Cellular<'a> {
+    scenario: &'a Scenario,
+    cell: &'a Cell,
+}
+
+impl Cellular<'_> {
+    fn document(&self) -> &Document {
+        &self.scenario.document
+    }
+
+    fn origin(&self, place: Place) -> Origin {
+        Origin { file: self.scenario.file.clone(), line: place.line, column: place.column }
+    }
+
+    fn wrong(&self, place: Place, finding: Finding) -> Box<Diagnostic> {
+        let mut r = Reader { file: self.scenario.file.clone(), ..Reader::default() };
+        r.tell(place, finding);
+        Box::new(r.diagnostics.remove(0))
+    }
+
+    fn get<T: Scalar>(&self, field: &Field<T>) -> Resolved<T> {
+        field.resolve(self.cell).map_err(|finding| self.wrong(field.place, finding))
+    }
+
+    fn or<T: Scalar>(&self, field: &Option<Field<T>>, default: T) -> Resolved<T> {
+        field.as_ref().map_or(Ok(default), |f| self.get(f))
+    }
+
+    fn case(&self, engine: EngineKind) -> Resolved<Case> {
+        let spec = &self.document().spec;
+        let measure = spec.measure.as_ref();
+        Ok(Case {
+            id: self.id(engine),
+            scenario: self.scenario.name().to_owned(),
+            title: self.scenario.title().to_owned(),
+            origin: self.origin(self.document().metadata.name.place),
+            engine,
+            params: self.cell.clone(),
+            labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            nodes: self.document().nodes(),
+            workloads: self.workloads()?,
+            clients: self.clients()?,
+            steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
+            checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
+            repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
+            warmup: measure.map_or(Ok(0), |m| self.or(&m.warmup, Times(0)).map(|t| t.0))?,
+            timeout: self.or(&spec.timeout, CASE_TIMEOUT)?,
+        })
+    }
+
+    fn id(&self, engine: EngineKind) -> CaseId {
+        let mut parts = vec![format!("engine={engine}")];
+        let axes = self.document().spec.matrix.iter().flat_map(|m| &m.axes.0);
+        parts.extend(axes.filter_map(|(a, _)| self.cell.get(a.text()).map(|v| format!("{}={v}", a.text()))));
+        CaseId(format!("{}[{}]", self.scenario.name(), parts.join(",")))
+    }
+
+    fn workloads(&self) -> Resolved<BTreeMap<String, Workload>> {
+        let mut all = BTreeMap::new();
+        for (name, written) in &self.document().spec.workloads.0 {
+            let settings = written.with.iter().flat_map(|w| &w.0);
+            let with = settings.map(|(k, _, v)| Ok((k.clone(), self.get(v)?))).collect::<Resolved<_>>()?;
+            let workload = Workload { kind: self.get(&written.kind)?, with, origin: self.origin(name.place) };
+            all.insert(name.text().to_owned(), workload);
+        }
+        Ok(all)
+    }
+
+    fn clients(&self) -> Resolved<BTreeMap<String, Client>> {
+        let mut all = BTreeMap::new();
+        for (name, written) in self.document().spec.clients.iter().flat_map(|c| &c.0) {
+            let client = Client {
+                kind: self.get(&written.kind)?,
+                target: written.target.text().to_owned(),
+                rate: self.or(&written.rate, Rate(RATE))?.0,
+                op_timeout: written.op_timeout.as_ref().map(|t| self.get(t)).transpose()?,
+            };
+            all.insert(name.text().to_owned(), client);
+        }
+        Ok(all)
+    }
+
+    fn step(&self, index: usize, written: &WrittenStep) -> Resolved<Step> {
+        let around = &written.around;
+        let action = self.action(&written.action)?;
+        Ok(Step {
+            id: around.id.as_ref().map_or_else(|| default_id(index), |id| id.text().to_owned()),
+            title: around.name.as_ref().map_or_else(|| title::of(&action), |n| n.value.clone()),
+            origin: self.origin(written.place),
+            timeout: self.or(&around.timeout, STEP_TIMEOUT)?,
+            expect_error: around.expect.as_ref().map(|e| self.expected(e)).transpose()?,
+            action,
+        })
+    }
+
+    fn expected(&self, expect: &Expect) -> Resolved<ExpectedError> {
+        let text = expect.error.text.as_ref().map(|t| self.get(t)).transpose()?;
+        Ok(ExpectedError { class: self.get(&expect.error.class)?, text: text.map(|p| p.0) })
+    }
+
+    fn action(&self, written: &Written) -> Resolved<Action> {
+        let text = |name: &Name| name.text().to_owned();
+        let node = |name: &Option<Name>| name.as_ref().map_or_else(|| self.document().first_node(), text);
+        Ok(match written {
+            Written::Deploy(d) => Action::Deploy {
+                workload: text(&d.workload),
+                node: node(&d.node),
+                instance: text(d.instance.as_ref().unwrap_or(&d.workload)),
+            },
+            Written::Client(c) => match (&c.start, &c.stop) {
+                (Some(client), _) => Action::StartClient { client: text(client) },
+                (None, client) => Action::StopClient { client: client.as_ref().map(text).unwrap_or_default() },
+            },
+            Written::Wait(w) => self.wait(w)?,
+            Written::Capture(c) => Action::Capture { instance: text(&c.of), name: text(&c.name) },
+            Written::Freeze(f) => Action::Freeze { instance: text(&f.of) },
+            Written::Thaw(t) => Action::Thaw { instance: text(&t.of) },
+            Written::Checkpoint(c) => Action::Checkpoint {
+                instance: text(&c.of),
+                name: text(&c.name),
+                source: self.or(&c.source, SourceFate::Running)?,
+                medium: self.or(&c.medium, Medium::Native)?,
+            },
+            Written::Transfer(t) => Action::Transfer { checkpoint: text(&t.checkpoint), to: text(&t.to) },
+            Written::Tamper(t) => {
+                Action::Tamper { checkpoint: text(&t.checkpoint), name: text(&t.name), damage: self.damage(t)? }
+            }
+            Written::Restore(written) => self.restore(written, node(&written.node))?,
+            Written::Migrate(m) => Action::Migrate {
+                instance: text(&m.of),
+                to: text(&m.to),
+                into: m.into_name(),
+                source: self.or(&m.source, SourceFate::Fenced)?,
+                medium: self.or(&m.medium, Medium::Native)?,
+            },
+            Written::Remove(o) => Action::Remove { instance: text(&o.of) },
+            Written::Kill(k) => Action::Kill { node: text(&k.node), role: k.role.value.0.to_owned() },
+        })
+    }
+
+    fn restore(&self, written: &Restore, node: String) -> Resolved<Action> {
+        Ok(Action::Restore {
+            checkpoint: written.checkpoint.text().to_owned(),
+            node,
+            instance: written.instance.text().to_owned(),
+            verify: self.or(&written.verify, true)?,
+        })
+    }
+
+    fn wait(&self, written: &Wait) -> Resolved<Action> {
+        Ok(match (&written.answers, &written.counter, &written.time) {
+            (Some(a), ..) => Action::AwaitAnswers { client: a.client.text().to_owned(), count: self.get(&a.count)? },
+            (_, Some(c), _) => {
+                Action::AwaitCounter { instance: c.of.text().to_owned(), at_least: self.get(&c.at_least)? }
+            }
+            (.., time) => Action::Pause { time: self.or(time, Duration::ZERO)? },
+        })
+    }
+
+    fn damage(&self, written: &Tamper) -> Resolved<Damage> {
+        let entry = || self.or(&written.entry, String::new());
+        Ok(match self.get(&written.damage)? {
+            DamageKind::Truncate => Damage::Truncate { keep: self.or(&written.keep, Size(0))?.0 },
+            DamageKind::Empty => Damage::Empty,
+            DamageKind::Random => Damage::Random,
+            DamageKind::DropEntry => Damage::DropEntry { entry: entry()? },
+            DamageKind::FlipBit => Damage::FlipBit { entry: entry()? },
+            DamageKind::EscapingEntry => Damage::EscapingEntry,
+        })
+    }
+
+    fn check(&self, written: &WrittenCheck) -> Resolved<Check> {
+        let text = |name: &Name| name.text().to_owned();
+        let spec = match &written.kind {
+            CheckKind::Counter(c) => CheckSpec::Counter(CounterCheck {
+                of: text(&c.of),
+                resumes_from: text(&c.resumes_from),
+                tolerance: self.or(&c.tolerance, 2)?,
+            }),
+            CheckKind::AckedWrites(a) => CheckSpec::AckedWrites(AckedWritesCheck {
+                client: text(&a.client),
+                lost: self.or(&a.lost, LossPolicy::None)?,
+                duplicated: self.or(&a.duplicated, 0)?,
+                at_least: self.or(&a.at_least, 1)?,
+            }),
+            CheckKind::SameProcess(s) => CheckSpec::SameProcess(SameProcessCheck {
+                of: text(&s.of),
+                as_of: text(&s.as_of),
+                memory: self.or(&s.memory, false)?,
+            }),
+            CheckKind::Exclusive(e) => CheckSpec::Exclusive(ExclusiveCheck {
+                between: e.between.iter().map(text).collect(),
+                overlap_ms: self.or(&e.overlap, Duration::ZERO)?.as_secs_f64() * 1e3,
+            }),
+            CheckKind::Instance(i) => CheckSpec::Instance(InstanceCheck {
+                of: text(&i.of),
+                state: self.get(&i.state)?,
+                progressed_since: i.progressed_since.as_ref().map(text),
+            }),
+            CheckKind::Error(e) => CheckSpec::Error(ErrorCheck {
+                step: text(&e.step),
+                class: self.get(&e.class)?,
+                text: e.text.as_ref().map(|t| self.get(t)).transpose()?.map(|p| p.0),
+            }),
+            CheckKind::Budget(b) => {
+                let value = |bound: Bound| match bound {
+                    Bound::Time(t) => t.as_secs_f64() * 1e3,
+                    Bound::Bytes(n) => n as f64,
+                };
+                let bounds = b.bounds().map(|(p, f)| Ok((p, value(self.get(f)?)))).collect::<Resolved<_>>()?;
+                CheckSpec::Budget(BudgetCheck { metric: self.get(&b.metric)?, bounds })
+            }
+        };
+        Ok(Check { origin: self.origin(written.place), spec })
+    }
+}
+
+/// The id of a step that has none.
+pub(super) fn default_id(index: usize) -> String {
+    format!("step-{}", index + 1)
+}

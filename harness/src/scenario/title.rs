@@ -1,0 +1,68 @@
+//! What a step does, in words.
+
+use super::plan::{Action, Damage, Medium, Step};
+use crate::record::SourceFate;
+
+/// A line for people.
+pub(super) fn of(action: &Action) -> String {
+    match action {
+        Action::Deploy { workload, node, instance } if workload == instance => format!("start {workload} on {node}"),
+        Action::Deploy { workload, node, instance } => format!("start {workload} as {instance} on {node}"),
+        Action::StartClient { client } => format!("start client {client}"),
+        Action::StopClient { client } => format!("stop client {client}"),
+        Action::AwaitAnswers { client, count } => format!("wait for {count} answers of {client}"),
+        Action::AwaitCounter { instance, at_least } => format!("wait until {instance} counts {at_least}"),
+        Action::Pause { time } => format!("wait {time:?}"),
+        Action::Capture { instance, name } => format!("capture {instance} as {name}"),
+        Action::Freeze { instance } => format!("freeze {instance}"),
+        Action::Thaw { instance } => format!("thaw {instance}"),
+        Action::Checkpoint { instance, name, source, medium } => {
+            format!("checkpoint {instance} as {name}, {}{}", fate(*source), kept(*medium))
+        }
+        Action::Transfer { checkpoint, to } => format!("transfer {checkpoint} to {to}"),
+        Action::Tamper { checkpoint, name, damage } => format!("make {name} of {checkpoint}: {}", harm(damage)),
+        Action::Restore { checkpoint, node, instance, verify } => {
+            let how = if *verify { "" } else { ", not verified" };
+            format!("restore {checkpoint} on {node} as {instance}{how}")
+        }
+        Action::Migrate { instance, to, into, source, medium } => {
+            format!("migrate {instance} to {to} as {into}, {}{}", fate(*source), kept(*medium))
+        }
+        Action::Remove { instance } => format!("remove {instance}"),
+        Action::Kill { node, role } => format!("kill {role} on {node}"),
+    }
+}
+
+fn fate(source: SourceFate) -> &'static str {
+    match source {
+        SourceFate::Running => "source goes on",
+        SourceFate::Stopped => "source stopped",
+        SourceFate::Fenced => "source fenced",
+    }
+}
+
+fn kept(medium: Medium) -> &'static str {
+    if medium == Medium::Image { ", by image" } else { "" }
+}
+
+fn harm(damage: &Damage) -> String {
+    match damage {
+        Damage::Truncate { keep } => format!("cut to {keep} bytes"),
+        Damage::Empty => "emptied".into(),
+        Damage::Random => "overwritten with random bytes".into(),
+        Damage::DropEntry { entry } => format!("without {entry}"),
+        Damage::FlipBit { entry } => format!("one bit of {entry} turned"),
+        Damage::EscapingEntry => "with an entry that escapes".into(),
+    }
+}
+
+impl Step {
+    /// The nodes that the step names.
+    pub fn nodes(&self) -> Vec<&str> {
+        match &self.action {
+            Action::Deploy { node, .. } | Action::Restore { node, .. } | Action::Kill { node, .. } => vec![node],
+            Action::Transfer { to, .. } | Action::Migrate { to, .. } => vec![to],
+            _ => Vec::new(),
+        }
+    }
+}

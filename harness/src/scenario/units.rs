@@ -1,0 +1,236 @@
+//! Sizes, times, rates, counts and words: what [`Scalar`]s there are.
+
+use super::explain;
+use super::plan::{ClientKind, Medium};
+use super::value::Scalar;
+use crate::record::{EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
+use std::time::Duration;
+
+/// Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+impl Scalar for Size {
+    const WHAT: &'static str = "a size such as `64Mi`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (digits, unit) = split_number(text)?;
+        let factor = match unit {
+            "" | "B" => 1,
+            "Ki" | "KiB" => 1 << 10,
+            "Mi" | "MiB" => 1 << 20,
+            "Gi" | "GiB" => 1 << 30,
+            _ => return None,
+        };
+        digits.parse::<u64>().ok()?.checked_mul(factor).map(Size)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^[0-9]+([KMG]iB?|B)?$")
+    }
+}
+
+fn split_number(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+/// Digits with at most one point between them.
+fn decimal(digits: &str) -> Option<f64> {
+    digits.parse::<f64>().ok().filter(|v| v.is_finite() && digits.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+impl Scalar for Duration {
+    const WHAT: &'static str = "a time such as `250ms` or `2s`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (digits, unit) = split_number(text)?;
+        let seconds = match unit {
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        // A thousand hours: enough for any run, and far from where arithmetic on time overflows.
+        Some(decimal(digits)? * seconds).filter(|s| *s <= 3.6e6).map(Duration::from_secs_f64)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9]+(\.[0-9]+)?(us|ms|s|m|h)$")
+    }
+}
+
+/// Operations a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rate(pub(super) f64);
+
+impl Scalar for Rate {
+    const WHAT: &'static str = "a rate such as `1000/s`, above 0 and at most `100000/s`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let rate = decimal(text.strip_suffix("/s")?)?;
+        (rate > 0.0 && rate <= 100_000.0).then_some(Rate(rate))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9]+(\.[0-9]+)?/s$")
+    }
+}
+
+impl Scalar for u64 {
+    const WHAT: &'static str = "a count such as `200`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^[0-9]+$")
+    }
+}
+
+/// How often something is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times(pub(super) u32);
+
+impl Scalar for Times {
+    const WHAT: &'static str = "a number of repetitions, at most `10000`";
+
+    fn parse(text: &str) -> Option<Self> {
+        u64::parse(text).filter(|n| *n <= 10_000).map(|n| Times(n as u32))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^[0-9]+$")
+    }
+}
+
+impl Scalar for bool {
+    const WHAT: &'static str = "`true` or `false`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^(true|false)$")
+    }
+}
+
+impl Scalar for String {
+    const WHAT: &'static str = "a text";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+/// A regular expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern(pub(super) String);
+
+impl Scalar for Pattern {
+    const WHAT: &'static str = "a regular expression";
+
+    fn parse(text: &str) -> Option<Self> {
+        regex::Regex::new(text).ok().map(|_| Pattern(text.to_owned()))
+    }
+}
+
+/// A bound of a budget: a time or a size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Bound {
+    Time(Duration),
+    Bytes(u64),
+}
+
+impl Scalar for Bound {
+    const WHAT: &'static str = "a time such as `250ms`, or for a size `64Mi`";
+
+    fn parse(text: &str) -> Option<Self> {
+        Duration::parse(text).map(Bound::Time).or_else(|| Size::parse(text).map(|s| Bound::Bytes(s.0)))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9]+(\.[0-9]+)?([KMG]iB?|B|us|ms|s|m|h)?$")
+    }
+}
+
+/// What is done to a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DamageKind {
+    Truncate,
+    Empty,
+    Random,
+    DropEntry,
+    FlipBit,
+    EscapingEntry,
+}
+
+macro_rules! words {
+    ($($ty:ty, $what:literal, $code:expr, { $($word:literal => $value:expr),* $(,)? };)*) => {$(
+        impl Scalar for $ty {
+            const WHAT: &'static str = $what;
+            const CODE: &'static str = $code;
+
+            fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some($value),)*
+                    _ => None,
+                }
+            }
+
+            fn words() -> Vec<&'static str> {
+                vec![$($word),*]
+            }
+        }
+    )*};
+}
+
+words! {
+    SourceFate, "what becomes of the source", explain::INVALID_VALUE, {
+        "running" => SourceFate::Running, "stopped" => SourceFate::Stopped, "fenced" => SourceFate::Fenced,
+    };
+    Medium, "a medium", explain::INVALID_VALUE, { "native" => Medium::Native, "image" => Medium::Image };
+    LossPolicy, "what may be lost", explain::INVALID_VALUE, {
+        "none" => LossPolicy::None, "counted" => LossPolicy::Counted, "some" => LossPolicy::Some,
+    };
+    InstanceExpectation, "a state of an instance", explain::INVALID_VALUE, {
+        "running" => InstanceExpectation::Running, "frozen" => InstanceExpectation::Frozen,
+        "stopped" => InstanceExpectation::Stopped, "absent" => InstanceExpectation::Absent,
+    };
+    DamageKind, "a kind of damage", explain::INVALID_VALUE, {
+        "truncate" => DamageKind::Truncate, "empty" => DamageKind::Empty, "random" => DamageKind::Random,
+        "drop-entry" => DamageKind::DropEntry, "flip-bit" => DamageKind::FlipBit,
+        "escaping-entry" => DamageKind::EscapingEntry,
+    };
+}
+
+/// Kinds whose names are their own: by `name()`.
+macro_rules! named {
+    ($($ty:ty, $what:literal, $code:expr, $all:expr;)*) => {$(
+        impl Scalar for $ty {
+            const WHAT: &'static str = $what;
+            const CODE: &'static str = $code;
+
+            fn parse(text: &str) -> Option<Self> {
+                $all.iter().copied().find(|v| v.name() == text)
+            }
+
+            fn words() -> Vec<&'static str> {
+                $all.iter().map(|v| v.name()).collect()
+            }
+        }
+    )*};
+}
+
+named! {
+    EngineKind, "an engine", explain::UNKNOWN_ENGINE, EngineKind::ALL;
+    ClientKind, "a kind of client", explain::INVALID_VALUE, [
+        ClientKind::RedisWriter, ClientKind::CounterReader, ClientKind::TcpEcho, ClientKind::LogFollower,
+    ];
+    Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
+    ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;
+}

@@ -1,0 +1,283 @@
+//! Single values of the language: names that are fixed, and fields that may be an expression.
+
+use super::explain;
+use super::place::Place;
+use super::read::{Finding, Read, Reader, error};
+use super::yaml::Node;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// A cell of the matrix: values by axis.
+pub(super) type Cell = BTreeMap<String, String>;
+
+/// A type of single value.
+pub(super) trait Scalar: Sized + Clone + std::fmt::Debug {
+    /// What is wanted, for people, with an example.
+    const WHAT: &'static str;
+    /// The diagnostic's code when it is not that.
+    const CODE: &'static str = explain::INVALID_VALUE;
+    /// Parses what was written.
+    fn parse(text: &str) -> Option<Self>;
+    /// The words that there are, if they are a fixed set.
+    fn words() -> Vec<&'static str> {
+        Vec::new()
+    }
+    /// A regular expression that all of its values match.
+    fn pattern() -> Option<&'static str> {
+        None
+    }
+}
+
+/// What is wrong with a text that is no `T`.
+pub(super) fn not_a<T: Scalar>(text: &str) -> Finding {
+    let words = T::words();
+    let finding = error(T::CODE, format!("`{}` is not {}", short(text), T::WHAT));
+    if words.is_empty() { finding.help(format!("write {}", T::WHAT)) } else { finding.meant(text, words) }
+}
+
+fn short(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(60) {
+        Some((cut, _)) => Cow::Owned(format!("{}...", &text[..cut])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// A value that may be an expression: resolved in each cell of the matrix.
+#[derive(Clone, Debug)]
+pub(super) struct Field<T> {
+    /// As written.
+    pub(super) text: String,
+    pub(super) place: Place,
+    kind: FieldKind<T>,
+}
+
+#[derive(Clone, Debug)]
+enum FieldKind<T> {
+    Fixed(T),
+    Axis(String),
+}
+
+impl<T: Scalar> Field<T> {
+    /// Its value, if it is the same in all cells.
+    pub(super) fn fixed(&self) -> Option<&T> {
+        match &self.kind {
+            FieldKind::Fixed(value) => Some(value),
+            FieldKind::Axis(_) => None,
+        }
+    }
+
+    /// Its value in a cell, and as text. `Err` only when the cell was overridden from outside by a value that is no `T`.
+    pub(super) fn resolve(&self, cell: &Cell) -> Result<T, Finding> {
+        match &self.kind {
+            FieldKind::Fixed(value) => Ok(value.clone()),
+            FieldKind::Axis(axis) => {
+                let text = cell.get(axis).map_or("", String::as_str);
+                T::parse(text).ok_or_else(|| not_a::<T>(text))
+            }
+        }
+    }
+
+    /// All texts that it can stand for, with the place of each.
+    pub(super) fn texts<'a>(&'a self, r: &'a Reader) -> Vec<(&'a str, Place)> {
+        match &self.kind {
+            FieldKind::Fixed(_) => vec![(&self.text, self.place)],
+            FieldKind::Axis(axis) => match r.axes.iter().find(|a| a.name == *axis) {
+                Some(a) => a.values.iter().map(|(v, p)| (v.as_str(), *p)).collect(),
+                None => Vec::new(),
+            },
+        }
+    }
+}
+
+/// The axis that a text refers to: `${matrix.data}` -> `data`. `Err(())`: it looks like an expression and is none.
+fn axis_of(text: &str) -> Result<Option<&str>, ()> {
+    if !text.contains("${") {
+        return Ok(None);
+    }
+    let inner = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).ok_or(())?;
+    let axis = inner.trim().strip_prefix("matrix.").ok_or(())?;
+    if axis.is_empty() || axis.contains(['$', '{', '}', ' ']) { Err(()) } else { Ok(Some(axis)) }
+}
+
+fn bad_expression(text: &str) -> Finding {
+    error(explain::BAD_EXPRESSION, format!("the expression `{}` is not understood", short(text)))
+        .label("not `${matrix.AXIS}`")
+        .help("write `${matrix.AXIS}` as the whole value; there are no other expressions")
+}
+
+impl<T: Scalar> Read for Field<T> {
+    fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
+        let text = r.scalar(node, owner, T::WHAT)?.to_owned();
+        let place = node.place;
+        let kind = match axis_of(&text) {
+            Ok(None) => match T::parse(&text) {
+                Some(value) => FieldKind::Fixed(value),
+                None => {
+                    r.tell(place, not_a::<T>(&text));
+                    return None;
+                }
+            },
+            Ok(Some(axis)) => FieldKind::Axis(known_axis::<T>(axis, place, r)?),
+            Err(()) => {
+                r.tell(place, bad_expression(&text));
+                return None;
+            }
+        };
+        Some(Field { text, place, kind })
+    }
+}
+
+/// The axis, when it is there and all of its values are a `T`.
+fn known_axis<T: Scalar>(axis: &str, place: Place, r: &mut Reader) -> Option<String> {
+    r.used_axes.insert(axis.to_owned());
+    let Some(found) = r.axes.iter().find(|a| a.name == axis) else {
+        let known: Vec<String> = r.axes.iter().map(|a| a.name.clone()).collect();
+        let finding = error(explain::BAD_EXPRESSION, format!("the matrix has no axis `{axis}`"));
+        r.tell(place, finding.meant(axis, known.iter().map(String::as_str)));
+        return None;
+    };
+    let bad: Vec<(Finding, Place)> =
+        found.values.iter().filter(|(v, _)| T::parse(v).is_none()).map(|(v, p)| (not_a::<T>(v), *p)).collect();
+    for (finding, at) in bad {
+        r.tell(at, finding.label(format!("used as {} at line {}", T::WHAT, place.line)));
+    }
+    Some(axis.to_owned())
+}
+
+impl<T: Scalar> JsonSchema for Field<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Field")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let expression = r"^\$\{ *matrix\.[^ ${}]+ *\}$";
+        let words = T::words();
+        if !words.is_empty() {
+            return json_schema!({"anyOf": [{"enum": words}, {"type": "string", "pattern": expression}]});
+        }
+        match T::pattern() {
+            Some(pattern) => json_schema!({
+                "type": ["string", "integer", "number", "boolean"],
+                "pattern": format!("({pattern})|({expression})"),
+            }),
+            None => json_schema!({"type": ["string", "integer", "number", "boolean"]}),
+        }
+    }
+}
+
+/// A value that is the same in all cells.
+#[derive(Clone, Debug)]
+pub(super) struct Fixed<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+}
+
+impl<T: Scalar> Read for Fixed<T> {
+    fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
+        let text = r.scalar(node, owner, T::WHAT)?;
+        if text.contains("${") {
+            let finding = error(explain::BAD_EXPRESSION, format!("no expression can stand here: {} is fixed", T::WHAT));
+            r.tell(node.place, finding.help(format!("write {}", T::WHAT)));
+            return None;
+        }
+        match T::parse(text) {
+            Some(value) => Some(Fixed { value, place: node.place }),
+            None => {
+                r.tell(node.place, not_a::<T>(text));
+                r.lose(node);
+                None
+            }
+        }
+    }
+}
+
+impl<T: Scalar> JsonSchema for Fixed<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Fixed")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        match (T::words(), T::pattern()) {
+            (words, _) if !words.is_empty() => json_schema!({"enum": words}),
+            (_, Some(pattern)) => json_schema!({"type": "string", "pattern": pattern}),
+            _ => json_schema!({"type": "string"}),
+        }
+    }
+}
+
+/// A name given in the scenario.
+pub(super) type Name = Fixed<Ident>;
+
+impl Name {
+    pub(super) fn text(&self) -> &str {
+        &self.value.0
+    }
+}
+
+/// Lower case letters, digits and dashes; 1 to 40 of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ident(pub(super) String);
+
+impl Scalar for Ident {
+    const WHAT: &'static str = "a name such as `redis-moved` (`a-z`, `0-9`, `-`; at most 40)";
+
+    fn parse(text: &str) -> Option<Self> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let fits = (1..=40).contains(&text.len()) && text.bytes().all(legal);
+        (fits && !text.starts_with('-') && !text.ends_with('-')).then(|| Ident(text.to_owned()))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+    }
+}
+
+/// Values by name, in order.
+#[derive(Clone, Debug)]
+pub(super) struct ByName<T>(pub(super) Vec<(Name, T)>);
+
+impl<T: Read> Read for ByName<T> {
+    fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
+        let entries = r.entries(node, owner, "this")?;
+        let mut all = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            match Ident::parse(&key.text) {
+                Some(name) => match T::read(value, key.place, r) {
+                    Some(v) => all.push((Name { value: name, place: key.place }, v)),
+                    None => {
+                        r.lost.insert(key.text.clone());
+                    }
+                },
+                None => r.tell(key.place, not_a::<Ident>(&key.text)),
+            }
+        }
+        Some(ByName(all))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for ByName<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("ByName")
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "propertyNames": {"pattern": Ident::pattern()},
+            "additionalProperties": generator.subschema_for::<T>(),
+        })
+    }
+}
