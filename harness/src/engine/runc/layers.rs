@@ -193,6 +193,9 @@ fn append_file<W: Write>(
 fn append_empty<W: Write>(tar: &mut tar::Builder<W>, name: &Path) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o600);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header.set_size(0);
     header.set_entry_type(tar::EntryType::Regular);
     tar.append_data(&mut header, name, io::empty())

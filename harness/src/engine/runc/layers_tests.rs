@@ -12,6 +12,9 @@ fn layer(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
         header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
         header.set_entry_type(*kind);
         header.set_mode(0o755);
+        header.set_uid(nix::unistd::getuid().as_raw().into());
+        header.set_gid(nix::unistd::getgid().as_raw().into());
+        header.set_mtime(0);
         let data = if kind.is_file() { *content } else { "" };
         if kind.is_symlink() || kind.is_hard_link() {
             header.set_link_name_literal(content).unwrap();
