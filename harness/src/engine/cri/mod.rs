@@ -1,6 +1,262 @@
-//! containerd by the Container Runtime Interface (CRI v1).
+//! containerd by the Container Runtime Interface (CRI v1): checkpoint by `CheckpointContainer`, restore by
+//! `CreateContainer` from the archive (or a checkpoint image) and `StartContainer`.
+//!
+//! The rules that this room keeps, each because breaking it was seen to end in a container that stays frozen for ever,
+//! a restore that never ends, or a lost write (containerd 2.1.9, criu 4.2.1):
+//! - no deadline on a checkpoint, no cancelling, one at a time a container ([`checkpoint`]);
+//! - a restore is watched, and CRIU is killed when it spins ([`restore`]);
+//! - a frozen container is removed without being thawed, or it would answer clients once more ([`containers`]);
+//! - what a dead daemon left frozen is thawed when it comes back ([`daemon`]).
 
+mod checkpoint;
+mod classify;
 mod client;
+mod config;
+mod containers;
+mod criu_log;
+mod daemon;
 /// Written by `cargo run -p codegen`.
 #[allow(missing_docs, unreachable_pub, dead_code, clippy::all, rustdoc::all)]
 mod generated;
+mod inspect;
+mod leftovers;
+mod restore;
+mod tasks;
+mod version;
+
+pub use config::CRIU_OPTIONS;
+
+use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot};
+use crate::image::Image;
+use crate::node::{Program, SharedNode};
+use crate::record::{EngineKind, ErrorClass, OutsideReport};
+use async_trait::async_trait;
+use classify::During;
+use client::Client;
+use criu_log::CriuLog;
+use generated::runtime::v1::PodSandboxConfig;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What can be chosen of the engine.
+#[derive(Clone, Debug)]
+pub struct CriOptions {
+    /// The image of the sandbox's own container: any that waits for ever. The node's registry must serve it.
+    pub pause: Arc<Image>,
+    /// The OCI runtime: a name on the node's `PATH`, or a path. crun cannot restore here: containerd gives it an option
+    /// that crun 1.28 does not know.
+    pub runtime: String,
+    /// Options for CRIU, one each, without dashes; [`CRIU_OPTIONS`] unless told otherwise.
+    pub criu: Vec<String>,
+    /// Write archives into the folder that the nodes share, where there is one, so that nothing need be carried.
+    pub shared_archives: bool,
+    /// How long CRIU may take to restore; it is killed then.
+    pub restore_limit: Duration,
+}
+
+impl CriOptions {
+    /// runc, [`CRIU_OPTIONS`], archives on the node's own disk, and two minutes for a restore.
+    pub fn new(pause: Arc<Image>) -> Self {
+        CriOptions {
+            pause,
+            runtime: "runc".to_owned(),
+            criu: CRIU_OPTIONS.map(str::to_owned).to_vec(),
+            shared_archives: false,
+            restore_limit: Duration::from_secs(120),
+        }
+    }
+}
+
+/// containerd on one node.
+pub struct CriEngine(Arc<Inner>);
+
+/// What the engine's own tasks share with it: they may outlive a caller that stopped waiting.
+struct Inner {
+    node: SharedNode,
+    options: CriOptions,
+    capabilities: Capabilities,
+    client: Client,
+    criu: CriuLog,
+    daemon: tokio::sync::Mutex<Option<Box<dyn Program>>>,
+    state: Mutex<State>,
+    serial: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// By sandbox id: CRI wants the sandbox's configuration again with every container.
+    sandboxes: HashMap<String, PodSandboxConfig>,
+    /// Containers frozen by [`Engine::freeze`], not by a checkpoint that broke off.
+    frozen: HashSet<String>,
+    /// One lock a container: two checkpoints at once fail both.
+    turns: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
+}
+
+impl CriEngine {
+    /// Writes the configuration of containerd, CNI and CRIU into the node, starts containerd there, waits until it is
+    /// ready and has the sandbox image. The registry of [`CriOptions::pause`] must be up.
+    ///
+    /// # Errors
+    /// `Surroundings` if containerd is not there or does not come up; the end of its log is in the error.
+    pub async fn connect(node: SharedNode, options: CriOptions) -> Result<Arc<dyn Engine>, EngineError> {
+        let (capabilities, support) = daemon::probe(&node).await?;
+        daemon::configure(&node, &support, &options)?;
+        let inner = Arc::new(Inner {
+            client: Client::new(&node.host_path(Path::new(config::SOCKET))),
+            criu: CriuLog::new(node.host_path(Path::new(&config::criu_log_path()))),
+            node,
+            options,
+            capabilities,
+            daemon: tokio::sync::Mutex::new(None),
+            state: Mutex::default(),
+            serial: AtomicU64::new(0),
+        });
+        inner.start_daemon().await?;
+        inner.same_version(&support).await?;
+        inner.pull(&inner.options.pause.reference, During::Start).await?;
+        Ok(Arc::new(CriEngine(inner)))
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Only maps are kept in it: whole at any time, also after a panic elsewhere.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock that checkpoints, freezes and thaws of one container take in turn.
+    fn turn(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.state().turns.entry(id.to_owned()).or_default())
+    }
+
+    /// A number that this engine gives once.
+    fn next(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn host(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.node.host_path(inside.as_ref())
+    }
+
+    /// An error of this node in the words `can't WHAT on node NAME: SAID`, with its class.
+    fn error(&self, during: During, what: &str, said: &tonic::Status, criu: Vec<String>) -> EngineError {
+        let class = match said.code() {
+            // Only the connection itself makes this code: containerd answers UNKNOWN to nearly everything.
+            tonic::Code::Unavailable => ErrorClass::DaemonGone,
+            _ => classify::classify(during, said.message(), &criu),
+        };
+        let message = format!("can't {what} on node {}: {}", self.node.name(), said.message());
+        EngineError { class, message, hint: classify::hint(class).map(str::to_owned), log: criu }
+    }
+
+    /// Waits for a call that may be given up: none that checkpoints or restores.
+    async fn call<T>(
+        &self,
+        during: During,
+        what: &str,
+        limit: Duration,
+        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, EngineError> {
+        match tokio::time::timeout(limit, call).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(self.error(during, what, &status, Vec::new())),
+            Err(_) => {
+                let node = self.node.name();
+                let message = format!("can't {what} on node {node}: containerd did not answer within {limit:?}");
+                Err(EngineError::new(ErrorClass::Timeout, message))
+            }
+        }
+    }
+}
+
+/// Runs what must not be cancelled in a task of its own: a caller that stops waiting changes nothing.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(e) => Err(EngineError::new(ErrorClass::Other, format!("an engine call broke off: {e}"))),
+    }
+}
+
+#[async_trait]
+impl Engine for CriEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Cri
+    }
+
+    fn node(&self) -> &SharedNode {
+        &self.0.node
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
+        let (inner, spec) = (Arc::clone(&self.0), spec.clone());
+        to_its_end(async move { inner.prepare(&spec).await }).await
+    }
+
+    async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
+        let (inner, slot) = (Arc::clone(&self.0), slot.clone());
+        to_its_end(async move { inner.start(&slot).await }).await
+    }
+
+    async fn freeze(&self, container: &Container) -> Result<(), EngineError> {
+        self.0.freeze(container).await
+    }
+
+    async fn thaw(&self, container: &Container) -> Result<(), EngineError> {
+        self.0.thaw(container).await
+    }
+
+    async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError> {
+        let (inner, container, name) = (Arc::clone(&self.0), container.clone(), name.to_owned());
+        to_its_end(async move { inner.checkpoint(&container, &name).await }).await
+    }
+
+    async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
+        let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
+        to_its_end(async move { inner.restore_archive(&slot, &from).await }).await
+    }
+
+    async fn restore_image(&self, slot: &Slot, reference: &str) -> Result<Restored, EngineError> {
+        let (inner, slot, reference) = (Arc::clone(&self.0), slot.clone(), reference.to_owned());
+        to_its_end(async move { inner.restore_image(&slot, &reference).await }).await
+    }
+
+    async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
+        self.0.inspect(container).await
+    }
+
+    async fn remove(&self, container: &Container) -> Result<(), EngineError> {
+        let (inner, container) = (Arc::clone(&self.0), container.clone());
+        to_its_end(async move { inner.remove(&container).await }).await
+    }
+
+    async fn discard(&self, slot: &Slot) -> Result<(), EngineError> {
+        let (inner, slot) = (Arc::clone(&self.0), slot.clone());
+        to_its_end(async move { inner.remove_sandbox(&slot.spec.name, &slot.handle).await }).await
+    }
+
+    async fn left(&self) -> Result<Vec<String>, EngineError> {
+        self.0.left().await
+    }
+
+    async fn collect_logs(&self, into: &Path) -> Result<(), EngineError> {
+        self.0.collect_logs(into)
+    }
+
+    async fn kill_daemon(&self) -> Result<(), EngineError> {
+        self.0.kill_daemon().await
+    }
+
+    async fn revive(&self) -> Result<(), EngineError> {
+        let inner = Arc::clone(&self.0);
+        to_its_end(async move { inner.revive().await }).await
+    }
+}

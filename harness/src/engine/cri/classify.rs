@@ -1,0 +1,181 @@
+//! From what containerd, runc and CRIU say to a class of error. Pure; the texts are those of containerd 2.1.9, runc
+//! 1.3.6 and criu 4.2.1. All but "not found" comes as gRPC `UNKNOWN`, so text is all there is.
+
+use crate::record::ErrorClass as C;
+
+/// What was being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum During {
+    /// Making a sandbox, pulling an image, starting from an image.
+    Start,
+    /// Freezing, thawing, looking.
+    Control,
+    /// A checkpoint.
+    Checkpoint,
+    /// Either call of a restore.
+    Restore,
+}
+
+/// Noise in every log of a machine without `CAP_SYS_RESOURCE`.
+const NOISE: &str = "rlimit: Can't setup RLIMIT_NOFILE for self";
+
+/// At most so many of CRIU's lines are kept in an error.
+const LINES: usize = 20;
+
+/// The lines of a CRIU log that matter: its errors, without the noise; the last ones if there are many.
+pub(super) fn criu_errors(log: &str) -> Vec<String> {
+    let errors = log.lines().filter(|line| line.contains("Error (") && !line.contains(NOISE));
+    let mut kept: Vec<String> = errors.map(|line| line.trim().to_owned()).collect();
+    kept.drain(..kept.len().saturating_sub(LINES));
+    kept
+}
+
+/// The class of an error, from the engine's message and the lines of CRIU's log. The first rule that matches wins:
+/// causes stand before the general failures that they make.
+pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
+    let says = |text: &str| message.contains(text) || criu.iter().any(|line| line.contains(text));
+    let any = |texts: &[&str]| texts.iter().any(|text| says(text));
+
+    if any(GONE) {
+        C::DaemonGone
+    } else if any(&["no space left on device", "No space left on device"]) {
+        C::NoSpace
+    } else if any(&["CRIU binary not found or too old", "exec: \"criu\"", "criu binary not found"]) {
+        C::CriuMissing
+    } else if any(&["Connected TCP socket"]) {
+        C::ConnectedTcp
+    } else if any(&["file locks are hold"]) {
+        C::FileLocks
+    } else if any(&["No mapping for"]) {
+        C::MountMissing
+    } else if any(&["is reserved for", "failed to reserve container name", "failed to reserve sandbox name"]) {
+        C::NameTaken
+    } else if any(&["disabled by configuration", "unknown method CheckpointContainer", "not implemented"]) {
+        C::Unsupported
+    } else {
+        match during {
+            During::Start => start(&any),
+            During::Control => control(&any),
+            During::Checkpoint => checkpoint(&any),
+            During::Restore => restore(&any),
+        }
+    }
+}
+
+const GONE: &[&str] = &[
+    "transport error",
+    "connection error",
+    "error reading a body from connection",
+    "tcp connect error",
+    "containerd.sock: connect: connection refused",
+    "containerd is not running",
+    "h2 protocol error",
+    "operation was canceled",
+    "Connection reset by peer",
+    "Connection refused (os error 111)",
+];
+
+const BASE_IMAGE: &[&str] = &["failed to pull checkpoint base image", "failed to get checkpoint base image"];
+
+fn start(any: &dyn Fn(&[&str]) -> bool) -> C {
+    if any(&["failed to pull and unpack image", "failed to resolve reference", "failed to resolve image"]) {
+        C::InvalidImage
+    } else if any(&["an error occurred when try to find container", "not found"]) {
+        C::UnknownContainer
+    } else {
+        C::Other
+    }
+}
+
+fn control(any: &dyn Fn(&[&str]) -> bool) -> C {
+    if any(&["not found"]) {
+        C::UnknownContainer
+    } else if any(&["not running", "process already finished", "cannot pause", "cannot resume"]) {
+        C::NotRunning
+    } else {
+        C::Other
+    }
+}
+
+fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
+    if any(&["only CONTAINER_RUNNING containers can be checkpointed", "container not running"]) {
+        C::NotRunning
+    } else if any(&["criu failed: type DUMP", "criu failed: type FEATURE_CHECK", "cannot pause a paused container"]) {
+        C::DumpFailed
+    } else if any(&["an error occurred when trying to find container", "not found"]) {
+        C::UnknownContainer
+    } else if any(&["failed: ", "checkpointing container"]) {
+        C::DumpFailed
+    } else {
+        C::Other
+    }
+}
+
+fn restore(any: &dyn Fn(&[&str]) -> bool) -> C {
+    if any(BASE_IMAGE) {
+        C::BaseImageMissing
+    } else if any(PORT) {
+        C::PortTaken
+    } else if any(ARCHIVE) || any(IMAGES) {
+        C::InvalidArchive
+    } else if any(&["failed to pull and unpack image", "failed to resolve reference", "failed to resolve image"]) {
+        C::InvalidImage
+    } else if any(&["failed: type RESTORE", "OCI runtime restore failed", "failed to restore", "status 64"]) {
+        C::RestoreFailed
+    } else if any(&["an error occurred when try to find container", "not found"]) {
+        C::UnknownContainer
+    } else {
+        C::Other
+    }
+}
+
+/// A listener that cannot be opened again.
+const PORT: &[&str] = &["Address already in use", "Can't bind inet socket", "Can't bind inet6 socket"];
+
+/// containerd cannot read the archive.
+const ARCHIVE: &[&str] = &[
+    "unpacking of checkpoint archive",
+    "unpacking of rootfs-diff archive",
+    "failed to read \"spec.dump\"",
+    "failed to read \"config.dump\"",
+    "failed to read \"status.dump\"",
+    "failed to open checkpoint archive",
+    "failed to check if this is a checkpoint image",
+    "descriptors.json: no such file or directory",
+    "invalid tar header",
+    ": is a directory",
+];
+
+/// CRIU cannot read what is in it.
+const IMAGES: &[&str] = &[
+    "Can't read async pr bytes",
+    "Unexpected EOF on",
+    "(empty-image)",
+    "Magic doesn't match",
+    "Can't read inventory",
+    "Can't open file inventory.img",
+    "Can't open file pages-",
+    "Can't open file core-",
+    "pages image is cut short",
+];
+
+/// What a user can do about it.
+pub(super) fn hint(class: C) -> Option<&'static str> {
+    Some(match class {
+        C::BaseImageMissing => {
+            "containerd 2.1 asks the registry for the base image by digest at every restore: the target's registry must \
+             serve the very image that the container was made from"
+        }
+        C::ConnectedTcp => "give CRIU `tcp-close` (both nodes), or close the connections before the checkpoint",
+        C::FileLocks => "give CRIU `file-locks` (both nodes)",
+        C::CriuMissing => "put criu 3.16 or later into the node, on containerd's PATH",
+        C::DaemonGone => "containerd.log of the node says why; a container that was being checkpointed may be frozen",
+        C::NoSpace => "a CRI checkpoint holds up to four copies of the container's memory for a while",
+        C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[path = "classify/tests.rs"]
+mod tests;

@@ -1,0 +1,256 @@
+//! Sandboxes and containers: made, started, removed.
+
+use super::classify::During;
+use super::generated::runtime::v1 as cri;
+use super::{Inner, config, tasks};
+use crate::engine::{Container, ContainerSpec, EngineError, Slot};
+use crate::record::ErrorClass;
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A pull of a big image on a busy machine.
+const PULL_LIMIT: Duration = Duration::from_secs(300);
+/// Everything else: 0.05-0.4 s on an idle machine.
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
+
+/// The parent of a container's cgroup. Never systemd's: the node has none.
+pub(super) fn cgroup_parent(name: &str) -> String {
+    format!("/podferry/{name}")
+}
+
+impl Inner {
+    /// Pulls an image by its reference, from the registry that it names. Never `ctr images import`: an image without a
+    /// digest under its name cannot be restored from (`invalid port ... after host`).
+    pub(super) async fn pull(&self, reference: &str, during: During) -> Result<(), EngineError> {
+        let spec = cri::ImageSpec { image: reference.to_owned(), ..Default::default() };
+        let mut images = self.client.images.clone();
+        let what = format!("look for image {reference}");
+        let request = cri::ImageStatusRequest { image: Some(spec.clone()), verbose: false };
+        if self.call(during, &what, LIMIT, images.image_status(request)).await?.image.is_some() {
+            return Ok(());
+        }
+        let request = cri::PullImageRequest { image: Some(spec), ..Default::default() };
+        self.call(during, &format!("pull image {reference}"), PULL_LIMIT, images.pull_image(request)).await?;
+        Ok(())
+    }
+
+    pub(super) async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
+        self.pull(&spec.image.reference, During::Start).await?;
+        let config = self.sandbox_config(&spec.name);
+        // Without the folder the log of a restored container is dropped, and nobody says so.
+        let logs = self.host(&config.log_directory);
+        std::fs::create_dir_all(&logs).map_err(|e| self.surroundings("make the log folder", e))?;
+
+        let mut runtime = self.client.runtime.clone();
+        let what = format!("make a sandbox for container {}", spec.name);
+        let request = cri::RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: String::new() };
+        let run = self.call(During::Start, &what, LIMIT, runtime.run_pod_sandbox(request)).await;
+        let handle = run.inspect_err(|_| drop(std::fs::remove_dir(&logs)))?.pod_sandbox_id;
+        self.state().sandboxes.insert(handle.clone(), config);
+        match self.sandbox_address(&spec.name, &handle).await {
+            Ok(address) => Ok(Slot { spec: spec.clone(), address, handle }),
+            Err(e) => {
+                let _ = self.remove_sandbox(&spec.name, &handle).await;
+                Err(e)
+            }
+        }
+    }
+
+    async fn sandbox_address(&self, name: &str, id: &str) -> Result<Ipv4Addr, EngineError> {
+        let request = cri::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose: false };
+        let mut runtime = self.client.runtime.clone();
+        let what = format!("ask for the address of container {name}");
+        let answer = self.call(During::Start, &what, LIMIT, runtime.pod_sandbox_status(request)).await?;
+        let ip = answer.status.and_then(|s| s.network).unwrap_or_default().ip;
+        ip.parse().map_err(|_| self.surroundings(&what, format!("it says `{ip}`")))
+    }
+
+    /// The name makes the sandbox's key: a second one of the same name is refused by containerd itself.
+    fn sandbox_config(&self, name: &str) -> cri::PodSandboxConfig {
+        cri::PodSandboxConfig {
+            metadata: Some(cri::PodSandboxMetadata {
+                name: name.to_owned(),
+                uid: format!("podferry-{name}"),
+                namespace: "podferry".to_owned(),
+                attempt: 0,
+            }),
+            hostname: name.to_owned(),
+            log_directory: config::in_home(&format!("logs/{name}-{}", self.next())),
+            // Given, so that nothing depends on the node's own; nobody listens there, so a lookup fails at once.
+            dns_config: Some(cri::DnsConfig { servers: vec!["127.0.0.1".to_owned()], ..Default::default() }),
+            linux: Some(cri::LinuxPodSandboxConfig {
+                cgroup_parent: cgroup_parent(name),
+                security_context: Some(cri::LinuxSandboxSecurityContext {
+                    namespace_options: Some(namespaces()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+
+    /// Creates a container in a slot, from an image or from what is to be restored.
+    pub(super) async fn create(&self, slot: &Slot, image: &str, during: During) -> Result<Container, EngineError> {
+        let name = &slot.spec.name;
+        let Some(sandbox) = self.state().sandboxes.get(&slot.handle).cloned() else {
+            let message = format!("the slot for container {name} is not of node {}", self.node.name());
+            return Err(EngineError::new(ErrorClass::Other, message));
+        };
+        let log = PathBuf::from(&sandbox.log_directory).join(LOG);
+        let request = cri::CreateContainerRequest {
+            pod_sandbox_id: slot.handle.clone(),
+            config: Some(container_config(&slot.spec, image)),
+            sandbox_config: Some(sandbox),
+        };
+        let mut runtime = self.client.runtime.clone();
+        let what = match during {
+            During::Restore => format!("restore container {name} from {image}"),
+            _ => format!("create container {name}"),
+        };
+        match self.call(during, &what, LIMIT, runtime.create_container(request)).await {
+            Ok(created) => Ok(Container { id: created.container_id, slot: slot.clone(), log }),
+            Err(e) => {
+                // A full disk leaves a container behind that is listed as created.
+                self.clear_slot(slot).await;
+                Err(e)
+            }
+        }
+    }
+
+    pub(super) async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
+        let container = self.create(slot, &slot.spec.image.reference, During::Start).await?;
+        let what = format!("start container {}", slot.spec.name);
+        let request = cri::StartContainerRequest { container_id: container.id.clone() };
+        let mut runtime = self.client.runtime.clone();
+        match self.call(During::Start, &what, LIMIT, runtime.start_container(request)).await {
+            Ok(_) => Ok(container),
+            Err(e) => {
+                self.clear_slot(slot).await;
+                Err(e)
+            }
+        }
+    }
+
+    /// Removes what containers a slot holds: after an error, which stays the one that is reported.
+    pub(super) async fn clear_slot(&self, slot: &Slot) {
+        let filter = cri::ContainerFilter { pod_sandbox_id: slot.handle.clone(), ..Default::default() };
+        let mut runtime = self.client.runtime.clone();
+        let request = cri::ListContainersRequest { filter: Some(filter) };
+        let Ok(list) = self.call(During::Control, "list containers", LIMIT, runtime.list_containers(request)).await
+        else {
+            return;
+        };
+        for container in list.containers {
+            let stop = cri::StopContainerRequest { container_id: container.id.clone(), timeout: 0 };
+            let remove = cri::RemoveContainerRequest { container_id: container.id };
+            let _ = self.call(During::Control, "stop", LIMIT, runtime.stop_container(stop)).await;
+            let _ = self.call(During::Control, "remove", LIMIT, runtime.remove_container(remove)).await;
+        }
+    }
+
+    /// Ends a container and removes it with its sandbox.
+    ///
+    /// A frozen one is not thawed first: it would take up what its clients sent meanwhile and acknowledge writes that
+    /// the copy does not have. containerd kills it and lets runc thaw it then, so it never runs again; only if that
+    /// fails is it killed and thawed here.
+    pub(super) async fn remove(&self, container: &Container) -> Result<(), EngineError> {
+        let (name, id) = (&container.slot.spec.name, &container.id);
+        let mut removed = self.remove_sandbox(name, &container.slot.handle).await;
+        if removed.as_ref().is_err_and(|e| e.class != ErrorClass::DaemonGone) {
+            let _ = self.kill_task(id).await;
+            let _ = self.resume(id).await;
+            removed = self.remove_sandbox(name, &container.slot.handle).await;
+        }
+        removed?;
+        let mut state = self.state();
+        state.frozen.remove(id);
+        state.turns.remove(id);
+        Ok(())
+    }
+
+    /// Removes a sandbox with all in it, and its logs' folder. CRI: gone already is no error.
+    pub(super) async fn remove_sandbox(&self, name: &str, id: &str) -> Result<(), EngineError> {
+        let mut runtime = self.client.runtime.clone();
+        let what = format!("remove container {name}");
+        let stop = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
+        self.call(During::Control, &what, tasks::LIMIT, runtime.stop_pod_sandbox(stop)).await?;
+        let remove = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
+        self.call(During::Control, &what, LIMIT, runtime.remove_pod_sandbox(remove)).await?;
+        self.state().sandboxes.remove(id);
+        // containerd leaves the parent, empty.
+        for controller in CGROUPS {
+            let _ = std::fs::remove_dir(self.host(format!("/sys/fs/cgroup/{controller}{}", cgroup_parent(name))));
+        }
+        Ok(())
+    }
+
+    pub(super) fn surroundings(&self, what: &str, why: impl std::fmt::Display) -> EngineError {
+        let message = format!("can't {what} on node {}: {why}", self.node.name());
+        EngineError::new(ErrorClass::Surroundings, message)
+    }
+}
+
+/// The log's name in the sandbox's log folder.
+const LOG: &str = "container.log";
+
+/// cgroup v1 hierarchies, and v2 (`.`).
+const CGROUPS: [&str; 12] = [
+    "blkio",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "devices",
+    "freezer",
+    "hugetlb",
+    "memory",
+    "perf_event",
+    "pids",
+    "systemd",
+    ".",
+];
+
+/// A network of its own, and a PID namespace a container. Zero would mean a PID namespace shared with the sandbox.
+fn namespaces() -> cri::NamespaceOption {
+    cri::NamespaceOption {
+        network: cri::NamespaceMode::Pod.into(),
+        pid: cri::NamespaceMode::Container.into(),
+        ipc: cri::NamespaceMode::Pod.into(),
+        ..Default::default()
+    }
+}
+
+fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
+    let env = |(key, value): &(String, String)| cri::KeyValue {
+        key: key.clone(),
+        value: value.clone(),
+        ..Default::default()
+    };
+    let image = image.to_owned();
+    cri::ContainerConfig {
+        metadata: Some(cri::ContainerMetadata { name: spec.name.clone(), attempt: 0 }),
+        image: Some(cri::ImageSpec { user_specified_image: image.clone(), image, ..Default::default() }),
+        command: spec.args.clone(),
+        envs: spec.env.iter().map(env).collect(),
+        log_path: LOG.to_owned(),
+        annotations: HashMap::from([(config::CRIU_CONFIG.to_owned(), config::criu_config_path())]),
+        linux: Some(cri::LinuxContainerConfig {
+            resources: spec.memory_limit.map(|limit| cri::LinuxContainerResources {
+                memory_limit_in_bytes: i64::try_from(limit).unwrap_or(i64::MAX),
+                ..Default::default()
+            }),
+            security_context: Some(cri::LinuxContainerSecurityContext {
+                namespace_options: Some(namespaces()),
+                ..Default::default()
+            }),
+        }),
+        ..Default::default()
+    }
+}
+
+/// A name that may become part of a path.
+pub(super) fn plain(name: &str) -> bool {
+    !name.is_empty() && Path::new(name).file_name().is_some_and(|file| file == name)
+}

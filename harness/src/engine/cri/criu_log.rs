@@ -1,0 +1,161 @@
+//! CRIU's log on one node. All dumps and restores of the node write to one file, since the option that names it has to
+//! be the same for all ([`super::config::CRIU_CONFIG`] says why), and CRIU empties it when it starts.
+
+use super::classify::criu_errors;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Read from the front and from the back of the log at most so much each: CRIU can write gigabytes.
+const PART: u64 = 1 << 20;
+
+#[derive(Default)]
+struct Use {
+    active: u32,
+    mixed: bool,
+}
+
+/// The log, and who writes to it now.
+pub(super) struct CriuLog {
+    path: PathBuf,
+    now: Arc<Mutex<Use>>,
+}
+
+/// One dump or restore under way.
+pub(super) struct Writing {
+    path: PathBuf,
+    now: Arc<Mutex<Use>>,
+}
+
+/// What a dump or restore left in the log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// CRIU's errors; ours for certain.
+    pub(super) lines: Vec<String>,
+    /// Set instead of `lines` if another operation wrote to the log at the same time.
+    pub(super) mixed: Vec<String>,
+}
+
+impl CriuLog {
+    /// The log at `path` (on the host).
+    pub(super) fn new(path: PathBuf) -> Self {
+        CriuLog { path, now: Arc::default() }
+    }
+
+    /// A dump or restore begins. If it is the only one, what the last one left is deleted.
+    pub(super) fn begin(&self) -> Writing {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.active += 1;
+        now.mixed = now.active > 1;
+        if now.active == 1 {
+            // Absent, usually. Left there, it would be taken for this one's if CRIU never starts.
+            let _ = std::fs::remove_file(&self.path);
+        }
+        Writing { path: self.path.clone(), now: Arc::clone(&self.now) }
+    }
+
+    /// Whether no dump or restore is under way.
+    pub(super) fn idle(&self) -> bool {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).active == 0
+    }
+}
+
+impl Writing {
+    /// What CRIU said. To be asked when it has ended.
+    pub(super) fn said(&self) -> Said {
+        let lines = criu_errors(&read_ends(&self.path).unwrap_or_default());
+        if !self.now.lock().unwrap_or_else(PoisonError::into_inner).mixed {
+            return Said { lines, mixed: Vec::new() };
+        }
+        let note =
+            "other checkpoints or restores ran on this node at the same time: CRIU's lines may be theirs".to_owned();
+        Said { lines: Vec::new(), mixed: std::iter::once(note).chain(lines).collect() }
+    }
+
+    /// The log's length in bytes; 0 if there is none.
+    pub(super) fn len(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |meta| meta.len())
+    }
+
+    /// Deletes the log: it lies in memory.
+    pub(super) fn discard(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.active -= 1;
+    }
+}
+
+fn read_ends(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    file.by_ref().take(PART).read_to_end(&mut bytes)?;
+    if len > PART {
+        file.seek(SeekFrom::Start(len.saturating_sub(PART).max(PART)))?;
+        bytes.push(b'\n');
+        file.take(PART).read_to_end(&mut bytes)?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "(00.1) Error (criu/x.c:1): broken\n";
+
+    fn log() -> (tempfile::TempDir, CriuLog) {
+        let dir = tempfile::tempdir().unwrap();
+        let log = CriuLog::new(dir.path().join("criu.log"));
+        (dir, log)
+    }
+
+    #[test]
+    fn what_the_last_one_left_is_not_ours() {
+        let (_dir, log) = log();
+        std::fs::write(&log.path, LINE).unwrap();
+        assert_eq!(log.begin().said(), Said::default());
+    }
+
+    #[test]
+    fn alone_the_lines_are_ours() {
+        let (_dir, log) = log();
+        let writing = log.begin();
+        std::fs::write(&log.path, LINE).unwrap();
+        assert_eq!(writing.said().lines, [LINE.trim()]);
+    }
+
+    #[test]
+    fn two_at_a_time_are_mixed_for_both_and_not_after() {
+        let (_dir, log) = log();
+        let (one, two) = (log.begin(), log.begin());
+        std::fs::write(&log.path, LINE).unwrap();
+        for writing in [&one, &two] {
+            let said = writing.said();
+            assert_eq!((said.lines.len(), said.mixed.len()), (0, 2));
+        }
+        drop((one, two));
+        let writing = log.begin();
+        std::fs::write(&log.path, LINE).unwrap();
+        assert_eq!(writing.said().lines.len(), 1);
+    }
+
+    #[test]
+    fn both_ends_of_a_long_log_are_read_once() {
+        let (_dir, log) = log();
+        let writing = log.begin();
+        for middle in [0, PART - 100, PART + 100, 5 * PART] {
+            let middle = "x".repeat(usize::try_from(middle).unwrap());
+            std::fs::write(&log.path, format!("{LINE}{middle}\n(00.2) Error (criu/y.c:2): last\n")).unwrap();
+            let lines = writing.said().lines;
+            assert!(lines.first().is_some_and(|l| l.contains("broken")), "{lines:?}");
+            assert!(lines.last().is_some_and(|l| l.contains("last")), "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! containerd in the node: its files, its start, its death and its return.
+
+use super::classify::During;
+use super::generated::containerd::v1::types::Status as TaskStatus;
+use super::generated::runtime::v1::StatusRequest;
+use super::version::{Support, support};
+use super::{CriOptions, Inner, config, leftovers};
+use crate::engine::{Capabilities, EngineError};
+use crate::node::SharedNode;
+use crate::process::Exec;
+use crate::record::ErrorClass;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Ready after 0.2 s on an idle machine.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// A connection to a socket that is not there yet fails at once and costs next to nothing.
+const READY_POLL: Duration = Duration::from_millis(2);
+/// A daemon that is well answers in a millisecond.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// A node's programs are found here; a node runs programs with a clean environment.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn broken(node: &SharedNode, what: &str, why: impl std::fmt::Display) -> EngineError {
+    EngineError::new(ErrorClass::Surroundings, format!("can't {what} on node {}: {why}", node.name()))
+}
+
+/// Asks containerd and criu in the node for their versions.
+pub(super) async fn probe(node: &SharedNode) -> Result<(Capabilities, Support), EngineError> {
+    let containerd = Exec::new("containerd").arg("--version").env("PATH", PATH);
+    let criu = Exec::new("criu").arg("--version").env("PATH", PATH);
+    let (containerd, criu) = tokio::join!(node.run(containerd), node.run(criu));
+    let printed = containerd.map_err(|e| broken(node, "find containerd", e))?.text();
+    let support =
+        support(&printed).ok_or_else(|| broken(node, "tell containerd's version", format!("it says `{printed}`")))?;
+    let no_criu = criu.err().map(|e| format!("no working criu on node {}: {e}", node.name()));
+    let with_criu = |able: &Result<(), String>| match (able, &no_criu) {
+        (Ok(()), Some(why)) => Err(why.clone()),
+        _ => able.clone(),
+    };
+    let (major, minor, patch) = support.number;
+    let switched = if support.switched { " (restore switched on in its configuration)" } else { "" };
+    let capabilities = Capabilities {
+        version: format!("containerd {major}.{minor}.{patch}{switched}"),
+        checkpoint: with_criu(&support.checkpoint),
+        restore: with_criu(&support.restore),
+        restore_image: with_criu(&support.restore),
+        shared_images: false,
+    };
+    Ok((capabilities, support))
+}
+
+/// Writes all configuration into the node.
+pub(super) fn configure(node: &SharedNode, support: &Support, options: &CriOptions) -> Result<(), EngineError> {
+    let pause = &options.pause.reference;
+    let registry = pause.split('/').next().unwrap_or_default();
+    let files = [
+        (config::in_home("config.toml"), config::containerd(support, pause, &options.runtime)),
+        (config::in_home(&format!("certs.d/{registry}/hosts.toml")), config::hosts(registry)),
+        (config::in_home("cni/10-podferry.conflist"), config::cni(node.pod_network())),
+        (config::criu_config_path(), config::criu_config(&options.criu)),
+    ];
+    for (inside, text) in files {
+        let path = node.host_path(Path::new(&inside));
+        let parent = path.parent().unwrap_or(&path);
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(|e| broken(node, &format!("write {inside}"), e))?;
+    }
+    for inside in [config::TMP, config::CHECKPOINTS] {
+        let path = node.host_path(Path::new(inside));
+        std::fs::create_dir_all(path).map_err(|e| broken(node, &format!("make {inside}"), e))?;
+    }
+    Ok(())
+}
+
+/// containerd's log, inside the node.
+pub(super) fn log_path() -> PathBuf {
+    PathBuf::from(config::in_home("containerd.log"))
+}
+
+impl Inner {
+    /// Starts containerd and waits until CRI says that runtime and network are ready.
+    pub(super) async fn start_daemon(&self) -> Result<(), EngineError> {
+        let exec = Exec::new("containerd")
+            .args(["--config", &config::in_home("config.toml")])
+            .env("PATH", PATH)
+            .env("TMPDIR", config::TMP);
+        let spawned = self.node.spawn(exec, &log_path()).await;
+        let mut program = spawned.map_err(|e| broken(&self.node, "start containerd", e))?;
+        let why = tokio::select! {
+            ready = tokio::time::timeout(READY_LIMIT, self.ready()) => match ready {
+                Ok(()) => None,
+                Err(_) => Some(format!("not ready within {READY_LIMIT:?}")),
+            },
+            code = program.wait() => Some(match code {
+                Ok(code) => format!("it ended with {code}"),
+                Err(e) => e.to_string(),
+            }),
+        };
+        let Some(why) = why else {
+            *self.daemon.lock().await = Some(program);
+            return Ok(());
+        };
+        let _ = program.signal(9).await;
+        let mut error = broken(&self.node, "start containerd", why);
+        let log = std::fs::read_to_string(self.host(log_path())).unwrap_or_default();
+        let mut lines: Vec<String> = log.lines().rev().take(10).map(str::to_owned).collect();
+        lines.reverse();
+        error.log = lines;
+        Err(error)
+    }
+
+    /// That the daemon which answers is the program that was asked for its version: what it can do follows from that.
+    pub(super) async fn same_version(&self, probed: &Support) -> Result<(), EngineError> {
+        let mut version = self.client.version.clone();
+        let says =
+            self.call(During::Start, "ask containerd's version", ANSWER_LIMIT, version.version(())).await?.version;
+        if support(&says).is_some_and(|running| running.number == probed.number) {
+            return Ok(());
+        }
+        let (major, minor, patch) = probed.number;
+        let why = format!("the daemon says `{says}`, the program `{major}.{minor}.{patch}`");
+        Err(broken(&self.node, "tell containerd's version", why))
+    }
+
+    async fn ready(&self) {
+        let mut runtime = self.client.runtime.clone();
+        loop {
+            if let Ok(answer) = runtime.status(StatusRequest { verbose: false }).await {
+                let conditions = answer.into_inner().status.unwrap_or_default().conditions;
+                let met = |name: &str| conditions.iter().any(|c| c.r#type == name && c.status);
+                if met("RuntimeReady") && met("NetworkReady") {
+                    return;
+                }
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+    }
+
+    pub(super) async fn kill_daemon(&self) -> Result<(), EngineError> {
+        let Some(mut program) = self.daemon.lock().await.take() else {
+            let message = format!("containerd is not running on node {}", self.node.name());
+            return Err(EngineError::new(ErrorClass::DaemonGone, message));
+        };
+        program.signal(9).await.map_err(|e| broken(&self.node, "kill containerd", e))?;
+        program.wait().await.map_err(|e| broken(&self.node, "wait for containerd's end", e))?;
+        Ok(())
+    }
+
+    /// Starts containerd again and mends what its death left: containers that a checkpoint had frozen are thawed.
+    ///
+    /// CRIU outlives the daemon and finishes its dump, so that is waited for: thawing a container under it would spoil
+    /// both. After the thaw containerd is started once more, since CRI calls a container that it found frozen
+    /// `UNKNOWN` until it finds it running at a start (containerd 2.1.9), and checkpoints no such container.
+    pub(super) async fn revive(&self) -> Result<(), EngineError> {
+        if self.daemon.lock().await.is_some() {
+            if tokio::time::timeout(ANSWER_LIMIT, self.ready()).await.is_ok() {
+                return Ok(());
+            }
+            // It died by itself, or hangs.
+            self.kill_daemon().await?;
+        }
+        leftovers::criu_ended(&self.node).await?;
+        self.start_daemon().await?;
+        let mut thawed = false;
+        for (id, status) in self.tasks().await? {
+            if status == TaskStatus::Paused && !self.state().frozen.contains(&id) {
+                let what = format!("thaw container {id}, frozen since containerd was killed,");
+                self.resume(&id).await.map_err(|e| self.error(During::Control, &what, &e, Vec::new()))?;
+                thawed = true;
+            }
+        }
+        leftovers::clear_tmp(&self.node);
+        if thawed {
+            self.kill_daemon().await?;
+            self.start_daemon().await?;
+        }
+        Ok(())
+    }
+}

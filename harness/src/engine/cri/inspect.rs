@@ -1,0 +1,132 @@
+//! What containerd and the node's kernel say of a container.
+
+use super::classify::During;
+use super::containers::cgroup_parent;
+use super::generated::containerd::v1::types::Status as TaskStatus;
+use super::generated::runtime::v1 as cri;
+use super::{Inner, tasks};
+use crate::engine::{Container, EngineError};
+use crate::record::{ErrorClass, OutsideReport};
+use std::path::Path;
+
+/// What is used of the verbose status: JSON under the key `info`.
+#[derive(serde::Deserialize)]
+struct Info {
+    #[serde(default)]
+    pid: u32,
+}
+
+impl Inner {
+    pub(super) async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
+        let request = cri::ContainerStatusRequest { container_id: container.id.clone(), verbose: true };
+        let mut runtime = self.client.runtime.clone();
+        let what = format!("inspect container {}", container.slot.spec.name);
+        let answer = match self.call(During::Control, &what, tasks::LIMIT, runtime.container_status(request)).await {
+            Ok(answer) => answer,
+            Err(e) if e.class == ErrorClass::UnknownContainer => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let status = answer.status.unwrap_or_default();
+        let task = self.task(&container.id).await.map_err(|e| self.error(During::Control, &what, &e, Vec::new()))?;
+        let group = CgroupFiles { container, inner: self };
+        let mut report = OutsideReport {
+            engine_state: engine_state(status.state(), task).to_owned(),
+            frozen: group.frozen(),
+            processes: group.processes(),
+            address: Some(container.slot.address.to_string()),
+            ..Default::default()
+        };
+        let info = answer.info.get("info").and_then(|info| serde_json::from_str::<Info>(info).ok());
+        if let Some(pid) = info.map(|info| info.pid).filter(|pid| *pid != 0) {
+            self.look_into_proc(pid, &mut report);
+        }
+        Ok(Some(report))
+    }
+
+    /// The node's `/proc` has the node's process ids, also when read from outside.
+    fn look_into_proc(&self, pid: u32, report: &mut OutsideReport) {
+        let read = |file: &str| std::fs::read_to_string(self.host(format!("/proc/{pid}/{file}"))).ok();
+        report.comm = read("comm").map(|comm| comm.trim_end().to_owned());
+        report.pid_inside = read("status").as_deref().and_then(innermost_pid);
+        report.argv = read("cmdline").as_deref().map(arguments).unwrap_or_default();
+    }
+}
+
+/// The tasks service knows what CRI has no word for; CRI knows of containers that have no task.
+fn engine_state(cri: cri::ContainerState, task: Option<TaskStatus>) -> &'static str {
+    match (task, cri) {
+        (Some(TaskStatus::Paused | TaskStatus::Pausing), _) => "paused",
+        (Some(TaskStatus::Running), _) => "running",
+        (Some(TaskStatus::Stopped), _) | (None, cri::ContainerState::ContainerExited) => "stopped",
+        (_, cri::ContainerState::ContainerCreated) => "created",
+        _ => "unknown",
+    }
+}
+
+/// `NSpid: 4711 1`: the last is the id in the innermost PID namespace.
+fn innermost_pid(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().next_back()?.parse().ok()
+}
+
+fn arguments(cmdline: &str) -> Vec<String> {
+    cmdline.split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// The container's cgroup as the node sees it: under the parent that its sandbox was given.
+struct CgroupFiles<'a> {
+    container: &'a Container,
+    inner: &'a Inner,
+}
+
+impl CgroupFiles<'_> {
+    fn read(&self, controller: &str, file: &str) -> Option<String> {
+        let parent = cgroup_parent(&self.container.slot.spec.name);
+        let path = format!("/sys/fs/cgroup/{controller}{parent}/{}/{file}", self.container.id);
+        std::fs::read_to_string(self.inner.host(Path::new(&path))).ok()
+    }
+
+    /// Version 1 by the freezer, version 2 by the group's events.
+    fn frozen(&self) -> Option<bool> {
+        if let Some(state) = self.read("freezer", "freezer.state") {
+            return Some(state.trim() == "FROZEN");
+        }
+        self.read(".", "cgroup.events").map(|events| events.lines().any(|line| line == "frozen 1"))
+    }
+
+    fn processes(&self) -> Option<u32> {
+        let list = self.read("freezer", "cgroup.procs").or_else(|| self.read(".", "cgroup.procs"))?;
+        u32::try_from(list.lines().count()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cri::ContainerState as C;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(C::ContainerRunning, Some(TaskStatus::Running), "running")]
+    #[case(C::ContainerRunning, Some(TaskStatus::Paused), "paused")]
+    // After a restart of containerd CRI knows nothing of a container that it found frozen.
+    #[case(C::ContainerUnknown, Some(TaskStatus::Paused), "paused")]
+    #[case(C::ContainerCreated, None, "created")]
+    #[case(C::ContainerExited, None, "stopped")]
+    #[case(C::ContainerRunning, None, "unknown")]
+    fn states(#[case] cri: C, #[case] task: Option<TaskStatus>, #[case] says: &str) {
+        assert_eq!(engine_state(cri, task), says);
+    }
+
+    #[test]
+    fn pid_of_the_innermost_namespace() {
+        assert_eq!(innermost_pid("Name:\tx\nNSpid:\t4711\t1\nNSsid:\t9\n"), Some(1));
+        assert_eq!(innermost_pid("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn arguments_may_be_empty() {
+        assert_eq!(arguments("sh\0-c\0\0"), ["sh", "-c", ""]);
+        assert!(arguments("").is_empty());
+    }
+}
