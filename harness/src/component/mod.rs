@@ -1,1 +1,34 @@
-//! Room `component`.
+//! Where the programs of a node come from: the node image (made once from a distribution's packages and cached), and
+//! binaries of the user's own that take the place of the image's. Both say exactly what they are: version and digest.
+
+mod bootstrap;
+mod cache;
+mod contained;
+mod error;
+mod fixup;
+mod identity;
+mod node_image;
+mod overrides;
+mod spec;
+
+pub use cache::Cache;
+pub use error::{ComponentError, Fault};
+pub use node_image::{NodeImage, node_image, refresh_node_image};
+pub use overrides::{Bind, Override, OverrideError, Resolved, resolve};
+pub use spec::{NodeImageSpec, SpecError};
+
+pub(crate) use bootstrap::{has_bootstrap_tool, with_system_path};
+
+/// Told what is going on while something takes long.
+pub trait Progress: Send + Sync {
+    /// A line worth keeping: `node image sid: fetching and unpacking 171 packages`.
+    fn say(&self, line: &str);
+
+    /// A line that the next one replaces: counts, for a terminal. By default nobody sees it.
+    fn update(&self, _line: &str) {}
+}
+
+/// Tells nobody.
+impl Progress for () {
+    fn say(&self, _line: &str) {}
+}

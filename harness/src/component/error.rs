@@ -1,0 +1,134 @@
+use super::spec::SpecError;
+use crate::process::ExecError;
+use crate::record::{ErrorClass, Failure};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Whose fault an error is; the exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// What the user wrote is wrong.
+    Usage,
+    /// The host lacks something that the user can install or allow.
+    Host,
+    /// The surroundings failed: network, disk, the package archive.
+    Surroundings,
+}
+
+/// Why a node image is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// The description of the image is wrong.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The host lacks a program.
+    #[error("{what} is not there, and {why}")]
+    Lacks {
+        /// The program.
+        what: String,
+        /// Why podferry did not install it.
+        why: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// The image could not be made.
+    #[error("can't make the node image {name}: {reason}{}", quoted(tail))]
+    Build {
+        /// The image.
+        name: String,
+        /// What went wrong, in one sentence.
+        reason: String,
+        /// The last lines of the bootstrap tool's output.
+        tail: Vec<String>,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// A program failed.
+    #[error("{doing}")]
+    Exec {
+        /// What it was for.
+        doing: String,
+        /// The cause.
+        #[source]
+        source: ExecError,
+    },
+    /// A file or folder of the cache, or of the image, could not be used.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// `can't read`.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn quoted(tail: &[String]) -> String {
+    tail.iter().map(|line| format!("\n  | {line}")).collect()
+}
+
+impl ComponentError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            ComponentError::Spec(_) => Fault::Usage,
+            ComponentError::Lacks { .. } => Fault::Host,
+            ComponentError::Build { .. } | ComponentError::Exec { .. } | ComponentError::Io { .. } => {
+                Fault::Surroundings
+            }
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ComponentError::Lacks { remedy, .. } | ComponentError::Build { remedy, .. } => Some(remedy.clone()),
+            ComponentError::Spec(e) => e.hint(),
+            ComponentError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("make room, or name another place by PODFERRY_CACHE".to_owned())
+            }
+            ComponentError::Exec { .. } | ComponentError::Io { .. } => None,
+        }
+    }
+
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ComponentError + use<> {
+        let path = path.to_owned();
+        move |source| ComponentError::Io { doing, path, source }
+    }
+}
+
+impl From<&ComponentError> for Failure {
+    fn from(error: &ComponentError) -> Failure {
+        let class = match error {
+            ComponentError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorClass::NoSpace,
+            _ => ErrorClass::Surroundings,
+        };
+        let log = match error {
+            ComponentError::Build { tail, .. } => tail.clone(),
+            _ => Vec::new(),
+        };
+        let message = match error {
+            ComponentError::Build { name, reason, .. } => format!("can't make the node image {name}: {reason}"),
+            _ => Chain(error).to_string(),
+        };
+        Failure { class, message, hint: error.hint(), log }
+    }
+}
+
+/// An error and its causes, outermost first.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
