@@ -1,9 +1,250 @@
 //! The loop of a client that follows a log.
 
-use super::watch::Watch;
-use super::{ClientConfig, Mailbox};
-use crate::record::{EndpointChange, History};
+use super::watch::{Answer, Watch};
+use super::{ClientConfig, Command, Endpoint, Mailbox};
+use crate::clock;
+use crate::record::{At, EndpointChange, History, Op, OpOutcome};
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::time::TimeSpec;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
 
-pub(super) fn run(_config: &ClientConfig, first: EndpointChange, _watch: &Watch, _mailbox: &Mailbox) -> History {
-    History { endpoints: vec![first], ..History::default() }
+/// How soon a folder that is not there yet, and so can't be watched, is looked for again.
+const RETRY: Duration = Duration::from_millis(1);
+
+pub(super) fn run(config: &ClientConfig, first: EndpointChange, watch: &Watch, mailbox: &Mailbox) -> History {
+    let history = History { kind: config.kind.name().to_owned(), ..History::default() };
+    let mut follower = Follower { history, watch, max_ops: config.max_ops, log: None };
+    follower.turn_to(first, &config.endpoint);
+    if let Some(log) = &mut follower.log {
+        log.skip_what_is_there = true;
+    }
+    if let Err(e) = follower.run(mailbox) {
+        follower.history.ended_early = Some(format!("its loop failed: {e}"));
+    }
+    follower.history
+}
+
+struct Follower<'a> {
+    history: History,
+    watch: &'a Watch,
+    max_ops: usize,
+    log: Option<Log>,
+}
+
+impl Follower<'_> {
+    fn run(&mut self, mailbox: &Mailbox) -> io::Result<()> {
+        loop {
+            let Some(log) = &mut self.log else { return Ok(()) };
+            log.watch()?;
+            let values = log.read();
+            self.keep(&values);
+            let Some(log) = &self.log else { return Ok(()) };
+            let timeout = (!log.watched).then(|| TimeSpec::from_duration(RETRY));
+            let mut fds = [
+                PollFd::new(mailbox.bell.as_fd(), PollFlags::POLLIN),
+                PollFd::new(log.inotify.as_fd(), PollFlags::POLLIN),
+            ];
+            match ppoll(&mut fds, timeout, None) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+            let told = fds[0].revents().is_some_and(|r| !r.is_empty());
+            if told && self.obey(mailbox) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does what it is told; true if that is to end.
+    fn obey(&mut self, mailbox: &Mailbox) -> bool {
+        for command in mailbox.take() {
+            // What was written before the command counts for whom it came from.
+            if let Some(log) = &mut self.log {
+                let values = log.read();
+                self.keep(&values);
+            }
+            match command {
+                Command::Switch(change, endpoint) => self.turn_to(change, &endpoint),
+                Command::Stop => return true,
+            }
+        }
+        false
+    }
+
+    fn turn_to(&mut self, change: EndpointChange, endpoint: &Endpoint) {
+        // Refused by `check_endpoint` before it gets here.
+        let Endpoint::Log { path, not_before } = endpoint else { return };
+        let not_before = wall(not_before.unwrap_or(change.at));
+        self.history.endpoints.push(change);
+        if self.log.as_ref().is_none_or(|log| log.path != *path) {
+            match Log::new(path.clone(), not_before) {
+                Ok(log) => self.log = Some(log),
+                Err(e) => {
+                    self.history.ended_early = Some(format!("can't watch files: {e}"));
+                    self.log = None;
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, values: &[(At, u64)]) {
+        let room = self.max_ops.saturating_sub(self.history.ops.len());
+        if values.len() > room && self.history.ended_early.is_none() {
+            self.history.ended_early = Some(format!("it had seen {} lines, the most that it keeps", self.max_ops));
+        }
+        let endpoint = u32::try_from(self.history.endpoints.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let mut answers = Vec::with_capacity(values.len());
+        for &(at, value) in &values[..values.len().min(room)] {
+            let key = self.history.ops.len() as u64;
+            let outcome = OpOutcome::Ok;
+            self.history.ops.push(Op { intended: at, sent: at, done: at, outcome, key, value, endpoint });
+            answers.push(Answer { at, key, value });
+        }
+        self.watch.arrived(endpoint, &answers);
+    }
+}
+
+/// The wall time at a moment of the monotonic clock: containerd stamps lines with the wall time of the same machine.
+fn wall(at: At) -> Timestamp {
+    let ago = clock::now().since(at);
+    Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::MIN)
+}
+
+/// A log that grows.
+struct Log {
+    path: PathBuf,
+    not_before: Timestamp,
+    /// Set at a client's start: lines without a time stamp that are there already were written before it.
+    skip_what_is_there: bool,
+    inotify: Inotify,
+    watched: bool,
+    file: Option<File>,
+    /// A line that is not whole yet.
+    rest: Vec<u8>,
+}
+
+impl Log {
+    fn new(path: PathBuf, not_before: Timestamp) -> io::Result<Log> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let (skip_what_is_there, watched) = (false, false);
+        Ok(Log { path, not_before, skip_what_is_there, inotify, watched, file: None, rest: Vec::new() })
+    }
+
+    /// Sees to it that the folder is watched (it tells of the file's coming and of its growth) and the file is open.
+    /// Called before each read, so that nothing is missed between the two.
+    fn watch(&mut self) -> io::Result<()> {
+        let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        if !self.watched
+            && let Some(folder) = self.path.parent()
+        {
+            self.watched = self.inotify.add_watch(folder, flags).is_ok();
+        }
+        match self.inotify.read_events() {
+            Ok(events) => {
+                let come = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+                let ours = |name: &Option<std::ffi::OsString>| name.as_deref() == self.path.file_name();
+                if events.iter().any(|e| e.mask.intersects(come) && ours(&e.name)) {
+                    self.file = None;
+                    self.rest.clear();
+                }
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        if self.file.is_none() {
+            self.file = File::open(&self.path).ok();
+        }
+        Ok(())
+    }
+
+    /// The numbers at the ends of the lines that have come, with the time when they were read.
+    fn read(&mut self) -> Vec<(At, u64)> {
+        let mut values = Vec::new();
+        let mut chunk = [0; 8192];
+        let Some(file) = &mut self.file else { return values };
+        loop {
+            match file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(n) => {
+                    let at = clock::now();
+                    self.rest.extend_from_slice(&chunk[..n]);
+                    let Some(end) = self.rest.iter().rposition(|&b| b == b'\n') else { continue };
+                    for line in self.rest[..end].split(|&b| b == b'\n') {
+                        values.extend(number(line, self.not_before, self.skip_what_is_there).map(|v| (at, v)));
+                    }
+                    self.rest.drain(..=end);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.file = None;
+                    break;
+                }
+            }
+        }
+        self.skip_what_is_there = false;
+        values
+    }
+}
+
+/// The number at the end of a line of this life: one that CRI stamped at or after `not_before`, or a plain one.
+fn number(line: &[u8], not_before: Timestamp, skip_plain: bool) -> Option<u64> {
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    let old = match cri_stamp(line) {
+        Some(stamp) => stamp < not_before,
+        None => skip_plain,
+    };
+    let digits = line.len() - line.bytes().rev().take_while(u8::is_ascii_digit).count();
+    if old { None } else { line[digits..].parse().ok() }
+}
+
+/// The time stamp of a line in the CRI form: `2026-11-22T17:00:00.123456789Z stdout F text`.
+fn cri_stamp(line: &str) -> Option<Timestamp> {
+    let mut words = line.splitn(3, ' ');
+    let (stamp, stream) = (words.next()?, words.next()?);
+    matches!(stream, "stdout" | "stderr").then(|| stamp.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(stamp: &str) -> Timestamp {
+        stamp.parse().unwrap()
+    }
+
+    #[test]
+    fn the_number_at_the_end_is_taken_from_cri_and_plain_lines() {
+        let noon = at("2026-11-22T12:00:00Z");
+        let number = |line: &str| number(line.as_bytes(), noon, false);
+        assert_eq!(number("2026-11-22T12:00:00.000000001Z stdout F 42"), Some(42));
+        assert_eq!(number("2026-11-22T13:30:00.5+01:00 stdout F tick 43"), Some(43));
+        assert_eq!(number("44\r"), Some(44));
+        assert_eq!(number("count: 45"), Some(45));
+        assert_eq!(number("no number"), None);
+        assert_eq!(number(""), None);
+        assert_eq!(number("99999999999999999999"), None, "more than fits");
+    }
+
+    #[test]
+    fn lines_of_another_life_are_left_out() {
+        let noon = at("2026-11-22T12:00:00Z");
+        assert_eq!(number(b"2026-11-22T11:59:59.999999999Z stdout F 41", noon, false), None);
+        assert_eq!(number(b"2026-11-22T11:00:00-01:00 stdout F 42", noon, true), Some(42));
+        assert_eq!(number(b"42", noon, true), None);
+    }
+
+    #[test]
+    fn the_wall_time_of_a_past_moment_is_past() {
+        let before = Timestamp::now();
+        let second_ago = wall(At(clock::now().0 - 1_000_000_000));
+        let ago = before.duration_since(second_ago).as_secs_f64();
+        assert!((0.9..1.1).contains(&ago), "{ago}");
+    }
 }

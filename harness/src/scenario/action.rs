@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub(super) action: Action,
     /// The key of the action.
     pub(super) place: Place,
+    /// Whether something in it could not be read, which was told of.
+    pub(super) spoiled: bool,
 }
 
 shape! {
@@ -272,6 +274,7 @@ impl Read for Step {
 const BESIDE: [&str; 4] = ["id", "name", "timeout", "expect"];
 
 fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Step> {
+    let before = r.diagnostics.len();
     let mut actions = Vec::new();
     let mut unknown = false;
     for entry in entries {
@@ -312,7 +315,8 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
         expect: map.take("expect", r)?,
     };
     let (key, value) = *actions.first()?;
-    Some(Step { around, place: key.place, action: Action::read_as(key, value, r)? })
+    let action = Action::read_as(key, value, r)?;
+    Some(Step { around, place: key.place, action, spoiled: r.diagnostics.len() > before })
 }
 
 impl JsonSchema for Step {

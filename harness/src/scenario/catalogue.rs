@@ -107,6 +107,7 @@ pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader)
 }
 
 fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
+    let before = r.diagnostics.len();
     let given = workload.with.as_ref().map_or(&[][..], |w| &w.0);
     for (key, place, field) in given {
         let Some(setting) = kind.settings.iter().find(|s| s.name == key) else {
@@ -124,6 +125,10 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
             let message = format!("`{text}` is not {}, which `{key}` of `{}` is", setting.kind.what(), kind.name);
             r.tell(at, error(explain::BAD_SETTING, message).help(setting.about));
         }
+    }
+    // A mistyped key was told of just now; that the right one is missing says nothing new.
+    if r.diagnostics.len() > before {
+        return;
     }
     for setting in kind.settings.iter().filter(|s| s.required) {
         if !given.iter().any(|(key, ..)| key == setting.name) {

@@ -3,7 +3,7 @@
 use super::action::Step;
 use super::judge::WrittenCheck;
 use super::place::Place;
-use super::read::{AxisValues, Read, Reader, error, shape};
+use super::read::{AxisValues, Needed, Read, Reader, error, shape};
 use super::units::{Rate, Times};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
 use super::yaml::{Node, Value};
@@ -13,14 +13,15 @@ use schemars::JsonSchema;
 use std::time::Duration;
 
 shape! {
+    #[expect(dead_code, reason = "version and kind are there to be checked when they are read")]
     /// A podferry scenario: what is run, what is done to it, and what must be true of it then.
     pub(super) struct Document ("a scenario") {
         /// Version of the language.
-        "apiVersion" => api_version: Fixed<ApiVersion>,
+        "apiVersion" => api_version: Needed<Fixed<ApiVersion>>,
         /// What the file is.
-        "kind" => kind: Fixed<Kind>,
+        "kind" => kind: Needed<Fixed<Kind>>,
         /// Name and description.
-        "metadata" => metadata: Metadata,
+        "metadata" => metadata: Needed<Metadata>,
         /// What is done and judged.
         "spec" => spec: Spec,
     }
@@ -64,7 +65,7 @@ shape! {
     /// Name and description of a scenario.
     pub(super) struct Metadata ("`metadata`") {
         /// Unique name; reports, filters and histories go by it.
-        "name" => name: Name,
+        "name" => name: Needed<Name>,
         /// One line for people.
         "title" => title: Option<Fixed<String>>,
         /// Why the scenario is there, at length.
@@ -231,6 +232,16 @@ pub(super) fn is_foreign(root: &Node, r: &mut Reader) -> bool {
 }
 
 impl Document {
+    /// Its name; none only in a document with errors.
+    pub(super) fn name(&self) -> Option<&Name> {
+        self.metadata.0.as_ref().and_then(|m| m.name.0.as_ref())
+    }
+
+    /// Where its name stands: what concerns the whole scenario is told there.
+    pub(super) fn place(&self) -> Place {
+        self.name().map_or(Place { line: 1, column: 1, ..Place::default() }, |n| n.place)
+    }
+
     /// The names of the nodes.
     pub(super) fn nodes(&self) -> Vec<String> {
         match &self.spec.nodes {

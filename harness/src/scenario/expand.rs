@@ -51,7 +51,7 @@ fn same_names(scenarios: &[Scenario]) -> Vec<Diagnostic> {
             let mut r = Reader { file: scenario.file.clone(), ..Reader::default() };
             let message = format!("the scenario `{}` is in `{other}` too", scenario.name());
             let finding = error(explain::NAME_TAKEN, message).help("give one of them another name");
-            r.tell(scenario.document.metadata.name.place, finding);
+            r.tell(scenario.document.place(), finding);
             wrong.append(&mut r.diagnostics);
         }
     }
@@ -97,7 +97,7 @@ impl Cellular<'_> {
             id: self.id(engine),
             scenario: self.scenario.name().to_owned(),
             title: self.scenario.title().to_owned(),
-            origin: self.origin(self.document().metadata.name.place),
+            origin: self.origin(self.document().place()),
             engine,
             params: self.cell.clone(),
             labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),

@@ -89,6 +89,9 @@ codes! {
     NOTHING_TO_DO = "E0113", "nothing is done or nothing is judged",
         "A scenario needs at least one step, and at least one check or expected error; a matrix needs at least one cell. \
          Otherwise it would pass without having shown anything.";
+    MISMATCH = "E0114", "a client or wait that does not fit the workload",
+        "Each program can be talked to by some kinds of clients only: a `redis-writer` needs redis, a `log-follower` a \
+         program that logs numbers. A counter can be waited for only where the program tells one.";
     FEW_REPETITIONS = "E0201", "a percentile of too few repetitions",
         "A p95 of fewer than 20 repetitions, or a p99 of fewer than 100, is the maximum by another name. Raise \
          `measure.repetitions`, or bound `max`.";
@@ -97,8 +100,13 @@ codes! {
          step is missing.";
 }
 
-/// The text of a code of a diagnostic, or of the name of an error class (`invalid-archive`).
+/// The text of a code of a diagnostic (`E0101`), or of the name of an error class (`invalid-archive`).
 pub fn explain(code: &str) -> Option<&'static str> {
-    let wanted = code.trim().to_ascii_uppercase();
-    CODES.iter().find(|c| c.code == wanted).map(|c| c.text)
+    let wanted = code.trim();
+    let class = super::classes::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(wanted));
+    CODES
+        .iter()
+        .find(|c| c.code.eq_ignore_ascii_case(wanted))
+        .map(|c| c.text)
+        .or_else(|| class.map(super::classes::text))
 }

@@ -1,7 +1,533 @@
-//! Goes through the steps in order and tells of what cannot be.
+//! Goes through the steps in order, keeping what is there and what is gone, and tells of what cannot be.
 
-use super::catalogue::WorkloadKind;
-use super::document::Document;
-use super::read::Reader;
+use super::action::{Action, Checkpoint, ClientStep, Deploy, Migrate, Restore, Step, Tamper, Transfer, Wait};
+use super::catalogue::{WorkloadKind, kind_of};
+use super::document::{Client, Document, Workload};
+use super::expand::default_id;
+use super::explain;
+use super::place::Place;
+use super::plan::Medium;
+use super::read::{Reader, error, warning};
+use super::units::DamageKind;
+use super::value::Name;
+use crate::record::SourceFate;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn check(_document: &Document, _workloads: &[WorkloadKind], _r: &mut Reader) {}
+/// What became of an instance so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is there.
+    Alive { frozen: bool },
+    /// It is gone since the step at this line.
+    Gone(u32),
+    /// The step that would have made it is expected to fail.
+    Never,
+    /// It depends on the cell of the matrix.
+    Unsure,
+}
+
+/// An instance, as far as the steps tell.
+#[derive(Clone, Debug)]
+pub(super) struct Life<'a> {
+    pub(super) fate: Fate,
+    node: Option<String>,
+    pub(super) kind: Option<&'a WorkloadKind>,
+    /// The instance that it is a copy of, and the index of the step that checkpointed that one.
+    pub(super) copy_of: Option<(String, usize)>,
+}
+
+struct Held<'a> {
+    of: String,
+    taken: usize,
+    kind: Option<&'a WorkloadKind>,
+    /// `None`: any node can get it.
+    nodes: Option<BTreeSet<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Running,
+    Stopped,
+}
+
+/// A capture: whose, and the index of its step.
+pub(super) type Taken = (String, usize);
+
+/// All names of a kind that the scenario gives anywhere, with the line of each.
+pub(super) type Given = BTreeMap<String, u32>;
+
+pub(super) struct Flow<'a, 'r> {
+    pub(super) document: &'a Document,
+    kinds: &'a [WorkloadKind],
+    pub(super) r: &'r mut Reader,
+    nodes: Vec<String>,
+    workloads: BTreeMap<&'a str, &'a Workload>,
+    pub(super) clients: BTreeMap<&'a str, &'a Client>,
+    pub(super) lives: BTreeMap<String, Life<'a>>,
+    pub(super) captures: BTreeMap<String, Taken>,
+    checkpoints: BTreeMap<String, Held<'a>>,
+    started: BTreeMap<String, Use>,
+    pub(super) steps: BTreeMap<String, usize>,
+    pub(super) instances_given: Given,
+    pub(super) captures_given: Given,
+    /// Whether the check at hand refers to nothing that may have been given where something could not be read.
+    pub(super) certain: bool,
+    checkpoints_given: Given,
+}
+
+/// Checks a document.
+pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader) {
+    let unread = r.diagnostics.len();
+    let mut flow = Flow::new(document, kinds, r);
+    flow.unique_nodes();
+    for (index, step) in document.spec.steps.iter().enumerate() {
+        flow.step(index, step);
+    }
+    super::verdicts::check(&mut flow);
+    flow.unused();
+    let expects = document.spec.steps.iter().any(|s| s.around.expect.is_some());
+    let checks = document.spec.checks.as_ref().is_some_and(|c| !c.is_empty());
+    // Where something could not be read, that is why there is nothing.
+    if unread == 0 && document.spec.steps.is_empty() {
+        r.tell(document.place(), error(explain::NOTHING_TO_DO, "the scenario has no steps").help("add steps"));
+    } else if unread == 0 && !checks && !expects {
+        let finding = error(explain::NOTHING_TO_DO, "the scenario judges nothing: it would pass whatever happens");
+        r.tell(document.place(), finding.help("add `checks`"));
+    }
+}
+
+impl<'a, 'r> Flow<'a, 'r> {
+    fn new(document: &'a Document, kinds: &'a [WorkloadKind], r: &'r mut Reader) -> Self {
+        let mut flow = Flow {
+            document,
+            kinds,
+            r,
+            nodes: document.nodes(),
+            workloads: document.spec.workloads.0.iter().map(|(n, w)| (n.text(), w)).collect(),
+            clients: document.spec.clients.iter().flat_map(|c| &c.0).map(|(n, c)| (n.text(), c)).collect(),
+            lives: BTreeMap::new(),
+            captures: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
+            started: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            instances_given: Given::new(),
+            captures_given: Given::new(),
+            certain: true,
+            checkpoints_given: Given::new(),
+        };
+        for step in &document.spec.steps {
+            flow.gives(step);
+        }
+        flow
+    }
+
+    fn gives(&mut self, step: &Step) {
+        let line = step.place.line;
+        let (given, name) = match &step.action {
+            Action::Deploy(d) => {
+                (&mut self.instances_given, d.instance.as_ref().unwrap_or(&d.workload).text().to_owned())
+            }
+            Action::Restore(d) => (&mut self.instances_given, d.instance.text().to_owned()),
+            Action::Migrate(m) => (&mut self.instances_given, m.into_name()),
+            Action::Capture(c) => (&mut self.captures_given, c.name.text().to_owned()),
+            Action::Checkpoint(c) => (&mut self.checkpoints_given, c.name.text().to_owned()),
+            Action::Tamper(t) => (&mut self.checkpoints_given, t.name.text().to_owned()),
+            _ => return,
+        };
+        given.entry(name).or_insert(line);
+    }
+
+    fn unique_nodes(&mut self) {
+        let mut seen = BTreeSet::new();
+        for node in self.document.spec.nodes.iter().flatten() {
+            if !seen.insert(node.text()) {
+                let finding = error(explain::NAME_TAKEN, format!("the node `{}` is there twice", node.text()));
+                self.r.tell(node.place, finding.help("give it another name"));
+            }
+        }
+    }
+
+    fn step(&mut self, index: usize, step: &'a Step) {
+        let id = step.around.id.as_ref().map_or_else(|| default_id(index), |id| id.text().to_owned());
+        if self.steps.insert(id.clone(), index).is_some() {
+            let place = step.around.id.as_ref().map_or(step.place, |i| i.place);
+            self.r.tell(
+                place,
+                error(explain::NAME_TAKEN, format!("the step id `{id}` is given twice")).help("change one"),
+            );
+        }
+        let fails = step.around.expect.is_some();
+        match &step.action {
+            Action::Deploy(d) => self.deploy(d, fails),
+            Action::Client(c) => self.client(c, step),
+            Action::Wait(w) => self.wait(w, step),
+            Action::Capture(c) => {
+                let known = self.instance(&c.of).is_some();
+                if self.fresh(&c.name, "capture", self.captures.contains_key(c.name.text())) && known {
+                    self.captures.insert(c.name.text().to_owned(), (c.of.text().to_owned(), index));
+                }
+            }
+            Action::Freeze(f) => self.set(&f.of, Fate::Alive { frozen: true }),
+            Action::Thaw(t) => self.set(&t.of, Fate::Alive { frozen: false }),
+            Action::Checkpoint(c) => self.checkpoint(c, index, fails, step.place),
+            Action::Transfer(t) => self.transfer(t, fails),
+            Action::Tamper(t) => self.tamper(t, step),
+            Action::Restore(d) => self.restore(d, fails),
+            Action::Migrate(m) => self.migrate(m, index, fails, step.place),
+            Action::Remove(o) => self.set(&o.of, Fate::Gone(step.place.line)),
+            Action::Kill(k) => self.kill(&k.node),
+        }
+    }
+
+    /// Tells of a name that is unknown, unless it may have been given where something could not be read.
+    pub(super) fn unknown(&mut self, what: &str, name: &Name, known: Vec<String>) {
+        if !self.r.lost.contains(name.text()) {
+            let finding = error(explain::UNKNOWN_NAME, format!("there is no {what} `{}`", name.text()));
+            self.r.tell(name.place, finding.meant(name.text(), known.iter().map(String::as_str)));
+        }
+    }
+
+    /// A name that something given somewhere has, but not yet.
+    fn early(&mut self, what: &str, name: &Name, line: u32) {
+        let message = format!("the {what} `{}` is not there yet: it is made at line {line}", name.text());
+        self.r.tell(name.place, error(explain::TOO_EARLY, message).help("move this step behind that line"));
+    }
+
+    fn instance(&mut self, name: &Name) -> Option<Life<'a>> {
+        match self.lives.get(name.text()) {
+            Some(life) => match life.fate {
+                Fate::Alive { .. } | Fate::Unsure => Some(life.clone()),
+                Fate::Gone(line) => {
+                    let message = format!("the instance `{}` is gone since line {line}", name.text());
+                    let finding = error(explain::TOO_LATE, message).help("move this step before that line");
+                    self.r.tell(name.place, finding);
+                    None
+                }
+                Fate::Never => {
+                    let message =
+                        format!("the instance `{}` never is there: its step is expected to fail", name.text());
+                    self.r.tell(name.place, error(explain::TOO_LATE, message).help("use another instance"));
+                    None
+                }
+            },
+            None => {
+                match self.instances_given.get(name.text()) {
+                    Some(&line) => self.early("instance", name, line),
+                    None => self.unknown("instance", name, self.instances_given.keys().cloned().collect()),
+                }
+                None
+            }
+        }
+    }
+
+    fn set(&mut self, name: &Name, fate: Fate) {
+        if self.instance(name).is_some()
+            && let Some(life) = self.lives.get_mut(name.text())
+        {
+            life.fate = fate;
+        }
+    }
+
+    fn node(&mut self, name: &Name) {
+        if !self.nodes.iter().any(|n| n == name.text()) {
+            self.unknown("node", name, self.nodes.clone());
+        }
+    }
+
+    /// A daemon that comes back thaws what it finds frozen.
+    fn kill(&mut self, node: &Name) {
+        self.node(node);
+        let frozen = Fate::Alive { frozen: true };
+        for life in self.lives.values_mut().filter(|l| l.fate == frozen && l.node.as_deref() == Some(node.text())) {
+            life.fate = Fate::Unsure;
+        }
+    }
+
+    /// Whether a new name is free; tells if it is not.
+    fn fresh(&mut self, name: &Name, what: &str, taken: bool) -> bool {
+        if taken {
+            let message = format!("the {what} `{}` is there already", name.text());
+            self.r.tell(name.place, error(explain::NAME_TAKEN, message).help("give it another name"));
+        }
+        !taken
+    }
+
+    fn born(&mut self, name: &str, place: Place, life: Life<'a>) {
+        if self.lives.contains_key(name) {
+            let finding = error(explain::NAME_TAKEN, format!("the instance `{name}` is there already"));
+            self.r.tell(place, finding.help("name this one otherwise with `as`"));
+        } else {
+            self.lives.insert(name.to_owned(), life);
+        }
+    }
+
+    fn deploy(&mut self, d: &Deploy, fails: bool) {
+        let workload = self.workloads.get(d.workload.text()).copied();
+        if workload.is_none() {
+            self.unknown("workload", &d.workload, self.workloads.keys().map(|k| (*k).to_owned()).collect());
+        }
+        if let Some(node) = &d.node {
+            self.node(node);
+        }
+        let name = d.instance.as_ref().unwrap_or(&d.workload);
+        let node = d.node.as_ref().map_or_else(|| self.document.first_node(), |n| n.text().to_owned());
+        let kind = workload.and_then(|w| kind_of(w, self.kinds));
+        let life = Life { fate: alive(fails), node: Some(node), kind, copy_of: None };
+        self.born(name.text(), name.place, life);
+    }
+
+    fn client(&mut self, c: &ClientStep, step: &Step) {
+        match (&c.start, &c.stop) {
+            (Some(name), None) => self.start(name),
+            (None, Some(name)) => self.stop(name),
+            _ if step.spoiled => {}
+            _ => {
+                let finding = error(explain::NO_ACTION, "a client step has one of `start` and `stop`");
+                self.r.tell(step.place, finding.help("write `client: {start: NAME}` or `client: {stop: NAME}`"));
+                for name in c.start.iter().chain(&c.stop) {
+                    self.started.entry(name.text().to_owned()).or_insert(Use::Running);
+                }
+            }
+        }
+    }
+
+    fn known_client(&mut self, name: &Name) -> Option<&'a Client> {
+        let client = self.clients.get(name.text()).copied();
+        if client.is_none() {
+            self.unknown("client", name, self.clients.keys().map(|k| (*k).to_owned()).collect());
+        }
+        client
+    }
+
+    fn start(&mut self, name: &Name) {
+        let Some(client) = self.known_client(name) else { return };
+        if self.started.insert(name.text().to_owned(), Use::Running).is_some() {
+            let finding =
+                error(explain::CLIENT_ORDER, format!("the client `{}` is started a second time", name.text()));
+            self.r.tell(name.place, finding.help("declare a second client; a client has one history"));
+            return;
+        }
+        let Some(life) = self.lives.get(client.target.text()) else {
+            match self.instances_given.get(client.target.text()) {
+                Some(&line) => self.early("instance", &Name { place: name.place, ..client.target.clone() }, line),
+                None => self.unknown("instance", &client.target, self.instances_given.keys().cloned().collect()),
+            }
+            return;
+        };
+        if let (Some(kind), Some(talks)) = (life.kind, client.kind.fixed())
+            && !kind.clients.contains(talks)
+        {
+            let message = format!("a `{}` cannot talk to `{}`", talks.name(), kind.name);
+            let finding = error(explain::MISMATCH, message).help(match kind.clients {
+                [] => "no client can".to_owned(),
+                some => format!("use {}", super::read::quoted(&some.iter().map(|c| c.name()).collect::<Vec<_>>())),
+            });
+            self.r.tell(client.kind.place, finding);
+        }
+    }
+
+    fn stop(&mut self, name: &Name) {
+        if self.known_client(name).is_none() {
+            return;
+        }
+        let wrong = match self.started.insert(name.text().to_owned(), Use::Stopped) {
+            Some(Use::Running) => return,
+            Some(Use::Stopped) => "is stopped already",
+            None if self.r.lost.contains(name.text()) => return,
+            None => "was not started",
+        };
+        let finding = error(explain::CLIENT_ORDER, format!("the client `{}` {wrong}", name.text()));
+        self.r.tell(name.place, finding.help(format!("start it before, with `client: {{start: {}}}`", name.text())));
+    }
+
+    fn wait(&mut self, w: &Wait, step: &Step) {
+        let given = [w.answers.is_some(), w.counter.is_some(), w.time.is_some()].into_iter().filter(|g| *g).count();
+        if given != 1 && !step.spoiled {
+            let finding =
+                error(explain::BAD_WAIT, format!("a wait has one of `answers`, `counter`, `time`; here are {given}"));
+            self.r.tell(step.place, finding.help("write `wait: {answers: {client: NAME, count: 200}}`"));
+        }
+        if let (Some(time), None) = (&w.time, &w.reason) {
+            let finding = error(explain::BAD_WAIT, "a fixed time needs a `reason`");
+            self.r.tell(time.place, finding.help("wait for `answers` or a `counter`, or add `reason: ...`"));
+        }
+        if let Some(answers) = &w.answers
+            && self.known_client(&answers.client).is_some()
+            && self.started.get(answers.client.text()) != Some(&Use::Running)
+            && !self.r.lost.contains(answers.client.text())
+        {
+            let name = answers.client.text();
+            let finding =
+                error(explain::CLIENT_ORDER, format!("the client `{name}` does not run, so it gets no answers"));
+            self.r
+                .tell(answers.client.place, finding.help(format!("start it before, with `client: {{start: {name}}}`")));
+        }
+        if let Some(counter) = &w.counter
+            && let Some(Life { kind: Some(kind), .. }) = self.instance(&counter.of)
+            && !kind.counter
+        {
+            let finding = error(explain::MISMATCH, format!("`{}` tells no counter to wait for", kind.name));
+            self.r.tell(counter.of.place, finding.help("wait for `answers` of a client"));
+        }
+    }
+
+    fn ends(&mut self, of: &Name, source: Option<SourceFate>, line: u32) {
+        let fate = match source {
+            Some(SourceFate::Running) => return,
+            Some(SourceFate::Stopped | SourceFate::Fenced) => Fate::Gone(line),
+            None => Fate::Unsure,
+        };
+        if let Some(life) = self.lives.get_mut(of.text()) {
+            life.fate = fate;
+        }
+    }
+
+    fn checkpoint(&mut self, c: &Checkpoint, index: usize, fails: bool, place: Place) {
+        let life = self.instance(&c.of);
+        if !self.fresh(&c.name, "checkpoint", self.checkpoints.contains_key(c.name.text())) {
+            return;
+        }
+        let anywhere = c.medium.as_ref().is_some_and(|m| m.fixed() != Some(&Medium::Native));
+        let nodes = life.as_ref().and_then(|l| l.node.clone()).filter(|_| !anywhere);
+        self.checkpoints.insert(
+            c.name.text().to_owned(),
+            Held {
+                of: c.of.text().to_owned(),
+                taken: index,
+                kind: life.as_ref().and_then(|l| l.kind),
+                nodes: nodes.map(|n| BTreeSet::from([n])),
+            },
+        );
+        if !fails && life.is_some() {
+            let source = c.source.as_ref().map_or(Some(SourceFate::Running), |s| s.fixed().copied());
+            self.ends(&c.of, source, place.line);
+        }
+    }
+
+    fn held(&mut self, name: &Name) -> Option<&mut Held<'a>> {
+        if !self.checkpoints.contains_key(name.text()) {
+            match self.checkpoints_given.get(name.text()) {
+                Some(&line) => self.early("checkpoint", name, line),
+                None => self.unknown("checkpoint", name, self.checkpoints_given.keys().cloned().collect()),
+            }
+        }
+        self.checkpoints.get_mut(name.text())
+    }
+
+    fn transfer(&mut self, t: &Transfer, fails: bool) {
+        self.node(&t.to);
+        let to = t.to.text().to_owned();
+        let Some(held) = self.held(&t.checkpoint) else { return };
+        let Some(nodes) = &mut held.nodes else { return };
+        if nodes.contains(&to) {
+            let message = format!("the checkpoint `{}` is on node `{to}` already", t.checkpoint.text());
+            self.r.tell(
+                t.to.place,
+                error(explain::ALREADY_THERE, message).help("name the other node, or drop this step"),
+            );
+        } else if !fails {
+            nodes.insert(to);
+        }
+    }
+
+    fn tamper(&mut self, t: &Tamper, step: &Step) {
+        let copy = self.held(&t.checkpoint).map(|h| (h.of.clone(), h.taken, h.kind, h.nodes.clone()));
+        if self.fresh(&t.name, "checkpoint", self.checkpoints.contains_key(t.name.text()))
+            && let Some((of, taken, kind, nodes)) = copy
+        {
+            self.checkpoints.insert(t.name.text().to_owned(), Held { of, taken, kind, nodes });
+        }
+        let missing = match t.damage.fixed() {
+            _ if step.spoiled => return,
+            Some(DamageKind::Truncate) if t.keep.is_none() => "keep",
+            Some(DamageKind::DropEntry | DamageKind::FlipBit) if t.entry.is_none() => "entry",
+            _ => return,
+        };
+        let finding = error(explain::MISSING_KEY, format!("the damage `{}` needs `{missing}`", t.damage.text));
+        self.r.tell(step.place, finding.help(format!("add `{missing}: ...`")));
+    }
+
+    fn restore(&mut self, d: &Restore, fails: bool) {
+        let node = d.node.as_ref().map_or_else(|| self.document.first_node(), |n| n.text().to_owned());
+        if let Some(name) = &d.node {
+            self.node(name);
+        }
+        let mut life = Life { fate: alive(fails), node: Some(node.clone()), kind: None, copy_of: None };
+        let known = self.nodes.contains(&node) && !self.r.lost.contains(d.checkpoint.text());
+        if let Some(held) = self.held(&d.checkpoint) {
+            life.kind = held.kind;
+            life.copy_of = Some((held.of.clone(), held.taken));
+            if known && held.nodes.as_ref().is_some_and(|n| !n.contains(&node)) {
+                let name = d.checkpoint.text();
+                let message = format!("the checkpoint `{name}` is not on node `{node}`");
+                let place = d.node.as_ref().map_or(d.checkpoint.place, |n| n.place);
+                let help = format!("add `- transfer: {{checkpoint: {name}, to: {node}}}` before this step");
+                self.r.tell(place, error(explain::ALREADY_THERE, message).help(help));
+            }
+        }
+        self.born(d.instance.text(), d.instance.place, life);
+    }
+
+    fn migrate(&mut self, m: &Migrate, index: usize, fails: bool, place: Place) {
+        self.node(&m.to);
+        let to = m.to.text().to_owned();
+        let source = self.instance(&m.of);
+        if let Some(life) = &source
+            && life.node.as_ref() == Some(&to)
+            && !self.r.lost.contains(m.of.text())
+        {
+            let message = format!("the instance `{}` is on node `{to}` already", m.of.text());
+            let help = match self.nodes.iter().find(|n| **n != to) {
+                Some(other) => format!("write `to: {other}`"),
+                None => "give the scenario a second node".to_owned(),
+            };
+            self.r.tell(m.to.place, error(explain::ALREADY_THERE, message).help(help));
+        }
+        let copy_of = Some((m.of.text().to_owned(), index));
+        let kind = source.as_ref().and_then(|l| l.kind);
+        let name_place = m.into.as_ref().map_or(m.of.place, |n| n.place);
+        self.born(&m.into_name(), name_place, Life { fate: alive(fails), node: Some(to), kind, copy_of });
+        if source.is_some() && !fails {
+            let fate = m.source.as_ref().map_or(Some(SourceFate::Fenced), |s| s.fixed().copied());
+            self.ends(&m.of, fate, place.line);
+        }
+    }
+
+    /// Whether any client was started.
+    pub(super) fn observed(&self) -> bool {
+        !self.started.is_empty()
+    }
+
+    /// Whether this client was started.
+    pub(super) fn is_started(&self, client: &str) -> bool {
+        self.started.contains_key(client)
+    }
+
+    fn unused(&mut self) {
+        let deploys = |name: &str| {
+            let of = |s: &Step| matches!(&s.action, Action::Deploy(d) if d.workload.text() == name);
+            self.document.spec.steps.iter().any(of)
+        };
+        let mut found = Vec::new();
+        for (name, _) in &self.document.spec.workloads.0 {
+            if !deploys(name.text()) {
+                found.push((name, "the workload", "never deployed", format!("deploy: {{workload: {}}}", name.text())));
+            }
+        }
+        for (name, _) in self.document.spec.clients.iter().flat_map(|c| &c.0) {
+            if !self.started.contains_key(name.text()) {
+                found.push((name, "the client", "never started", format!("client: {{start: {}}}", name.text())));
+            }
+        }
+        for (name, what, never, step) in found {
+            if !self.r.lost.contains(name.text()) {
+                let finding = warning(explain::UNUSED, format!("{what} `{}` is {never}", name.text()));
+                self.r.tell(name.place, finding.help(format!("add the step `- {step}`, or take it away")));
+            }
+        }
+    }
+}
+
+fn alive(fails: bool) -> Fate {
+    if fails { Fate::Never } else { Fate::Alive { frozen: false } }
+}

@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(super) struct WrittenCheck {
     pub(super) place: Place,
     pub(super) kind: CheckKind,
+    /// Whether something in it could not be read, which was told of.
+    pub(super) spoiled: bool,
 }
 
 choice! {
@@ -136,14 +138,34 @@ impl Budget {
     }
 }
 
+impl WrittenCheck {
+    /// The names that it refers to.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let names: Vec<&Name> = match &self.kind {
+            CheckKind::Counter(c) => vec![&c.of, &c.resumes_from],
+            CheckKind::AckedWrites(a) => vec![&a.client],
+            CheckKind::SameProcess(s) => vec![&s.of, &s.as_of],
+            CheckKind::Exclusive(e) => e.between.iter().collect(),
+            CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).collect(),
+            CheckKind::Error(e) => vec![&e.step],
+            CheckKind::Budget(_) => Vec::new(),
+        };
+        names.into_iter().map(Name::text).collect()
+    }
+}
+
 impl Read for WrittenCheck {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
         let entries = r.entries(node, owner, "a check")?;
-        let mut known = Vec::new();
+        let before = r.diagnostics.len();
+        let mut known: Vec<&(super::yaml::Key, Node)> = Vec::new();
         for entry in entries {
             let key = entry.0.text.as_str();
             if CheckKind::KEYS.contains(&key) {
-                known.push(entry);
+                // Twice the same is told of as a repeated key.
+                if known.iter().all(|(k, _)| k.text != key) {
+                    known.push(entry);
+                }
             } else {
                 let finding = error(explain::UNKNOWN_ACTION, format!("there is no check `{key}`"));
                 r.tell(entry.0.place, finding.meant(key, CheckKind::KEYS.iter().copied()));
@@ -158,7 +180,8 @@ impl Read for WrittenCheck {
             r.tell(node.place, finding.help(format!("add one of {}", super::read::quoted(CheckKind::KEYS))));
         }
         let (key, value) = known.first()?;
-        Some(WrittenCheck { place: key.place, kind: CheckKind::read_as(key, value, r)? })
+        let kind = CheckKind::read_as(key, value, r)?;
+        Some(WrittenCheck { place: key.place, kind, spoiled: r.diagnostics.len() > before })
     }
 }
 

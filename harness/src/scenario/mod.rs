@@ -25,6 +25,7 @@ mod tests;
 mod title;
 mod units;
 mod value;
+mod verdicts;
 mod yaml;
 
 pub use catalogue::{Setting, SettingKind, WorkloadKind};
@@ -37,7 +38,7 @@ pub use schema::{new_template, schema};
 pub use select::Selection;
 
 use document::Document;
-use read::{AxisValues, Read, Reader, error};
+use read::{Read, Reader, error};
 
 /// The version of the language.
 pub const API_VERSION: &str = "podferry/v1alpha1";
@@ -47,18 +48,26 @@ pub const API_VERSION: &str = "podferry/v1alpha1";
 pub struct Scenario {
     file: String,
     document: Document,
-    axes: Vec<AxisValues>,
 }
 
 impl Scenario {
     /// Its name.
     pub fn name(&self) -> &str {
-        self.document.metadata.name.text()
+        self.document.name().map_or("", |n| n.text())
+    }
+
+    fn metadata(&self) -> Option<&document::Metadata> {
+        self.document.metadata.0.as_ref()
+    }
+
+    /// Why it is there, if it says so.
+    pub fn description(&self) -> Option<&str> {
+        self.metadata()?.description.as_ref().map(|d| d.value.as_str())
     }
 
     /// Its title; the name if it has none.
     pub fn title(&self) -> &str {
-        self.document.metadata.title.as_ref().map_or(self.name(), |t| &t.value)
+        self.metadata().and_then(|m| m.title.as_ref()).map_or(self.name(), |t| &t.value)
     }
 
     /// The file as the user named it.
@@ -68,7 +77,7 @@ impl Scenario {
 
     /// Its labels.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        let labels = self.document.metadata.labels.iter().flat_map(|l| &l.0);
+        let labels = self.metadata().and_then(|m| m.labels.as_ref()).into_iter().flat_map(|l| &l.0);
         labels.map(|(name, value)| (name.text(), value.value.as_str()))
     }
 }
@@ -99,10 +108,10 @@ pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scena
 }
 
 fn finish(document: Option<Document>, r: Reader) -> (Option<Scenario>, Vec<Diagnostic>) {
-    let Reader { file, mut diagnostics, axes, .. } = r;
+    let Reader { file, mut diagnostics, .. } = r;
     diagnostics.sort_by_key(|d| (d.place.offset, d.code));
     diagnostics.dedup();
     let sound = !diagnostics.iter().any(Diagnostic::is_error);
-    let scenario = document.filter(|_| sound).map(|document| Scenario { file, document, axes });
+    let scenario = document.filter(|_| sound).map(|document| Scenario { file, document });
     (scenario, diagnostics)
 }

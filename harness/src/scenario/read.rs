@@ -5,6 +5,8 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::explain;
 use super::place::Place;
 use super::yaml::{Key, Node, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// An axis of the matrix with all values that it takes anywhere.
@@ -116,11 +118,11 @@ impl<'n> Mapping<'n> {
     /// Reads the value of a key. `None`: the mapping cannot be used without it.
     pub(super) fn take<T: Read>(&self, key: &str, r: &mut Reader) -> Option<T> {
         match self.get(key) {
-            Some((k, node)) => T::read(node, k.place, r).or_else(T::absent),
+            Some((k, node)) => T::read(node, k.place, r).or_else(T::broken),
             None => T::absent().or_else(|| {
                 let finding = error(explain::MISSING_KEY, format!("{} needs `{key}`", self.what));
                 r.tell(self.owner, finding.label(format!("`{key}` is missing")).help(format!("add `{key}: ...`")));
-                None
+                T::broken()
             }),
         }
     }
@@ -234,6 +236,11 @@ pub(super) trait Read: Sized {
     fn absent() -> Option<Self> {
         None
     }
+
+    /// What to go on with when it is missing or cannot be read; `None`: what holds it cannot be used either.
+    fn broken() -> Option<Self> {
+        Self::absent()
+    }
 }
 
 impl<T: Read> Read for Option<T> {
@@ -251,11 +258,37 @@ impl<T: Read> Read for Vec<T> {
         let items = r.list(node, owner, "this")?;
         Some(items.iter().filter_map(|i| T::read(i, i.place, r)).collect())
     }
+
+    fn broken() -> Option<Self> {
+        Some(Vec::new())
+    }
 }
 
-impl<T: Read> Read for Box<T> {
+/// What must be there, and without which the rest can be checked all the same. `None` only after an error was told.
+#[derive(Clone, Debug)]
+pub(super) struct Needed<T>(pub(super) Option<T>);
+
+impl<T: Read> Read for Needed<T> {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
-        T::read(node, owner, r).map(Box::new)
+        Some(Needed(T::read(node, owner, r)))
+    }
+
+    fn broken() -> Option<Self> {
+        Some(Needed(None))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Needed<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
     }
 }
 

@@ -262,6 +262,10 @@ impl<T: Read> Read for ByName<T> {
         }
         Some(ByName(all))
     }
+
+    fn broken() -> Option<Self> {
+        Some(ByName(Vec::new()))
+    }
 }
 
 impl<T: JsonSchema> JsonSchema for ByName<T> {

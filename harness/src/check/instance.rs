@@ -1,0 +1,66 @@
+use super::{Judged, Red, capture, red};
+use crate::record::{Capture, Evidence, InstanceCheck, InstanceExpectation, OutsideReport};
+
+/// By the runner's last capture of the instance, `final:NAME`.
+pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
+    let of = &check.of;
+    let last = capture(evidence, &format!("final:{of}"))?;
+    let wanted = wanted(check.state);
+    let seen = describe(of, last);
+    let as_wanted = match (check.state, &last.outside) {
+        (InstanceExpectation::Absent, outside) => outside.is_none() && last.inside.is_none(),
+        (_, None) => false,
+        (InstanceExpectation::Running, Some(o)) => {
+            o.engine_state == "running" && o.frozen == Some(false) && last.inside.is_some()
+        }
+        (InstanceExpectation::Frozen, Some(o)) => o.frozen == Some(true),
+        (InstanceExpectation::Stopped, Some(o)) => o.engine_state == "stopped",
+    };
+    if !as_wanted {
+        return Err(red(seen, wanted));
+    }
+    match &check.progressed_since {
+        None => Ok(seen),
+        Some(name) => progressed(capture(evidence, name)?, last).map(|p| format!("{seen}; {p}")),
+    }
+}
+
+fn progressed(since: &Capture, last: &Capture) -> Result<String, Red> {
+    let counter = |c: &Capture| c.inside.as_ref().and_then(|i| i.counter);
+    let wanted = format!("a counter above that of capture `{}`", since.name);
+    let was = counter(since).ok_or_else(|| red(format!("capture `{}` has no counter", since.name), &*wanted))?;
+    let is = counter(last).ok_or_else(|| red(format!("`{}` gave no counter at the end", last.instance), &*wanted))?;
+    if is > was {
+        return Ok(format!("its counter grew from {was} to {is} since `{}`", since.name));
+    }
+    Err(red(format!("the counter of `{}` was {was} in `{}` and is {is} at the end", last.instance, since.name), wanted))
+}
+
+fn describe(of: &str, last: &Capture) -> String {
+    let Some(outside) = &last.outside else {
+        return match last.inside {
+            None => format!("there is no container of `{of}`"),
+            Some(_) => format!("the engine knows no container of `{of}`, but its workload answers"),
+        };
+    };
+    let OutsideReport { engine_state, frozen, .. } = outside;
+    let frozen = match frozen {
+        Some(true) => "frozen",
+        Some(false) => "not frozen",
+        None => "its freezer could not be read",
+    };
+    let answers = if last.inside.is_some() { "answers" } else { "does not answer" };
+    format!("the engine says `{engine_state}` of `{of}`, {frozen}, and its workload {answers}")
+}
+
+fn wanted(state: InstanceExpectation) -> &'static str {
+    match state {
+        InstanceExpectation::Running => "running, not frozen, and a workload that answers",
+        InstanceExpectation::Frozen => "a container whose tasks are frozen",
+        InstanceExpectation::Stopped => "a container that is there and stopped",
+        InstanceExpectation::Absent => "no such container",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+use crate::check::sample::{captured, evidence, fails, outside, passes, spoiled};
+use crate::record::{CheckSpec, Evidence, InstanceCheck, InstanceExpectation as State};
+
+fn check(state: State, progressed_since: Option<&str>) -> CheckSpec {
+    let progressed_since = progressed_since.map(str::to_owned);
+    CheckSpec::Instance(InstanceCheck { of: "copy".to_owned(), state, progressed_since })
+}
+
+/// The copy at the end: what the engine says, whether it is frozen, whether its workload answers.
+fn at_the_end(state: &str, frozen: Option<bool>, answers: bool) -> Evidence {
+    spoiled(|e| {
+        let last = &mut e.captures[1];
+        let mut o = outside(state, false);
+        o.frozen = frozen;
+        last.outside = Some(o);
+        last.inside = last.inside.take().filter(|_| answers);
+    })
+}
+
+fn gone() -> Evidence {
+    spoiled(|e| (e.captures[1].inside, e.captures[1].outside) = (None, None))
+}
+
+#[test]
+fn each_state_is_told_from_the_others() {
+    let running = at_the_end("running", Some(false), true);
+    let frozen = at_the_end("paused", Some(true), false);
+    let stopped = at_the_end("stopped", Some(false), false);
+    let states = [State::Running, State::Frozen, State::Stopped, State::Absent];
+    for (i, evidence) in [running, frozen, stopped, gone()].iter().enumerate() {
+        for (j, state) in states.into_iter().enumerate() {
+            if i == j {
+                passes(&check(state, None), evidence);
+            } else {
+                fails(&check(state, None), evidence);
+            }
+        }
+    }
+}
+
+#[test]
+fn running_by_the_engines_word_is_not_enough() {
+    insta::assert_snapshot!(fails(&check(State::Running, None), &at_the_end("running", Some(true), false)), @"the engine says `running` of `copy`, frozen, and its workload does not answer; wanted: running, not frozen, and a workload that answers");
+    fails(&check(State::Running, None), &at_the_end("running", Some(false), false));
+    fails(&check(State::Running, None), &at_the_end("running", None, true));
+    let seen = passes(&check(State::Running, None), &evidence());
+    assert_eq!(seen, "the engine says `running` of `copy`, not frozen, and its workload answers");
+}
+
+#[test]
+fn progress_is_a_counter_that_grew() {
+    let seen = passes(&check(State::Running, Some("before")), &evidence());
+    assert!(seen.ends_with("its counter grew from 10 to 165 since `before`"), "{seen}");
+    let stuck = spoiled(|e| e.captures[1] = captured("final:copy", "copy", 205, 10));
+    insta::assert_snapshot!(fails(&check(State::Running, Some("before")), &stuck), @"the counter of `copy` was 10 in `before` and is 10 at the end; wanted: a counter above that of capture `before`");
+    let mute = spoiled(|e| e.captures[1].inside.as_mut().unwrap().counter = None);
+    assert!(fails(&check(State::Running, Some("before")), &mute).contains("no counter"));
+    assert!(fails(&check(State::Running, Some("other")), &evidence()).contains("no capture `other`"));
+}
+
+#[test]
+fn without_a_final_capture_even_absence_is_not_known() {
+    let e = spoiled(|e| drop(e.captures.pop()));
+    assert!(fails(&check(State::Absent, None), &e).contains("no capture `final:copy`"));
+    let e = spoiled(|e| e.captures[1].outside = None);
+    assert!(fails(&check(State::Absent, None), &e).contains("its workload answers"));
+}

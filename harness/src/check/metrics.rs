@@ -1,0 +1,88 @@
+use super::answers::{ops_to, outage};
+use crate::record::{At, CheckpointRecord, Evidence, History, Metric, MigrationRecord, OpOutcome, Phase};
+use std::collections::BTreeMap;
+
+/// Name of the worst latency of an answered operation, counted from when it was due, in ms.
+pub const WORST_LATENCY: &str = "worst-latency";
+
+/// Name of the worst lateness of a client's own timer, in ms: how far off the client's figures may be.
+pub const MEASUREMENT_ERROR: &str = "measurement-error";
+
+/// The figures that follow from the evidence of one repetition, by [`Metric::name`] and in its unit, with
+/// [`WORST_LATENCY`] and [`MEASUREMENT_ERROR`]. Of several migrations, checkpoints or restores, the worst. What the
+/// evidence does not tell is left out: a budget on it fails.
+pub fn metrics(evidence: &Evidence) -> BTreeMap<String, f64> {
+    let migrations = || evidence.migrations.iter();
+    let figures = [
+        (Metric::Downtime.name(), worst(migrations().map(|m| downtime(evidence, m)))),
+        (Metric::Freeze.name(), worst(evidence.checkpoints.iter().map(|c| freeze(evidence, c)))),
+        (Metric::Checkpoint.name(), worst(evidence.checkpoints.iter().map(|c| Some(ms(c.from, c.to))))),
+        (Metric::Transfer.name(), worst(evidence.transfers.iter().map(|t| Some(ms(t.from, t.to))))),
+        (Metric::Restore.name(), restore(evidence)),
+        (Metric::Total.name(), worst(migrations().map(|m| Some(ms(m.triggered, m.answered?))))),
+        (Metric::CheckpointSize.name(), worst(evidence.checkpoints.iter().map(|c| Some(c.bytes as f64)))),
+        (WORST_LATENCY, worst(asking(evidence).map(worst_latency))),
+        (MEASUREMENT_ERROR, worst(asking(evidence).map(|h| Some(h.worst_lateness_ns as f64 / 1e6)))),
+    ];
+    figures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// The greatest, if all are known: one that is not known could be the greatest.
+fn worst(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<f64> = values.collect::<Option<_>>()?;
+    values.into_iter().reduce(f64::max)
+}
+
+fn ms(from: At, to: At) -> f64 {
+    to.since(from).as_secs_f64() * 1e3
+}
+
+/// Clients that ask on a schedule. A log follower waits for what comes; its gaps are the workload's own pauses.
+fn asking(evidence: &Evidence) -> impl Iterator<Item = &History> {
+    evidence.histories.values().filter(|h| h.interval_ns > 0)
+}
+
+/// The worst outage around a migration, of the clients that talked to the source or the copy.
+fn downtime(evidence: &Evidence, migration: &MigrationRecord) -> Option<f64> {
+    let window = (migration.triggered, migration.answered?);
+    let concerned = |h: &&History| {
+        [&migration.of, &migration.into].iter().any(|i| ops_to(h, i).any(|op| op.outcome == OpOutcome::Ok))
+    };
+    let seen = asking(evidence).filter(concerned).map(|h| Some(outage(h, window)?.as_secs_f64() * 1e3));
+    worst(seen)
+}
+
+/// How long the source's tasks stood still for this checkpoint. When podferry froze them first: from that call until
+/// the checkpoint was done (CRIU's own figure covers only its part). Else CRIU's figure.
+fn freeze(evidence: &Evidence, checkpoint: &CheckpointRecord) -> Option<f64> {
+    match frozen_before(evidence, checkpoint) {
+        Some((from, _)) => Some(ms(from, checkpoint.to)),
+        None => checkpoint.criu_frozen_us.map(|us| us as f64 / 1e3),
+    }
+}
+
+/// When the call that froze the source ahead of this checkpoint began, and when the tasks were frozen.
+pub(super) fn frozen_before(evidence: &Evidence, checkpoint: &CheckpointRecord) -> Option<(At, At)> {
+    let here = || evidence.phases.iter().filter(|p| p.node == checkpoint.node);
+    let step =
+        here().find(|p| p.phase == Phase::Checkpoint && p.from <= checkpoint.to && p.to >= checkpoint.from)?.step;
+    let froze = here().filter(|p| p.phase == Phase::Freeze && p.step == step && p.from <= checkpoint.from);
+    froze.map(|p| (p.from, p.to)).next_back()
+}
+
+/// The engine's calls of a restore, together (CRI has two).
+fn restore(evidence: &Evidence) -> Option<f64> {
+    let mut steps: BTreeMap<usize, f64> = BTreeMap::new();
+    for p in evidence.phases.iter().filter(|p| matches!(p.phase, Phase::Create | Phase::Restore)) {
+        *steps.entry(p.step).or_default() += ms(p.from, p.to);
+    }
+    steps.into_values().reduce(f64::max)
+}
+
+fn worst_latency(history: &History) -> Option<f64> {
+    let answered = history.ops.iter().filter(|op| op.outcome == OpOutcome::Ok);
+    answered.map(|op| ms(op.intended, op.done)).reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests;

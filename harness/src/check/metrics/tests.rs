@@ -1,0 +1,77 @@
+use super::*;
+use crate::check::sample::{MS, at, evidence, spoiled};
+use crate::record::OpOutcome;
+
+fn near(actual: Option<&f64>, expected: f64) {
+    let actual = actual.copied().unwrap();
+    assert!((actual - expected).abs() < 1e-6, "{actual} and not {expected}");
+}
+
+#[test]
+fn the_figures_of_a_migration() {
+    let m = metrics(&evidence());
+    near(m.get("downtime"), 41.0 - 0.5);
+    near(m.get("freeze"), 60.0 - 39.0);
+    near(m.get("checkpoint"), 19.0);
+    near(m.get("transfer"), 5.0);
+    near(m.get("restore"), 12.0);
+    near(m.get("total"), 45.0);
+    near(m.get("checkpoint-size"), f64::from(3 << 20));
+    near(m.get(WORST_LATENCY), 0.2);
+    near(m.get(MEASUREMENT_ERROR), 0.12);
+    assert_eq!(m.len(), Metric::ALL.len() + 2);
+}
+
+#[test]
+fn a_live_checkpoint_freezes_as_long_as_criu_says() {
+    near(metrics(&spoiled(|e| drop(e.phases.remove(0)))).get("freeze"), 15.0);
+    let unknown = spoiled(|e| {
+        e.phases.remove(0);
+        e.checkpoints[0].criu_frozen_us = None;
+    });
+    assert_eq!(metrics(&unknown).get("freeze"), None);
+}
+
+#[test]
+fn what_never_came_back_has_no_downtime() {
+    let dead = spoiled(|e| {
+        e.migrations[0].answered = None;
+    });
+    let m = metrics(&dead);
+    assert_eq!((m.get("downtime"), m.get("total")), (None, None));
+    let silent = spoiled(|e| {
+        for op in e.histories.get_mut("writer").unwrap().ops.iter_mut().filter(|op| op.endpoint == 1) {
+            op.outcome = OpOutcome::Unknown;
+        }
+    });
+    assert_eq!(metrics(&silent).get("downtime"), None, "one client had no answer: the worst is not known");
+}
+
+#[test]
+fn log_followers_tell_no_downtime() {
+    let e = spoiled(|e| {
+        e.histories.remove("reader");
+        e.histories.get_mut("writer").unwrap().interval_ns = 0;
+    });
+    assert_eq!(metrics(&e).get("downtime"), None);
+}
+
+#[test]
+fn of_several_migrations_the_worst_counts() {
+    let e = spoiled(|e| {
+        let mut quick = e.migrations[0].clone();
+        (quick.triggered, quick.answered) = (at(150), Some(at(152)));
+        e.migrations.push(quick);
+    });
+    near(metrics(&e).get("downtime"), 40.5);
+    near(metrics(&e).get("total"), 45.0);
+}
+
+#[test]
+fn a_late_answer_counts_from_when_it_was_due() {
+    let e = spoiled(|e| {
+        let op = &mut e.histories.get_mut("writer").unwrap().ops[20];
+        op.intended = crate::record::At(op.done.0 - 7 * MS);
+    });
+    near(metrics(&e).get(WORST_LATENCY), 7.0);
+}

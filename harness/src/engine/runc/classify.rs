@@ -1,0 +1,180 @@
+//! From what runc, crun and CRIU say to a class of error. Pure; the texts are those of runc 1.3.6, crun 1.28 and criu
+//! 4.2.1.
+
+use crate::record::ErrorClass as C;
+
+/// What was being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum During {
+    /// A cold start.
+    Start,
+    /// Freezing, thawing, looking, removing.
+    Control,
+    /// A checkpoint.
+    Checkpoint,
+    /// A restore.
+    Restore,
+}
+
+/// At most so many of CRIU's lines are kept in an error.
+const LINES: usize = 20;
+
+/// Said in every log on a machine without `CAP_SYS_RESOURCE`, and by helpers whose failure CRIU takes in its stride.
+const NOISE: [&str; 2] = ["rlimit: Can't setup RLIMIT_NOFILE for self", "util.c:657): exited, status="];
+
+/// The lines of a CRIU log that matter: its errors, the last ones if there are many.
+pub(super) fn criu_errors(log: &str) -> Vec<String> {
+    let matters = |line: &&str| line.contains("Error (") && !NOISE.iter().any(|noise| line.contains(noise));
+    let mut kept: Vec<String> = log.lines().filter(matters).map(|line| line.trim().to_owned()).collect();
+    kept.drain(..kept.len().saturating_sub(LINES));
+    kept
+}
+
+/// The message in what a runtime wrote: the last error of its log in JSON, or its last line of plain text.
+pub(super) fn runtime_message(text: &str) -> String {
+    let from_json = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).ok()?;
+        let error = value.get("level").and_then(|l| l.as_str()) == Some("error");
+        error.then(|| value.get("msg")?.as_str().map(str::to_owned)).flatten()
+    };
+    let last = text.lines().rev().map(str::trim).find_map(from_json);
+    let plain = || text.lines().rev().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('{')).map(str::to_owned);
+    let message = last.or_else(plain).unwrap_or_else(|| "it said nothing".into());
+    // runc's logger on a plain stderr: time="..." level=error msg="...".
+    match message.split_once("level=error msg=\"") {
+        Some((_, said)) => said.trim_end_matches('"').to_owned(),
+        None => message,
+    }
+}
+
+/// The class of an error, from the runtime's message and the lines of CRIU's log. The first rule that matches wins:
+/// causes stand before the general failures that they make.
+pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
+    let says = |text: &&str| message.contains(*text) || criu.iter().any(|line| line.contains(*text));
+    let rules: [(&[&str], C); 9] = [
+        (&["no space left on device", "No space left on device"], C::NoSpace),
+        (
+            &[
+                "\"criu\": executable file not found",
+                "CRIU binary not found or too old",
+                "could not load `libcriu",
+                "failed CRIU version check",
+                "criu not installed",
+            ],
+            C::CriuMissing,
+        ),
+        (&["Connected TCP socket"], C::ConnectedTcp),
+        (&["file locks are hold"], C::FileLocks),
+        (&["No mapping for", "Can't find mapping"], C::MountMissing),
+        (&["Address already in use", "Can't bind inet socket"], C::PortTaken),
+        (&["container with given ID already exists", "already exists"], C::NameTaken),
+        (&["container does not exist", "error opening file"], C::UnknownContainer),
+        (
+            &[
+                "container not running",
+                "container is not running",
+                "cannot pause a stopped",
+                "the container is not",
+                "is not running",
+            ],
+            C::NotRunning,
+        ),
+    ];
+    let rule = rules.iter().find(|(texts, _)| texts.iter().any(|text| says(text)));
+    match (rule, during) {
+        (Some((_, class)), _) => *class,
+        (None, During::Checkpoint) => C::DumpFailed,
+        (None, During::Restore) => C::RestoreFailed,
+        (None, During::Start | During::Control) => C::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(During::Checkpoint, "exec: \"criu\": executable file not found in $PATH", "", C::CriuMissing)]
+    #[case(
+        During::Restore,
+        "CRIU version check failed: exec: \"criu\": executable file not found in $PATH",
+        "",
+        C::CriuMissing
+    )]
+    #[case(
+        During::Checkpoint,
+        "criu failed: type DUMP errno 0",
+        "Error (criu/sk-inet.c:191): inet: Connected TCP socket, consider using --tcp-established option.",
+        C::ConnectedTcp
+    )]
+    #[case(
+        During::Checkpoint,
+        "criu failed: type DUMP errno 0",
+        "Error (criu/file-lock.c): Some file locks are hold by dumping tasks! You can try --file-locks to dump them.",
+        C::FileLocks
+    )]
+    #[case(
+        During::Checkpoint,
+        "criu failed: type DUMP errno 0",
+        "Error (criu/sk-unix.c): External socket is used. Consider using --ext-unix-sk option.",
+        C::DumpFailed
+    )]
+    #[case(
+        During::Checkpoint,
+        "criu failed: type DUMP errno 0",
+        "Error (criu/image.c): write: No space left on device",
+        C::NoSpace
+    )]
+    #[case(
+        During::Restore,
+        "criu failed: type RESTORE errno 0",
+        "Error (criu/mount.c): mnt: No mapping for 325:(null) mountpoint",
+        C::MountMissing
+    )]
+    #[case(
+        During::Restore,
+        "criu failed: type RESTORE errno 0",
+        "Error (criu/sk-inet.c): inet: Can't bind inet socket (id 5): Address already in use",
+        C::PortTaken
+    )]
+    #[case(
+        During::Restore,
+        "criu failed: type RESTORE errno 0",
+        "Error (criu/image.c:511): Unexpected EOF on (empty-image)",
+        C::RestoreFailed
+    )]
+    #[case(During::Start, "container with given ID already exists", "", C::NameTaken)]
+    #[case(During::Control, "container does not exist", "", C::UnknownContainer)]
+    #[case(
+        During::Control,
+        "error opening file `/data/crun/state/x/status`: No such file or directory",
+        "",
+        C::UnknownContainer
+    )]
+    #[case(During::Checkpoint, "container not running", "", C::NotRunning)]
+    #[case(During::Start, "exec: \"/bin/none\": stat /bin/none: no such file or directory", "", C::Other)]
+    fn texts_have_their_class(#[case] during: During, #[case] message: &str, #[case] line: &str, #[case] class: C) {
+        assert_eq!(classify(during, message, &[line.to_owned()]), class);
+    }
+
+    #[test]
+    fn noise_is_left_out_of_criu_logs() {
+        let log = "(00.000646) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n\
+                   (00.0179) Warn  (criu/x.c:1): nothing\n(00.0189) Error (criu/util.c:657): exited, status=1\n\
+                   (00.02) Error (criu/io_uring.c:1): parasite: send_fds failed (-22)\n";
+        assert_eq!(criu_errors(log), ["(00.02) Error (criu/io_uring.c:1): parasite: send_fds failed (-22)"]);
+        let many = "Error (x): y\n".repeat(50);
+        assert_eq!(criu_errors(&many).len(), 20);
+    }
+
+    #[rstest]
+    #[case("{\"level\":\"error\",\"msg\":\"container not running\",\"time\":\"t\"}\n", "container not running")]
+    #[case("{\"level\":\"warning\",\"msg\":\"x\"}\n{\"msg\":\"boom\",\"level\":\"error\",\"time\":\"t\"}\n", "boom")]
+    #[case("time=\"2026-11-22T17:19:45Z\" level=error msg=\"container not paused\"\n", "container not paused")]
+    #[case("a\nb\n\n", "b")]
+    #[case("", "it said nothing")]
+    fn the_message_is_taken_from_either_form(#[case] text: &str, #[case] message: &str) {
+        assert_eq!(runtime_message(text), message);
+    }
+}

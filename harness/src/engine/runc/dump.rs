@@ -1,0 +1,159 @@
+//! Freezing, thawing, and checkpoints.
+
+use super::classify::During;
+use super::layers;
+use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
+use crate::engine::{Checkpoint, Container, EngineError};
+use crate::record::ErrorClass;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// What the container was, beside its images (`meta.json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    /// The container's name.
+    pub(super) name: String,
+    /// The runtime with its version.
+    pub(super) runtime: String,
+    /// The image's reference and digest.
+    pub(super) image: String,
+    pub(super) image_digest: String,
+    /// The program; empty: the image's own.
+    pub(super) args: Vec<String>,
+    /// Its variables beside the image's.
+    pub(super) env: Vec<(String, String)>,
+}
+
+impl Inner {
+    fn unknown(&self, what: &str, name: &str) -> EngineError {
+        let text = format!("can't {what} container {name}: there is none of this name on node {}", self.node.name());
+        EngineError::new(ErrorClass::UnknownContainer, text)
+    }
+
+    pub(super) fn frozen(&self, what: &str, name: &str) -> Result<bool, EngineError> {
+        let freezer = self.freezer(name).ok_or_else(|| self.unknown(what, name))?;
+        freezer.frozen().map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => self.unknown(what, name),
+            _ => EngineError::new(ErrorClass::Surroundings, format!("can't read the freezer of container {name}: {e}")),
+        })
+    }
+
+    pub(super) async fn freeze(&self, name: &str) -> Result<(), EngineError> {
+        if self.frozen("freeze", name)? {
+            return Ok(());
+        }
+        let what = format!("can't freeze container {name}");
+        self.call(&["pause", name], During::Control, &what).await.map(drop)
+    }
+
+    pub(super) async fn thaw(&self, name: &str) -> Result<(), EngineError> {
+        if !self.frozen("thaw", name)? {
+            return Ok(());
+        }
+        let what = format!("can't thaw container {name}");
+        self.call(&["resume", name], During::Control, &what).await.map(drop)
+    }
+
+    pub(super) async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError> {
+        self.capabilities.checkpoint.clone().map_err(|reason| {
+            EngineError::new(ErrorClass::CriuMissing, format!("can't checkpoint container {}: {reason}", container.id))
+        })?;
+        let was_frozen = self.frozen("checkpoint", &container.id)?;
+        let path = self.checkpoints.join(name);
+        let folder = self.host(&path);
+        fs::create_dir(&folder).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => {
+                EngineError::new(ErrorClass::NameTaken, format!("there is a checkpoint {name} at {}", path.display()))
+            }
+            _ => io_error("make", &folder, &e),
+        })?;
+        let dumped = self.dump(container, name, &path, was_frozen).await;
+        // The thaw comes first: whatever the dump said, a container that ran goes on running.
+        let thawed = if was_frozen { Ok(()) } else { self.thaw_for_sure(&container.id).await };
+        if let Err(e) = dumped.and(thawed) {
+            // The error counts; what cannot be removed shows up among what is left.
+            let _ = fs::remove_dir_all(&folder);
+            return Err(e);
+        }
+        let shared = self.node.shared_dir().is_some();
+        Ok(Checkpoint { name: name.to_owned(), engine: self.kind, path, archive: false, shared })
+    }
+
+    /// By the runtime, and if that fails, by the freezer's own file.
+    async fn thaw_for_sure(&self, name: &str) -> Result<(), EngineError> {
+        match self.thaw(name).await {
+            Ok(()) => Ok(()),
+            Err(e) => match self.freezer(name).map(|f| f.thaw()) {
+                Some(Ok(())) => Ok(()),
+                _ => Err(e),
+            },
+        }
+    }
+
+    /// The container is frozen by the runtime before the dump: CRIU freezes it in steps of 100 ms on cgroup v1, and
+    /// finds it frozen so (criu 4.2.1). The changes of its root are written while CRIU writes its memory.
+    async fn dump(&self, container: &Container, name: &str, path: &Path, was_frozen: bool) -> Result<(), EngineError> {
+        let id = &container.id;
+        let logs = self.home.join("logs").join(format!("{id}-dump-{name}"));
+        let images = path.join("checkpoint");
+        self.make_folder(&images)?;
+        self.make_folder(&logs)?;
+        self.write_meta(container, path)?;
+        if !was_frozen {
+            self.freeze(id).await?;
+        }
+        let (upper, diff) = (self.host(&self.folder(id).join("upper")), self.host(&path.join("rootfs-diff.tar")));
+        let diff = blocking(move || layers::write_diff(&upper, &diff).map_err(|e| io_error("write", &diff, &e)));
+        let what = format!("can't checkpoint container {id} on node {}", self.node.name());
+        let args = ["checkpoint", "--leave-running", "--image-path"].map(str::to_owned).into_iter();
+        let args =
+            args.chain([images.display().to_string(), "--work-path".into(), logs.display().to_string(), id.clone()]);
+        let dump = self.supervised(Supervised {
+            what: &what,
+            during: During::Checkpoint,
+            args: args.collect(),
+            container: id,
+            folder: &logs,
+            out: None,
+            criu_log: Some("dump.log"),
+            limit: self.limits.dump,
+        });
+        // Both are waited for, also when one fails: nobody may write on while the folder is removed.
+        let (diff, dump) = tokio::join!(diff, dump);
+        dump.and(diff)?;
+        let (from, to) = (self.host(&logs.join("stats-dump")), self.host(&path.join("stats-dump")));
+        fs::copy(&from, &to).map(drop).map_err(|e| io_error("copy", &from, &e))
+    }
+
+    fn write_meta(&self, container: &Container, path: &Path) -> Result<(), EngineError> {
+        let spec = &container.slot.spec;
+        let meta = Meta {
+            name: container.id.clone(),
+            runtime: self.capabilities.version.clone(),
+            image: spec.image.reference.clone(),
+            image_digest: spec.image.digest.clone(),
+            args: spec.args.clone(),
+            env: spec.env.clone(),
+        };
+        let file = self.host(&path.join("meta.json"));
+        let text = serde_json::to_vec(&meta).map_err(io::Error::from);
+        text.and_then(|text| fs::write(&file, text)).map_err(|e| io_error("write", &file, &e))
+    }
+
+    /// Thaws, kills and deletes what a failed call has left of a container in the runtime's eyes; its slot stays.
+    pub(super) async fn forget(&self, name: &str) {
+        // runc mounts the root of a restored container here while it restores, and a folder that is removed with the
+        // mount in it takes the container's files with it.
+        let mount = self.state().join(name).join("criu-root");
+        if self.host(&mount).exists() {
+            let umount = crate::process::Exec::new("umount").arg("-l").arg(&mount);
+            if let Err(e) = self.node.output(umount).await.map_err(|e| exec_error("umount", &e)) {
+                drop(e);
+                return;
+            }
+        }
+        let _ = self.call(&["delete", "--force", name], During::Control, "can't delete").await;
+    }
+}

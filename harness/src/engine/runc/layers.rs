@@ -1,0 +1,202 @@
+//! The root filesystem of a container: layers unpacked one over the other, and the changes on top of them written out
+//! as one more. Whiteouts are those of OCI layers (`.wh.NAME`, `.wh..wh..opq`); in an overlay's upper folder they are
+//! character devices 0:0 and the attribute `trusted.overlay.opaque`.
+
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE: &str = ".wh..wh..opq";
+
+/// Applies a layer to a folder. Names are kept from leading out of it, by `..` as well as by links that are there.
+///
+/// Ownership, modes and times are kept; extended attributes are not.
+pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
+    let root = root.canonicalize()?;
+    let mut tar = tar::Archive::new(layer);
+    tar.set_preserve_permissions(true);
+    tar.set_preserve_ownerships(true);
+    tar.set_overwrite(true);
+    // Times and modes of folders last: a file that comes into them changes them.
+    let mut folders = Vec::new();
+    for entry in tar.entries()? {
+        let mut entry = entry?;
+        let name = clean(&entry.path()?)?;
+        let Some(file_name) = name.file_name() else { continue };
+        let parent = inside(&root, &root.join(name.parent().unwrap_or(Path::new(""))))?;
+        let target = parent.join(file_name);
+        if file_name == OPAQUE {
+            for child in fs::read_dir(&parent)? {
+                remove(&child?.path())?;
+            }
+            continue;
+        }
+        if let Some(gone) = file_name.as_bytes().strip_prefix(WHITEOUT) {
+            remove(&parent.join(OsStr::from_bytes(gone)))?;
+            continue;
+        }
+        let kind = entry.header().entry_type();
+        make_way(&target, kind.is_dir())?;
+        match kind {
+            tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => make_special(&entry, &target, kind)?,
+            _ => drop(entry.unpack_in(&root)?),
+        }
+        if kind.is_dir() {
+            folders.push((target, entry.header().mtime()?));
+        }
+    }
+    for (folder, mtime) in folders.into_iter().rev() {
+        // Later entries may have removed it again.
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mtime);
+        let _ = File::open(folder).and_then(|f| f.set_modified(time));
+    }
+    Ok(())
+}
+
+fn clean(name: &Path) -> io::Result<PathBuf> {
+    let mut clean = PathBuf::new();
+    for part in name.components() {
+        match part {
+            Component::Normal(part) => clean.push(part),
+            Component::CurDir | Component::RootDir => {}
+            Component::ParentDir | Component::Prefix(_) => {
+                let text = format!("entry `{}` leads out of the folder that it is unpacked to", name.display());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+        }
+    }
+    Ok(clean)
+}
+
+/// The folder by its real path, made if it is not there; an error if a link on the way leads out of the root.
+fn inside(root: &Path, folder: &Path) -> io::Result<PathBuf> {
+    let real = match folder.canonicalize() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let above = folder.parent().ok_or(e)?;
+            let made = inside(root, above)?.join(folder.file_name().unwrap_or_default());
+            fs::create_dir(&made)?;
+            made
+        }
+        other => other?,
+    };
+    if real.starts_with(root) {
+        return Ok(real);
+    }
+    let text = format!("a link at `{}` leads out of the folder that the layer is unpacked to", folder.display());
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let done = match fs::symlink_metadata(path) {
+        Ok(m) if m.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match done {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// What stands in the way of an entry of another kind goes.
+fn make_way(target: &Path, folder: bool) -> io::Result<()> {
+    match fs::symlink_metadata(target) {
+        Ok(there) if there.is_dir() && folder => Ok(()),
+        Ok(_) => remove(target),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+fn make_special<R: Read>(entry: &tar::Entry<'_, R>, target: &Path, kind: tar::EntryType) -> io::Result<()> {
+    let header = entry.header();
+    let flag = match kind {
+        tar::EntryType::Char => SFlag::S_IFCHR,
+        tar::EntryType::Block => SFlag::S_IFBLK,
+        _ => SFlag::S_IFIFO,
+    };
+    let device =
+        makedev(header.device_major()?.unwrap_or_default().into(), header.device_minor()?.unwrap_or_default().into());
+    mknod(target, flag, Mode::from_bits_truncate(header.mode()?), device)?;
+    let id = |n: u64| u32::try_from(n).ok();
+    std::os::unix::fs::lchown(target, id(header.uid()?), id(header.gid()?))
+}
+
+/// Writes an overlay's upper folder out as a layer. Sockets are left out: CRIU makes them anew when it binds them.
+/// Extended attributes of the container's own are left out too.
+pub(super) fn write_diff(upper: &Path, out: &Path) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(out)?;
+    let mut tar = tar::Builder::new(BufWriter::with_capacity(1 << 20, file));
+    tar.follow_symlinks(false);
+    tar.sparse(false);
+    let mut links = HashMap::new();
+    write_folder(&mut tar, upper, Path::new(""), &mut links)?;
+    tar.into_inner()?.flush()
+}
+
+fn write_folder<W: Write>(
+    tar: &mut tar::Builder<W>,
+    upper: &Path,
+    below: &Path,
+    links: &mut HashMap<(u64, u64), PathBuf>,
+) -> io::Result<()> {
+    let folder = upper.join(below);
+    let mut entries = fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, name) = (entry.path(), below.join(entry.file_name()));
+        let meta = entry.metadata()?;
+        let kind = meta.file_type();
+        if kind.is_char_device() && meta.rdev() == 0 {
+            let mut whiteout = WHITEOUT.to_vec();
+            whiteout.extend(entry.file_name().as_bytes());
+            append_empty(tar, &below.join(OsStr::from_bytes(&whiteout)))?;
+        } else if kind.is_dir() {
+            tar.append_path_with_name(&path, &name)?;
+            if xattr::get(&path, "trusted.overlay.opaque")?.as_deref() == Some(b"y") {
+                append_empty(tar, &name.join(OPAQUE))?;
+            }
+            write_folder(tar, upper, &name, links)?;
+        } else if !kind.is_socket() {
+            append_file(tar, &path, name, &meta, links)?;
+        }
+    }
+    Ok(())
+}
+
+fn append_file<W: Write>(
+    tar: &mut tar::Builder<W>,
+    path: &Path,
+    name: PathBuf,
+    meta: &Metadata,
+    links: &mut HashMap<(u64, u64), PathBuf>,
+) -> io::Result<()> {
+    if meta.is_file() && meta.nlink() > 1 {
+        if let Some(first) = links.get(&(meta.dev(), meta.ino())) {
+            let mut header = tar::Header::new_gnu();
+            header.set_metadata(meta);
+            header.set_entry_type(tar::EntryType::Link);
+            header.set_size(0);
+            return tar.append_link(&mut header, &name, first);
+        }
+        links.insert((meta.dev(), meta.ino()), name.clone());
+    }
+    tar.append_path_with_name(path, &name)
+}
+
+fn append_empty<W: Write>(tar: &mut tar::Builder<W>, name: &Path) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o600);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(0);
+    header.set_entry_type(tar::EntryType::Regular);
+    tar.append_data(&mut header, name, io::empty())
+}

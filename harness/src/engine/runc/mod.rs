@@ -1,0 +1,156 @@
+//! runc and crun, called directly: no containerd between, images written where they are read.
+//!
+//! All that the engine makes on a node lies under `/data/runc` (or `/data/crun`) there: unpacked images, a folder for
+//! each container with its bundle and the upper folder of its overlay, the runtime's state, logs. Checkpoints go to the
+//! folder that the nodes share, if there is one.
+
+mod bundle;
+mod classify;
+mod dump;
+mod kernel;
+mod layers;
+#[cfg(test)]
+mod layers_tests;
+mod network;
+mod probe;
+mod removal;
+mod restore;
+mod runtime;
+mod slot;
+mod watchdog;
+
+use self::runtime::{Inner, task_failed};
+use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot};
+use crate::node::SharedNode;
+use crate::record::{EngineKind, ErrorClass, OutsideReport};
+use async_trait::async_trait;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the calls of an engine may take before they are ended by force. A migration of some GiB takes seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A dump.
+    pub dump: Duration,
+    /// A restore. criu 4.2.1 reads a cut pages image for ever and logs each attempt.
+    pub restore: Duration,
+    /// The size of a restore's log at which it is taken to do that, in bytes: such a log grows by 50 MB a second, and
+    /// lies in memory.
+    pub restore_log: u64,
+    /// Anything else.
+    pub other: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let other = Duration::from_secs(30);
+        Limits { dump: Duration::from_secs(60), restore: Duration::from_secs(60), restore_log: 64 << 20, other }
+    }
+}
+
+/// runc or crun on one node.
+#[derive(Clone)]
+pub struct RuncEngine(Arc<Inner>);
+
+impl RuncEngine {
+    /// Asks the node what its runtime and CRIU can do.
+    ///
+    /// # Errors
+    /// The node does not answer, or has no such runtime (class `unsupported`).
+    pub async fn connect(node: SharedNode, kind: EngineKind) -> Result<Arc<dyn Engine>, EngineError> {
+        Self::connect_with(node, kind, Limits::default()).await
+    }
+
+    /// [`RuncEngine::connect`] with limits of one's own.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn connect_with(
+        node: SharedNode,
+        kind: EngineKind,
+        limits: Limits,
+    ) -> Result<Arc<dyn Engine>, EngineError> {
+        if kind == EngineKind::Cri {
+            return Err(EngineError::new(ErrorClass::Unsupported, "cri is no runtime that is called directly"));
+        }
+        Ok(Arc::new(RuncEngine(Arc::new(Inner::new(node, kind, limits).await?))))
+    }
+}
+
+#[async_trait]
+impl Engine for RuncEngine {
+    fn kind(&self) -> EngineKind {
+        self.0.kind
+    }
+
+    fn node(&self) -> &SharedNode {
+        &self.0.node
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
+        self.0.prepare(spec).await
+    }
+
+    async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
+        self.0.start(slot).await
+    }
+
+    async fn freeze(&self, container: &Container) -> Result<(), EngineError> {
+        self.0.freeze(&container.id).await
+    }
+
+    async fn thaw(&self, container: &Container) -> Result<(), EngineError> {
+        self.0.thaw(&container.id).await
+    }
+
+    /// Runs to its end in a task of its own, so that a caller that goes away leaves nothing frozen.
+    async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError> {
+        let (inner, container, name) = (Arc::clone(&self.0), container.clone(), name.to_owned());
+        tokio::spawn(async move { inner.checkpoint(&container, &name).await }).await.map_err(task_failed)?
+    }
+
+    /// Runs to its end in a task of its own, likewise.
+    async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
+        let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
+        tokio::spawn(async move { inner.restore(&slot, &from).await }).await.map_err(task_failed)?
+    }
+
+    async fn restore_image(&self, _slot: &Slot, reference: &str) -> Result<Restored, EngineError> {
+        let kind = self.0.kind;
+        Err(EngineError::new(ErrorClass::Unsupported, format!("{kind} restores no images, so not `{reference}`"))
+            .hint("use the engine cri, or the medium `native`"))
+    }
+
+    async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
+        self.0.inspect(container).await
+    }
+
+    async fn remove(&self, container: &Container) -> Result<(), EngineError> {
+        self.0.remove(container).await
+    }
+
+    async fn discard(&self, slot: &Slot) -> Result<(), EngineError> {
+        self.0.discard(slot).await
+    }
+
+    async fn left(&self) -> Result<Vec<String>, EngineError> {
+        self.0.left().await
+    }
+
+    async fn collect_logs(&self, into: &Path) -> Result<(), EngineError> {
+        self.0.collect_logs(into).await
+    }
+
+    async fn kill_daemon(&self) -> Result<(), EngineError> {
+        Err(EngineError::new(ErrorClass::Unsupported, format!("{} has no daemon that could be killed", self.0.kind)))
+    }
+
+    async fn revive(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! What runtime and CRIU of a node can do, by asking them.
+
+use super::runtime::exec_error;
+use crate::engine::{Capabilities, EngineError};
+use crate::node::SharedNode;
+use crate::process::Exec;
+use crate::record::{EngineKind, ErrorClass};
+
+/// The first major version of CRIU whose images this room reads (`nr_pages` as a 64-bit field).
+const LEAST_CRIU: u32 = 4;
+
+pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<Capabilities, EngineError> {
+    let what = format!("can't ask {kind} on node {} for its version", node.name());
+    let version = node.output(Exec::new(kind.name()).arg("--version")).await.map_err(|e| {
+        let mut error = exec_error(&what, &e);
+        if matches!(e, crate::process::ExecError::Start { .. }) {
+            error.class = ErrorClass::Unsupported;
+        }
+        error
+    })?;
+    if version.code != 0 {
+        let said = String::from_utf8_lossy(&version.stderr).trim().to_owned();
+        return Err(EngineError::new(
+            ErrorClass::Unsupported,
+            format!("{what}: it ended with {}: {said}", version.code),
+        ));
+    }
+    let version = version.text();
+    let able = match built_with_criu(node, kind, &version).await {
+        Ok(()) => criu(node).await,
+        Err(reason) => Err(reason),
+    };
+    Ok(Capabilities {
+        version: first_line(&version, kind),
+        checkpoint: able.clone(),
+        restore: able,
+        restore_image: Err(format!("{kind} knows no images")),
+        shared_images: node.shared_dir().is_some(),
+    })
+}
+
+/// `runc version 1.3.6+ds1` becomes `runc 1.3.6+ds1`.
+fn first_line(said: &str, kind: EngineKind) -> String {
+    let line = said.lines().next().unwrap_or_default();
+    format!("{kind} {}", line.rsplit(' ').next().unwrap_or(line))
+}
+
+/// runc says it in its features (since 1.1), crun in its version.
+async fn built_with_criu(node: &SharedNode, kind: EngineKind, version: &str) -> Result<(), String> {
+    if kind == EngineKind::Crun {
+        let has = version.split_whitespace().any(|word| word == "+CRIU");
+        return if has { Ok(()) } else { Err("crun was built without CRIU".into()) };
+    }
+    let Ok(output) = node.output(Exec::new("runc").arg("features")).await else { return Ok(()) };
+    let features: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    match features["annotations"]["org.opencontainers.runc.checkpoint.enabled"].as_str() {
+        Some("false") => Err("runc was built without checkpoints".into()),
+        _ => Ok(()),
+    }
+}
+
+async fn criu(node: &SharedNode) -> Result<(), String> {
+    let name = node.name();
+    let output = node.output(Exec::new("criu").arg("--version")).await;
+    let output = output.map_err(|_| format!("node {name} has no criu"))?;
+    let text = output.text();
+    let version = text.lines().find_map(|l| l.strip_prefix("Version: ")).unwrap_or_default();
+    let major: Option<u32> = version.split('.').next().and_then(|m| m.parse().ok());
+    match major {
+        _ if output.code == 127 => Err(format!("node {name} has no criu")),
+        None => Err(format!("criu on node {name} does not say its version: {text}")),
+        Some(major) if major < LEAST_CRIU => Err(format!("criu {version} on node {name} is older than {LEAST_CRIU}.0")),
+        Some(_) => check(node, version).await,
+    }
+}
+
+async fn check(node: &SharedNode, version: &str) -> Result<(), String> {
+    let name = node.name();
+    let output =
+        node.output(Exec::new("criu").arg("check")).await.map_err(|e| format!("criu check on node {name}: {e}"))?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines = super::classify::criu_errors(&said);
+    let reason = lines.last().cloned().unwrap_or_else(|| said.trim().to_owned());
+    Err(format!("criu {version} cannot work on node {name}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_named() {
+        assert_eq!(first_line("runc version 1.3.6+ds1\ncommit: x\n", EngineKind::Runc), "runc 1.3.6+ds1");
+        assert_eq!(first_line("crun version 1.28\ncommit: x\n", EngineKind::Crun), "crun 1.28");
+    }
+}

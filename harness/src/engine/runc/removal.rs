@@ -1,0 +1,161 @@
+//! Looking at containers, ending them, and what is left of them.
+
+use super::classify::During;
+use super::runtime::{Inner, blocking, exec_error, io_error};
+use super::watchdog::kill;
+use crate::engine::{Container, EngineError, Slot};
+use crate::process::Exec;
+use crate::record::{ErrorClass, OutsideReport};
+use std::fs;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl Inner {
+    pub(super) async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
+        let name = &container.id;
+        let what = format!("can't look at container {name}");
+        let state = match self.call(&["state", name], During::Control, &what).await {
+            Err(e) if e.class == ErrorClass::UnknownContainer || !self.host(&self.state().join(name)).exists() => {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let state: serde_json::Value = serde_json::from_str(&state)
+            .map_err(|e| EngineError::new(ErrorClass::Other, format!("{what}: {} says no JSON: {e}", self.kind)))?;
+        let pid = state["pid"].as_u64().and_then(|p| u32::try_from(p).ok()).filter(|p| *p > 0);
+        let process = pid.map(|p| self.process(p)).unwrap_or_default();
+        let freezer = self.freezer(name);
+        let processes = freezer.as_ref().and_then(|f| f.processes().ok()).and_then(|p| u32::try_from(p.len()).ok());
+        Ok(Some(OutsideReport {
+            engine_state: state["status"].as_str().unwrap_or("unknown").to_owned(),
+            frozen: freezer.and_then(|f| f.frozen().ok()),
+            pid_inside: process.pid_inside,
+            comm: process.comm,
+            argv: process.argv,
+            processes,
+            address: Some(container.slot.address.to_string()),
+        }))
+    }
+
+    /// Kills all processes first and thaws then: a signal waits for a frozen task on cgroup v1, and is the first thing
+    /// that it meets when it is thawed, so that a fenced source never runs on.
+    pub(super) async fn remove(&self, container: &Container) -> Result<(), EngineError> {
+        let name = &container.id;
+        let what = format!("can't remove container {name}");
+        let Some(freezer) = self.freezer(name) else {
+            self.forget_if_there(name).await?;
+            return self.discard(&container.slot).await;
+        };
+        let pids = freezer.processes().unwrap_or_default();
+        kill(self, &pids).await.map_err(|e| exec_error(&what, &e))?;
+        if freezer.frozen().unwrap_or(false) {
+            freezer
+                .thaw()
+                .map_err(|e| EngineError::new(ErrorClass::Surroundings, format!("{what}: can't thaw it: {e}")))?;
+        }
+        self.gone(&pids, &what).await?;
+        self.forget_if_there(name).await?;
+        self.discard(&container.slot).await
+    }
+
+    async fn forget_if_there(&self, name: &str) -> Result<(), EngineError> {
+        if !self.host(&self.state().join(name)).exists() {
+            return Ok(());
+        }
+        // Not `--force`: runc 1.3 sleeps 100 ms in it.
+        let deleted = self.call(&["delete", name], During::Control, &format!("can't delete container {name}")).await;
+        match deleted {
+            Err(e) if e.class == ErrorClass::UnknownContainer => Ok(()),
+            Err(_) => {
+                self.forget(name).await;
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Waits until processes are gone and reaped. There is no event for a process that is not one's child, seen through
+    /// another namespace's `/proc`.
+    async fn gone(&self, pids: &[u32], what: &str) -> Result<(), EngineError> {
+        let end = Instant::now() + self.limits.other;
+        for pid in pids {
+            while self.proc(*pid).exists() {
+                if Instant::now() >= end {
+                    let text = format!("{what}: process {pid} is still there {:?} after SIGKILL", self.limits.other);
+                    return Err(EngineError::new(ErrorClass::Timeout, text));
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn discard(&self, slot: &Slot) -> Result<(), EngineError> {
+        let name = &slot.spec.name;
+        let folder = self.folder(name);
+        if self.host(&self.state().join(name)).exists() {
+            let text = format!("can't discard the slot of {name}: a container is in it");
+            return Err(EngineError::new(ErrorClass::Other, text));
+        }
+        let on_host = self.host(&folder);
+        if !on_host.exists() {
+            return Ok(());
+        }
+        // The lazy form: a process that just ended may hold the mount for a moment more.
+        let umount = Exec::new("umount").arg("-l").arg(folder.join("rootfs"));
+        let netns = Exec::new("ip").args(["netns", "del", &slot.handle]);
+        let (umounted, deleted) = tokio::join!(self.node.output(umount), self.node.output(netns));
+        for (output, done) in [(umounted, "not mounted"), (deleted, "No such file")] {
+            let output = output.map_err(|e| exec_error(&format!("can't discard the slot of {name}"), &e))?;
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            if output.code != 0 && !said.contains(done) && !said.contains("no mount point") {
+                let text = format!("can't discard the slot of {name}: {said}");
+                return Err(EngineError::new(ErrorClass::Surroundings, text));
+            }
+        }
+        blocking(move || fs::remove_dir_all(&on_host).map_err(|e| io_error("remove", &on_host, &e))).await?;
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).free(slot.address.octets()[3]);
+        Ok(())
+    }
+
+    pub(super) async fn left(&self) -> Result<Vec<String>, EngineError> {
+        let prefix = format!("{}-", self.kind);
+        let mut left = Vec::new();
+        let places = [
+            ("container", self.state(), ""),
+            ("slot", self.home.join("containers"), ""),
+            ("network namespace", Path::new("/run/netns").to_owned(), prefix.as_str()),
+            ("checkpoint", self.checkpoints.clone(), ""),
+        ];
+        for (kind, place, prefix) in places {
+            let folder = self.host(&place);
+            // No namespace was ever made: then there is no folder.
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+            left.extend(names.filter(|n| n.starts_with(prefix)).map(|n| format!("{kind} {n}")));
+        }
+        left.sort();
+        Ok(left)
+    }
+
+    pub(super) async fn collect_logs(&self, into: &Path) -> Result<(), EngineError> {
+        let (from, into) = (self.host(&self.home.join("logs")), into.to_owned());
+        blocking(move || copy_tree(&from, &into).map_err(|e| io_error("copy", &from, &e))).await
+    }
+}
+
+fn copy_tree(from: &Path, into: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(into)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = into.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

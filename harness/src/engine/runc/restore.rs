@@ -1,0 +1,105 @@
+//! Restores.
+
+use super::classify::During;
+use super::dump::Meta;
+use super::layers;
+use super::runtime::{Inner, Supervised, blocking, io_error};
+use crate::clock;
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot};
+use crate::record::{EngineKind, ErrorClass};
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::Path;
+
+impl Inner {
+    pub(super) async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
+        let name = &slot.spec.name;
+        let cannot = |class, why: String| {
+            let text =
+                format!("can't restore checkpoint {} into {name} on node {}: {why}", from.name, self.node.name());
+            EngineError::new(class, text)
+        };
+        self.capabilities.restore.clone().map_err(|reason| cannot(ErrorClass::CriuMissing, reason))?;
+        if from.archive || from.engine == EngineKind::Cri {
+            return Err(cannot(
+                ErrorClass::Unsupported,
+                format!("{} restores folders of images, and this is an archive", self.kind),
+            ));
+        }
+        let restore_from = clock::now();
+        let meta = self.read_meta(&from.path).map_err(|why| cannot(ErrorClass::InvalidArchive, why))?;
+        if meta.image_digest != slot.spec.image.digest {
+            let why = format!(
+                "it was made from image {} ({}), and the slot has {} ({})",
+                meta.image, meta.image_digest, slot.spec.image.reference, slot.spec.image.digest
+            );
+            return Err(cannot(ErrorClass::BaseImageMissing, why)
+                .hint("give the slot the image that the checkpoint was made from"));
+        }
+        self.apply_diff(slot, &from.path).await.map_err(|e| cannot(e.class, e.message))?;
+        self.run_restore(slot, from).await?;
+        let container = Container { id: name.clone(), slot: slot.clone(), log: self.log(name) };
+        Ok(Restored { container, create_from: None, restore_from, restore_to: clock::now() })
+    }
+
+    fn read_meta(&self, checkpoint: &Path) -> Result<Meta, String> {
+        let file = self.host(&checkpoint.join("meta.json"));
+        let text = fs::read(&file).map_err(|e| format!("its entry `meta.json` cannot be read: {e}"))?;
+        serde_json::from_slice(&text).map_err(|e| format!("its entry `meta.json` is not what it should be: {e}"))
+    }
+
+    /// Onto the mounted root, so that whiteouts are made by the overlay itself.
+    async fn apply_diff(&self, slot: &Slot, checkpoint: &Path) -> Result<(), EngineError> {
+        let diff = self.host(&checkpoint.join("rootfs-diff.tar"));
+        let root = self.host(&self.folder(&slot.spec.name).join("rootfs"));
+        blocking(move || {
+            let file = File::open(&diff).map_err(|e| {
+                EngineError::new(ErrorClass::InvalidArchive, format!("its entry `rootfs-diff.tar` cannot be read: {e}"))
+            })?;
+            layers::apply(BufReader::with_capacity(1 << 20, file), &root).map_err(|e| match e.kind() {
+                io::ErrorKind::StorageFull => io_error("write", &root, &e),
+                io::ErrorKind::InvalidData => {
+                    EngineError::new(ErrorClass::EscapingEntry, format!("its entry `rootfs-diff.tar`: {e}"))
+                }
+                _ => EngineError::new(ErrorClass::InvalidArchive, format!("its entry `rootfs-diff.tar`: {e}")),
+            })
+        })
+        .await
+    }
+
+    async fn run_restore(&self, slot: &Slot, from: &Checkpoint) -> Result<(), EngineError> {
+        let name = &slot.spec.name;
+        let (folder, log) = (self.folder(name), self.log(name));
+        let logs = self.home.join("logs").join(format!("{name}-restore-{}", from.name));
+        self.make_folder(&logs)?;
+        let what = format!("can't restore checkpoint {} into {name} on node {}", from.name, self.node.name());
+        let path = |p: &Path| p.display().to_string();
+        let args = vec![
+            "restore".into(),
+            "-d".into(),
+            "--image-path".into(),
+            path(&from.path.join("checkpoint")),
+            "--work-path".into(),
+            path(&logs),
+            "--bundle".into(),
+            path(&folder),
+            name.clone(),
+        ];
+        let restored = self
+            .supervised(Supervised {
+                what: &what,
+                during: During::Restore,
+                args,
+                container: name,
+                folder: &logs,
+                out: Some(&log),
+                criu_log: Some("restore.log"),
+                limit: self.limits.restore,
+            })
+            .await;
+        if restored.is_err() {
+            self.forget(name).await;
+        }
+        restored
+    }
+}

@@ -1,0 +1,218 @@
+//! The runtime's command line: how it is called, and how its words become errors.
+
+use super::Limits;
+use super::classify::{During, classify, criu_errors, runtime_message};
+use super::network::Addresses;
+use super::probe;
+use super::watchdog::{Ended, watch};
+use crate::engine::{Capabilities, EngineError};
+use crate::node::SharedNode;
+use crate::process::{Exec, ExecError};
+use crate::record::{EngineKind, ErrorClass};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// An engine on one node.
+pub(super) struct Inner {
+    pub(super) node: SharedNode,
+    pub(super) kind: EngineKind,
+    pub(super) limits: Limits,
+    pub(super) capabilities: Capabilities,
+    /// In the node.
+    pub(super) home: PathBuf,
+    /// In the node; shared with the other nodes, if there is such a folder.
+    pub(super) checkpoints: PathBuf,
+    pub(super) addresses: Mutex<Addresses>,
+    /// One image is unpacked at a time: two slots of one image would do it twice.
+    pub(super) unpacking: tokio::sync::Mutex<()>,
+}
+
+impl Inner {
+    pub(super) async fn new(node: SharedNode, kind: EngineKind, limits: Limits) -> Result<Self, EngineError> {
+        let capabilities = probe::capabilities(&node, kind).await?;
+        let home = Path::new("/data").join(kind.name());
+        let checkpoints = node.shared_dir().unwrap_or(&home).join("checkpoints");
+        let inner = Inner {
+            addresses: Mutex::new(Addresses::of(kind)),
+            unpacking: tokio::sync::Mutex::default(),
+            node,
+            kind,
+            limits,
+            capabilities,
+            home,
+            checkpoints,
+        };
+        for folder in ["images", "containers", "state", "logs"] {
+            inner.make_folder(&inner.home.join(folder))?;
+        }
+        inner.make_folder(&inner.checkpoints)?;
+        let options = inner.host(&inner.criu_options());
+        fs::write(&options, super::bundle::CRIU_OPTIONS).map_err(|e| io_error("write", &options, &e))?;
+        Ok(inner)
+    }
+
+    /// The path on the host of a path in the node.
+    pub(super) fn host(&self, inside: &Path) -> PathBuf {
+        self.node.host_path(inside)
+    }
+
+    pub(super) fn criu_options(&self) -> PathBuf {
+        self.home.join("criu.conf")
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.home.join("state")
+    }
+
+    /// A container's folder: bundle, overlay.
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.home.join("containers").join(name)
+    }
+
+    /// Where a container's standard output and error go. It outlives the container.
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        self.home.join("logs").join(format!("{name}.log"))
+    }
+
+    pub(super) fn netns(&self, name: &str) -> String {
+        format!("{}-{name}", self.kind)
+    }
+
+    /// The container's folder in each hierarchy of control groups.
+    pub(super) fn cgroup(&self, name: &str) -> String {
+        format!("/podferry/{}-{name}", self.kind)
+    }
+
+    pub(super) fn make_folder(&self, inside: &Path) -> Result<(), EngineError> {
+        let path = self.host(inside);
+        fs::create_dir_all(&path).map_err(|e| io_error("make", &path, &e))
+    }
+
+    /// The runtime with its global options.
+    pub(super) fn command(&self, log: Option<&Path>) -> Exec {
+        let mut exec = Exec::new(self.kind.name()).arg("--root").arg(self.state()).timeout(self.limits.other);
+        if let Some(log) = log {
+            exec = exec.arg("--log").arg(log).args(["--log-format", "json"]);
+        }
+        exec
+    }
+
+    /// Runs a short call to its end.
+    pub(super) async fn call(&self, args: &[&str], during: During, what: &str) -> Result<String, EngineError> {
+        let output = self.node.output(self.command(None).args(args)).await.map_err(|e| exec_error(what, &e))?;
+        if output.code == 0 {
+            return Ok(output.text());
+        }
+        let message = runtime_message(&String::from_utf8_lossy(&output.stderr));
+        Err(EngineError::new(classify(during, &message, &[]), format!("{what}: {} says: {message}", self.kind)))
+    }
+
+    /// Runs a call that makes or dumps a container, with a watchdog, and explains its failure from its logs.
+    ///
+    /// `folder` takes the runtime's and CRIU's log; `out` what the container writes, if the call makes one.
+    pub(super) async fn supervised(&self, call: Supervised<'_>) -> Result<(), EngineError> {
+        let log = call.folder.join("runtime.json");
+        let exec = self.command(Some(&log)).args(call.args);
+        let Supervised { what, during, .. } = call;
+        let program = match call.out {
+            Some(out) => self.node.spawn_piped(exec, out).await,
+            None => self.node.spawn(exec, &call.folder.join("runtime.out")).await,
+        };
+        let program = program.map_err(|e| exec_error(what, &e))?;
+        let criu_log = call.criu_log.map(|name| self.host(&call.folder.join(name)));
+        let making = call.out.is_some().then_some(call.container);
+        let ended = watch(self, program, making, call.limit, criu_log.as_deref()).await;
+        let (class, message) = match ended.map_err(|e| exec_error(what, &e))? {
+            Ended::Code(0) => return Ok(()),
+            Ended::Code(code) => {
+                let text = read_tail(&self.host(&log)).unwrap_or_default();
+                let text = if text.is_empty() {
+                    read_tail(&self.host(&call.folder.join("runtime.out"))).unwrap_or_default()
+                } else {
+                    text
+                };
+                let message = runtime_message(&text);
+                (None, format!("{what}: {} ended with {code} and says: {message}", self.kind))
+            }
+            Ended::Killed(why) => {
+                (Some(ErrorClass::Timeout), format!("{what}: {why}; {} and criu were killed", self.kind))
+            }
+        };
+        let lines = criu_log.and_then(|path| read_tail(&path)).map(|text| criu_errors(&text)).unwrap_or_default();
+        let class = class.unwrap_or_else(|| classify(during, &message, &lines));
+        let mut error = EngineError::new(class, message);
+        error.hint = hint(class).map(str::to_owned);
+        error.log = lines;
+        Err(error)
+    }
+}
+
+/// A call of [`Inner::supervised`].
+pub(super) struct Supervised<'a> {
+    pub(super) what: &'a str,
+    pub(super) during: During,
+    pub(super) args: Vec<String>,
+    pub(super) container: &'a str,
+    pub(super) folder: &'a Path,
+    pub(super) out: Option<&'a Path>,
+    pub(super) criu_log: Option<&'a str>,
+    pub(super) limit: std::time::Duration,
+}
+
+fn hint(class: ErrorClass) -> Option<&'static str> {
+    match class {
+        ErrorClass::CriuMissing => Some("the node needs criu 4 or later in its PATH"),
+        ErrorClass::FileLocks => Some("CRIU dumps file locks only when told to (`file-locks` in its options)"),
+        ErrorClass::NoSpace => {
+            Some("checkpoints lie in memory: a larger data size for the nodes, or a smaller data set")
+        }
+        _ => None,
+    }
+}
+
+/// The last 256 KiB of a file.
+fn read_tail(path: &Path) -> Option<String> {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let from = length.saturating_sub(256 << 10);
+    let mut bytes = vec![0; usize::try_from(length - from).ok()?];
+    file.read_exact_at(&mut bytes, from).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+pub(super) fn exec_error(what: &str, e: &ExecError) -> EngineError {
+    let mut text = format!("{what}: {e}");
+    let mut cause = std::error::Error::source(e);
+    while let Some(c) = cause {
+        text += &format!(": {c}");
+        cause = c.source();
+    }
+    let class = match e {
+        ExecError::Timeout { .. } => ErrorClass::Timeout,
+        _ => ErrorClass::Surroundings,
+    };
+    EngineError::new(class, text)
+}
+
+pub(super) fn io_error(doing: &str, path: &Path, e: &io::Error) -> EngineError {
+    let class = match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorClass::NoSpace,
+        _ => ErrorClass::Surroundings,
+    };
+    EngineError::new(class, format!("can't {doing} {}: {e}", path.display()))
+}
+
+/// A task that panicked, or was aborted with its runtime.
+pub(super) fn task_failed(e: tokio::task::JoinError) -> EngineError {
+    EngineError::new(ErrorClass::Other, format!("the task of an engine call failed: {e}"))
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.map_err(task_failed)?
+}

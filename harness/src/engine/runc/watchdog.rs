@@ -1,0 +1,65 @@
+//! Ends calls that would not end by themselves.
+
+use super::runtime::Inner;
+use crate::node::Program;
+use crate::process::{Exec, ExecError};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How a watched call ended.
+pub(super) enum Ended {
+    /// By itself, with this code.
+    Code(i32),
+    /// By force, for this reason.
+    Killed(String),
+}
+
+/// How often a log's size is looked at; that the program ends is waited for, not looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits for a program of the runtime's. After `limit`, or when CRIU's log outgrows [`super::Limits::restore_log`], it is
+/// killed with its children, and with whatever it has already made of the container `making`.
+pub(super) async fn watch(
+    inner: &Inner,
+    mut program: Box<dyn Program>,
+    making: Option<&str>,
+    limit: Duration,
+    criu_log: Option<&Path>,
+) -> Result<Ended, ExecError> {
+    let end = Instant::now() + limit;
+    let why = loop {
+        match tokio::time::timeout(LOOK, program.wait()).await {
+            Ok(code) => return code.map(Ended::Code),
+            Err(_) if Instant::now() >= end => break format!("it did not end within {limit:?}"),
+            Err(_) => {
+                let size = criu_log.and_then(|log| fs::metadata(log).ok()).map_or(0, |m| m.len());
+                if size > inner.limits.restore_log {
+                    break format!("criu wrote {} MiB of log and did not come to an end", size >> 20);
+                }
+            }
+        }
+    };
+    kill_all(inner, program.pid(), making).await?;
+    // Its end is certain now; a node that cannot say so is gone.
+    program.wait().await?;
+    Ok(Ended::Killed(why))
+}
+
+/// Kills a call of the runtime's with all below it, then, if the call was making the container, what is in the
+/// container's control group. (A dump's victim is no child of the call, and is left alone.)
+async fn kill_all(inner: &Inner, root: u32, container: Option<&str>) -> Result<(), ExecError> {
+    kill(inner, &inner.descendants(root).unwrap_or_else(|_| vec![root])).await?;
+    let rest = container.and_then(|name| inner.freezer(name)).and_then(|f| f.processes().ok()).unwrap_or_default();
+    kill(inner, &rest).await
+}
+
+/// SIGKILL to processes of the node. One that is gone is no error.
+pub(super) async fn kill(inner: &Inner, pids: &[u32]) -> Result<(), ExecError> {
+    if pids.is_empty() {
+        return Ok(());
+    }
+    let pids = pids.iter().map(u32::to_string);
+    inner.node.output(Exec::new("kill").arg("-9").args(pids)).await.map(drop)
+}

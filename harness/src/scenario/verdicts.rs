@@ -1,0 +1,276 @@
+//! Tells of checks that name what is not there, and of those that can never pass.
+
+use super::action::Action;
+use super::explain;
+use super::flow::{Fate, Flow, Life, Taken};
+use super::judge::{AckedWrites, Budget, CheckKind, Counter, ErrorIs, Exclusive, Instance, SameProcess, WrittenCheck};
+use super::place::Place;
+use super::plan::ClientKind;
+use super::read::{error, warning};
+use super::units::Bound;
+use super::value::Name;
+use crate::record::{InstanceExpectation, Metric};
+use std::collections::BTreeSet;
+
+/// Checks the checks, after all steps.
+pub(super) fn check(flow: &mut Flow<'_, '_>) {
+    for check in flow.document.spec.checks.iter().flatten() {
+        flow.certain = !check.spoiled && check.names().iter().all(|n| !flow.r.lost.contains(*n));
+        flow.judge(check);
+    }
+}
+
+impl<'a> Flow<'a, '_> {
+    fn judge(&mut self, check: &WrittenCheck) {
+        match &check.kind {
+            CheckKind::Counter(c) => self.counter(c),
+            CheckKind::AckedWrites(a) => self.acked_writes(a),
+            CheckKind::SameProcess(s) => self.same_process(s),
+            CheckKind::Exclusive(e) => self.exclusive(e, check.place),
+            CheckKind::Instance(i) => self.instance_state(i),
+            CheckKind::Error(e) => self.error_of(e),
+            CheckKind::Budget(b) => self.budget(b, check.place),
+        }
+    }
+
+    fn impossible(&mut self, place: Place, why: impl Into<String>, help: &str) {
+        if self.certain {
+            self.r.tell(place, error(explain::CANNOT_PASS, why).label("can never pass").help(help));
+        }
+    }
+
+    fn life(&mut self, name: &Name) -> Option<Life<'a>> {
+        let life = self.lives.get(name.text()).cloned();
+        if life.is_none() && !self.instances_given.contains_key(name.text()) {
+            self.unknown("instance", name, self.instances_given.keys().cloned().collect());
+        }
+        life
+    }
+
+    /// An instance that is there at some time of the scenario.
+    fn lived(&mut self, name: &Name) -> Option<Life<'a>> {
+        let life = self.life(name)?;
+        if life.fate == Fate::Never {
+            let why = format!("the instance `{}` never is there: its step is expected to fail", name.text());
+            self.impossible(name.place, why, "look at another instance, or expect `state: absent`");
+            return None;
+        }
+        Some(life)
+    }
+
+    fn capture(&mut self, name: &Name) -> Option<Taken> {
+        let taken = self.captures.get(name.text()).cloned();
+        if taken.is_none() && !self.captures_given.contains_key(name.text()) {
+            self.unknown("capture", name, self.captures_given.keys().cloned().collect());
+        }
+        taken
+    }
+
+    /// Whether `name` is `source` or a copy of it; for a copy, also the step that checkpointed `source` for it.
+    fn descends(&self, name: &str, source: &str) -> Option<Option<usize>> {
+        let mut now = name.to_owned();
+        let mut taken = None;
+        // Each life is made by one step, and of an earlier one; the bound is for scenarios that say otherwise.
+        for _ in 0..=self.lives.len() {
+            if now == source {
+                return Some(taken);
+            }
+            let (of, step) = self.lives.get(&now)?.copy_of.clone()?;
+            now = of;
+            taken = Some(step);
+        }
+        None
+    }
+
+    fn counter(&mut self, c: &Counter) {
+        let life = self.lived(&c.of);
+        let capture = self.capture(&c.resumes_from);
+        let (Some(life), Some((source, captured))) = (life, capture) else { return };
+        match self.descends(c.of.text(), &source) {
+            None => self.unrelated(&c.of, &c.resumes_from, &source),
+            Some(None) => {
+                let why = format!("the instance `{}` is not restored: it has nothing to go on from", c.of.text());
+                self.impossible(c.of.place, why, "look at the instance that was restored");
+            }
+            Some(Some(taken)) if captured > taken => {
+                let why = format!("the capture `{}` is taken after the checkpoint", c.resumes_from.text());
+                self.impossible(c.resumes_from.place, why, "capture before the checkpoint");
+            }
+            Some(Some(_)) => {}
+        }
+        if let Some(kind) = life.kind
+            && !kind.counter
+        {
+            let why = format!("`{}` tells no counter", kind.name);
+            self.impossible(c.of.place, why, "use `sameProcess`, or a workload that counts");
+        }
+    }
+
+    fn unrelated(&mut self, of: &Name, capture: &Name, source: &str) {
+        let why =
+            format!("the capture `{}` is of `{source}`, and `{}` is not a copy of that", capture.text(), of.text());
+        self.impossible(capture.place, why, "name a capture of its source");
+    }
+
+    fn same_process(&mut self, s: &SameProcess) {
+        let life = self.lived(&s.of);
+        let capture = self.capture(&s.as_of);
+        let (Some(life), Some((source, _))) = (life, capture) else { return };
+        if self.descends(s.of.text(), &source).is_none() {
+            self.unrelated(&s.of, &s.as_of, &source);
+        }
+        let Some(kind) = life.kind else { return };
+        if !kind.identity {
+            let why = format!("`{}` tells nothing of itself that a cold start would change", kind.name);
+            self.impossible(s.of.place, why, "use `counter`, or another workload");
+        }
+        if let Some(memory) = &s.memory
+            && memory.fixed() == Some(&true)
+            && !kind.memory_digest
+        {
+            let why = format!("`{}` tells no digest of its memory", kind.name);
+            self.impossible(memory.place, why, "leave `memory` out");
+        }
+    }
+
+    fn acked_writes(&mut self, a: &AckedWrites) {
+        let Some(client) = self.clients.get(a.client.text()).copied() else {
+            self.unknown("client", &a.client, self.clients.keys().map(|k| (*k).to_owned()).collect());
+            return;
+        };
+        if let Some(kind) = client.kind.fixed()
+            && *kind != ClientKind::RedisWriter
+        {
+            let why = format!("the client `{}` is a `{}` and writes nothing", a.client.text(), kind.name());
+            self.impossible(a.client.place, why, "name a `redis-writer`");
+        } else if !self.is_started(a.client.text()) {
+            let why = format!("the client `{}` is never started", a.client.text());
+            self.impossible(a.client.place, why, "start it");
+        }
+    }
+
+    fn exclusive(&mut self, e: &Exclusive, place: Place) {
+        let mut different = BTreeSet::new();
+        for name in &e.between {
+            if self.lived(name).is_some() && !different.insert(name.text()) {
+                self.impossible(name.place, format!("`{}` is here twice", name.text()), "name two different instances");
+                return;
+            }
+        }
+        if e.between.len() < 2 {
+            self.impossible(place, "`exclusive` needs two instances", "name the source and its copy");
+        } else if !self.observed() && self.clients.is_empty() && self.r.lost.is_empty() {
+            let why = "no client is there to see who serves";
+            self.impossible(place, why, "start a client that talks to the instances");
+        }
+    }
+
+    fn instance_state(&mut self, i: &Instance) {
+        let life = self.life(&i.of);
+        if let (Some(life), Some(state)) = (&life, i.state.fixed())
+            && let Some(why) = contradiction(life.fate, *state)
+        {
+            self.impossible(
+                i.state.place,
+                format!("the instance `{}` {why} at the end", i.of.text()),
+                "change `state`",
+            );
+        }
+        let Some(since) = &i.progressed_since else { return };
+        let Some((source, _)) = self.capture(since) else { return };
+        if life.is_some() && self.descends(i.of.text(), &source).is_none() {
+            self.unrelated(&i.of, since, &source);
+        }
+        if let Some(Life { kind: Some(kind), .. }) = life
+            && !kind.counter
+        {
+            self.impossible(since.place, format!("`{}` tells no counter that could grow", kind.name), "leave it out");
+        }
+    }
+
+    fn error_of(&mut self, e: &ErrorIs) {
+        let Some(&index) = self.steps.get(e.step.text()) else {
+            let known = self.document.spec.steps.iter().filter_map(|s| s.around.id.as_ref());
+            self.unknown("step", &e.step, known.map(|n| n.text().to_owned()).collect());
+            return;
+        };
+        match &self.document.spec.steps[index].around.expect {
+            None => {
+                let why = format!("the step `{}` must succeed, since it expects no error", e.step.text());
+                self.impossible(e.step.place, why, "add `expect: {error: {class: ...}}` to the step");
+            }
+            Some(expect) => {
+                if let (Some(wanted), Some(expected)) = (e.class.fixed(), expect.error.class.fixed())
+                    && wanted != expected
+                {
+                    let why = format!("the step `{}` expects `{expected}`, not `{wanted}`", e.step.text());
+                    self.impossible(e.class.place, why, "name the same class in both");
+                }
+            }
+        }
+    }
+
+    fn budget(&mut self, b: &Budget, place: Place) {
+        if b.bounds().next().is_none() && self.certain {
+            let finding = error(explain::MISSING_KEY, "a budget needs a bound");
+            self.r.tell(place, finding.help("add `max: ...` or one of `p50`, `p90`, `p95`, `p99`"));
+        }
+        let repetitions = self.document.spec.measure.as_ref().and_then(|m| m.repetitions.as_ref());
+        let repetitions = repetitions.map_or(Some(1), |f| f.fixed().map(|t| t.0));
+        for (percentile, needed) in [(95.0, 20), (99.0, 100)] {
+            if let (Some((_, field)), Some(given)) = (b.bounds().find(|(p, _)| *p == percentile), repetitions)
+                && given < needed
+            {
+                let message = format!("a p{percentile} of {given} repetitions is their maximum; it wants {needed}");
+                let help = format!("set `measure: {{repetitions: {needed}}}`, or bound `max`");
+                self.r.tell(field.place, warning(explain::FEW_REPETITIONS, message).help(help));
+            }
+        }
+        let Some(metric) = b.metric.fixed().copied() else { return };
+        for (_, field) in b.bounds() {
+            let fits = match field.fixed() {
+                Some(Bound::Time(_)) => metric.unit() == "ms",
+                // `0` is a size by its spelling, and no time has it.
+                Some(Bound::Bytes(_)) => metric.unit() == "bytes",
+                None => true,
+            };
+            if !fits {
+                let wanted = if metric.unit() == "ms" { "a time such as `250ms`" } else { "a size such as `64Mi`" };
+                let finding = error(explain::INVALID_VALUE, format!("`{}` is not {wanted}", field.text));
+                self.r.tell(field.place, finding.help(format!("`{}` is bounded by {wanted}", metric.name())));
+            }
+        }
+        if !self.gives_samples(metric) && self.r.lost.is_empty() {
+            let why = format!("no step gives a value of `{}`", metric.name());
+            self.impossible(b.metric.place, why, "add the step that it measures, or take it away");
+        }
+    }
+
+    fn gives_samples(&self, metric: Metric) -> bool {
+        self.document.spec.steps.iter().any(|s| match metric {
+            Metric::Downtime => self.observed(),
+            Metric::Freeze => matches!(s.action, Action::Freeze(_) | Action::Checkpoint(_) | Action::Migrate(_)),
+            Metric::Checkpoint | Metric::CheckpointSize => {
+                matches!(s.action, Action::Checkpoint(_) | Action::Migrate(_))
+            }
+            Metric::Transfer => matches!(s.action, Action::Transfer(_) | Action::Migrate(_)),
+            Metric::Restore => matches!(s.action, Action::Restore(_) | Action::Migrate(_)),
+            Metric::Total => matches!(s.action, Action::Migrate(_)),
+        })
+    }
+}
+
+/// Why an instance of this fate cannot be in the state.
+fn contradiction(fate: Fate, state: InstanceExpectation) -> Option<&'static str> {
+    use InstanceExpectation as S;
+    match (fate, state) {
+        (Fate::Unsure, _) => None,
+        (Fate::Gone(_), S::Absent) | (Fate::Never, S::Absent) => None,
+        (Fate::Gone(_), _) => Some("is gone"),
+        (Fate::Never, _) => Some("was never there"),
+        (Fate::Alive { .. }, S::Absent) => Some("is there"),
+        (Fate::Alive { frozen: true }, S::Running) => Some("is frozen"),
+        (Fate::Alive { frozen: false }, S::Frozen) => Some("is not frozen"),
+        (Fate::Alive { .. }, _) => None,
+    }
+}
