@@ -65,12 +65,6 @@ impl Claims for NoClaims {
     }
 }
 
-impl Claims for crate::ledger::Ledger {
-    fn claim(&self, kind: &str, name: &str) -> io::Result<()> {
-        crate::ledger::Ledger::claim(self, kind, name)
-    }
-}
-
 /// What local nodes are made of.
 #[derive(Clone)]
 pub struct LocalConfig {
