@@ -337,6 +337,7 @@ async fn a_daemon_killed_in_a_checkpoint_leaves_nothing_frozen_once_it_is_back()
     shown(a.kill_daemon().await);
     class(checkpoint.await.unwrap(), ErrorClass::DaemonGone);
     class(a.checkpoint(&source, "x").await, ErrorClass::DaemonGone);
+    assert_eq!(ask(&a, &source, &["dbsize"]).await, None, "it is frozen, so this test can fail");
     let from = Instant::now();
     shown(a.revive().await);
     eprintln!("revived in {:?}", from.elapsed());
@@ -346,5 +347,10 @@ async fn a_daemon_killed_in_a_checkpoint_leaves_nothing_frozen_once_it_is_back()
     assert_eq!(std::fs::read_dir(&tmp).unwrap().count(), 0);
     // It is as good as before.
     shown(a.checkpoint(&source, "again").await);
+    let logs = tempfile::tempdir().unwrap();
+    shown(a.collect_logs(logs.path()).await);
+    for file in ["containerd.log", "config.toml", "criu.conf", "criu.log"] {
+        assert!(logs.path().join(file).metadata().unwrap().len() > 0, "{file} is empty");
+    }
     clean(&a, &[&source]).await;
 }
