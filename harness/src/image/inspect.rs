@@ -75,6 +75,9 @@ impl Tree {
                 EntryType::XGlobalHeader => continue,
                 _ => Kind::Other,
             };
+            if place.as_os_str().is_empty() && !matches!(kind, Kind::Dir) {
+                return Err(refuse(&path, Misplaced::Root));
+            }
             self.put(place, kind);
         }
         Ok(())
@@ -86,6 +89,9 @@ impl Tree {
         if name == OPAQUE {
             self.remove_below(&parent);
         } else if let Some(gone) = name.strip_prefix(WHITEOUT) {
+            if matches!(gone, "" | "." | "..") {
+                return;
+            }
             let gone = parent.join(gone);
             self.remove_below(&gone);
             self.nodes.remove(&gone);

@@ -26,6 +26,8 @@ pub(super) enum Misplaced {
     Loop,
     #[error("lies below `{}`, which is no folder", .0.display())]
     BelowFile(PathBuf),
+    #[error("names the root itself and is no folder")]
+    Root,
     #[error("can't be placed: {0}")]
     Io(#[from] io::Error),
 }

@@ -1,7 +1,7 @@
 //! Layers to a folder: the root of a container whose engine has no snapshotter.
 
 use super::inspect::{OPAQUE, WHITEOUT, refusal};
-use super::paths::{Found, settle};
+use super::paths::{Found, Misplaced, settle};
 use super::{Image, ImageError};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use std::collections::HashSet;
@@ -59,13 +59,16 @@ impl Unpacker<'_> {
     fn add<R: io::Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), ImageError> {
         let path = PathBuf::from(OsStr::from_bytes(&entry.path_bytes()));
         let place = self.place(&path)?;
+        if place.as_os_str().is_empty() && !entry.header().entry_type().is_dir() {
+            return Err(refusal(self.layer, &path, &Misplaced::Root));
+        }
         let at = self.dir.join(&place);
         let name = place.file_name().and_then(OsStr::to_str).unwrap_or("");
         let parent = place.parent().unwrap_or(Path::new(""));
         let done = if name == OPAQUE {
             self.empty(parent)
         } else if let Some(gone) = name.strip_prefix(WHITEOUT) {
-            self.white_out(&parent.join(gone))
+            self.white_out(parent, gone)
         } else if entry.header().entry_type() == EntryType::Link {
             let target = entry.link_name_bytes().map(|t| PathBuf::from(OsStr::from_bytes(&t))).unwrap_or_default();
             let from = self.dir.join(self.place(&target)?);
@@ -78,10 +81,14 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn white_out(&self, place: &Path) -> io::Result<()> {
-        // `.wh..` and `.wh...` would name the folder itself and its parent.
-        let odd = place.file_name().is_none_or(|n| n.is_empty() || n == "." || n == "..");
-        if odd || self.fresh.contains(place) { Ok(()) } else { remove(&self.dir.join(place)) }
+    /// `.wh.`, `.wh..` and `.wh...` would name the folder itself or its parent: they name nothing to remove.
+    fn white_out(&self, parent: &Path, name: &str) -> io::Result<()> {
+        let place = parent.join(name);
+        if matches!(name, "" | "." | "..") || self.fresh.contains(&place) {
+            Ok(())
+        } else {
+            remove(&self.dir.join(place))
+        }
     }
 
     fn empty(&self, place: &Path) -> io::Result<()> {
@@ -90,7 +97,10 @@ impl Unpacker<'_> {
             other => other?,
         };
         for entry in entries {
-            self.white_out(&place.join(entry?.file_name()))?;
+            let below = place.join(entry?.file_name());
+            if !self.fresh.contains(&below) {
+                remove(&self.dir.join(below))?;
+            }
         }
         Ok(())
     }

@@ -30,7 +30,10 @@ fn an_image_serves_all_settings() {
 #[test]
 fn a_users_own_image() {
     let w = workload("archive", &[("archive", "x.tar"), ("args", "/bin/x  -v"), ("port", "80")]).unwrap();
-    assert_eq!((w.args.as_slice(), w.port, w.speech), (&["/bin/x".to_owned(), "-v".to_owned()][..], Some(80), Speech::Tcp));
+    assert_eq!(
+        (w.args.as_slice(), w.port, w.speech),
+        (&["/bin/x".to_owned(), "-v".to_owned()][..], Some(80), Speech::Tcp)
+    );
     assert_eq!(w.source, ImageSource::Archive("x.tar".into()));
     assert_eq!(workload("archive", &[("archive", "x.tar")]).unwrap().speech, Speech::None);
 }
@@ -55,7 +58,8 @@ fn a_wait_ends_and_says_what_it_waited_for() {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
     let here: Vantage = Arc::new(|| Ok(()));
-    let target = Target { connect: Arc::new(here) as Arc<dyn Connect>, address: [127, 0, 0, 1].into(), log: "/none".into() };
+    let target =
+        Target { connect: Arc::new(here) as Arc<dyn Connect>, address: [127, 0, 0, 1].into(), log: "/none".into() };
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut counter = workload("counter", &[]).unwrap();
     counter.port = Some(silent.local_addr().unwrap().port());
@@ -65,9 +69,17 @@ fn a_wait_ends_and_says_what_it_waited_for() {
     assert!(failure.message.starts_with("waited 100ms for an answer of 127.0.0.1:"), "{}", failure.message);
     drop(silent);
     let failure = Failure::from(counter.ready(&target, Duration::from_millis(100)).unwrap_err());
-    assert!(failure.message.ends_with("to accept a connection; last: Connection refused (os error 111)"), "{}", failure.message);
+    assert!(
+        failure.message.ends_with("to accept a connection; last: Connection refused (os error 111)"),
+        "{}",
+        failure.message
+    );
     let looper = workload("looper", &[]).unwrap();
     let failure = Failure::from(looper.ready(&target, Duration::from_millis(20)).unwrap_err());
-    assert!(failure.message.starts_with("waited 20ms for a number in the log /none; last: No such file"), "{}", failure.message);
+    assert!(
+        failure.message.starts_with("waited 20ms for a number in the log /none; last: No such file"),
+        "{}",
+        failure.message
+    );
     assert!(began.elapsed() < Duration::from_secs(5));
 }

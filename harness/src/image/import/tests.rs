@@ -142,7 +142,8 @@ fn a_changed_archive_is_read_anew() {
 fn broken_archives_are_told_by_file_and_entry() {
     let good = layout(TAR, &plain(), &plain());
     let archive = pack(&good);
-    let without = |i: usize| pack(&good.iter().enumerate().filter(|(n, _)| *n != i).map(|(_, e)| e.clone()).collect::<Vec<_>>());
+    let without =
+        |i: usize| pack(&good.iter().enumerate().filter(|(n, _)| *n != i).map(|(_, e)| e.clone()).collect::<Vec<_>>());
     let with = |i: usize, bytes: &[u8]| {
         let mut entries = good.clone();
         entries[i].1 = bytes.to_vec();
