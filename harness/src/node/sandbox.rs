@@ -66,10 +66,10 @@ impl Sandbox {
         expect(&channel, |reply| matches!(reply, Reply::Unshared))?;
         let pid = init.id();
         // Plugged in while PID 1 mounts.
-        File::open(format!("/proc/{pid}/ns/net"))
-            .and_then(|net| fabric.plug(number, pid, &net))
-            .map_err(io("can't plug the node into the network"))?;
+        let plugged = File::open(format!("/proc/{pid}/ns/net")).and_then(|net| fabric.plug(number, pid, &net));
+        // If PID 1 has given up, that is why it could not be plugged in.
         expect(&channel, |reply| matches!(reply, Reply::Ready))?;
+        plugged.map_err(io("can't plug the node into the network"))?;
         channel.set_patience(None).map_err(io("can't lift the time limit"))?;
         let control = Control::new(channel, init.done(), &name).map_err(io("can't start a thread"))?;
         let address = fabric::address(number).to_string();
@@ -180,7 +180,7 @@ impl Node for Sandbox {
     }
 
     async fn run(&self, exec: Exec) -> Result<Output, ExecError> {
-        self.output(exec.clone()).await?.checked(&exec)
+        self.output(exec.clone()).await?.checked(self.command(&exec))
     }
 
     async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {

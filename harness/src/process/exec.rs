@@ -176,11 +176,11 @@ impl Output {
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 
-    /// `self` if the exit code is 0, else the error that shows the command and the end of its output.
+    /// `self` if the exit code is 0, else the error that shows the command (as given) and the end of its output.
     ///
     /// # Errors
     /// [`ExecError::Status`].
-    pub fn checked(self, command: &Exec) -> Result<Output, ExecError> {
+    pub fn checked(self, command: impl fmt::Display) -> Result<Output, ExecError> {
         match self.code {
             0 => Ok(self),
             code => {

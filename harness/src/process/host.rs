@@ -72,7 +72,8 @@ impl Exec {
     }
 }
 
-/// A program on the host that goes on beside the harness. Its process group dies with the handle.
+/// A program on the host that goes on beside the harness. What is left of its process group is killed when its end was
+/// waited for, or else when the handle is dropped.
 #[derive(Debug)]
 pub struct HostProgram {
     command: String,
@@ -102,7 +103,11 @@ impl HostProgram {
     /// The wait itself failed.
     pub async fn wait(&mut self) -> Result<i32, ExecError> {
         let ended = self.child.wait().await;
-        ended.map(code).map_err(|source| ExecError::Io { command: self.command.clone(), source })
+        let code = ended.map(code).map_err(|source| ExecError::Io { command: self.command.clone(), source })?;
+        self.group.send(Signal::SIGKILL);
+        // An empty group's number may soon be another's.
+        self.group.0 = None;
+        Ok(code)
     }
 
     /// SIGTERM to its group, then after `grace` SIGKILL; waits for its end.

@@ -73,7 +73,7 @@ fn trouble(case: &CaseView) -> String {
     for problem in &case.problems {
         out.push_str(&tell(problem));
     }
-    for sentence in state_sentence(case) {
+    if let Some(sentence) = state_sentence(case) {
         out.push_str(&format!("State: {}\n\n", escape(&sentence)));
     }
     for line in migration_timeline(case) {

@@ -5,16 +5,20 @@
 //! derived once, in [`view`]; the formats only lay it out. That is why they cannot disagree.
 
 mod annotations;
+mod html;
 mod json;
 mod junit;
 mod markdown;
+mod progress;
 mod style;
 pub mod terminal;
 mod text;
 pub mod view;
 
 pub use annotations::annotations;
+pub use html::html;
 pub use json::json;
 pub use junit::junit;
 pub use markdown::{SUMMARY_LIMIT, markdown};
+pub use progress::Progress;
 pub use style::Style;

@@ -21,6 +21,7 @@ pub fn case_line(case: &CaseRecord, style: Style) -> String {
 pub fn summary(run: &Run, folder: &str, style: Style) -> String {
     let view = RunView::of(run);
     let mut out = vec![verdict(&view, style)];
+    out.extend(view.differences.iter().map(|d| format!("{}  {d}", style.dim("nodes differ"))));
     for failure in &view.errors {
         out.push(String::new());
         out.push(format!("{}  outside any case", mark(Status::Errored, style)));

@@ -3,6 +3,7 @@
 
 mod agent;
 mod cgroup;
+mod inherited;
 mod pump;
 mod root;
 
@@ -35,6 +36,7 @@ pub fn init_main(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 
 fn init() -> io::Result<()> {
     let control = Channel::new(take_stdin()?);
+    inherited::hide_from_programs()?;
     nix::unistd::setsid()?;
     let Some((Request::Setup(setup), mut files)) = control.recv()? else { return Ok(()) };
     let made = set_up(&setup, files.pop(), &control).and_then(|()| {

@@ -112,6 +112,17 @@ pub(super) struct Groups {
 impl Groups {
     /// Makes it.
     pub(super) fn make(&self) -> io::Result<()> {
+        // When another node was the run's last, its end removes the run's folder, perhaps just now.
+        for _ in 0..100 {
+            match self.try_make() {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => std::thread::sleep(GLANCE),
+                made => return made,
+            }
+        }
+        self.try_make()
+    }
+
+    fn try_make(&self) -> io::Result<()> {
         for v1 in &self.hierarchies.v1 {
             fs::create_dir_all(v1.mounted.join(&self.path)).map_err(|e| about(&v1.mounted.join(&self.path), &e))?;
             if v1.is("cpuset") {
@@ -230,13 +241,16 @@ pub fn sweep_cgroups(run: &RunId) -> io::Result<Vec<Leak>> {
     Ok(Hierarchies::find()?.groups(PathBuf::from(run_folder(run))).remove())
 }
 
-/// Lets the groups below have every controller that this group has. On a systemd machine some are off at the root until
+/// What containers are limited by. Others are left as the machine has them.
+const FOR_CONTAINERS: [&str; 6] = ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"];
+
+/// Lets the groups below have the controllers that this group has. On a systemd machine some are off at the root until
 /// the first who needs them switches them on.
 fn hand_down(group: &Path) -> io::Result<()> {
     let read = |file: &str| fs::read_to_string(group.join(file)).map_err(|e| about(&group.join(file), &e));
     let on = read("cgroup.subtree_control")?;
     for controller in read("cgroup.controllers")?.split_whitespace() {
-        if !on.split_whitespace().any(|o| o == controller) {
+        if FOR_CONTAINERS.contains(&controller) && !on.split_whitespace().any(|o| o == controller) {
             let file = group.join("cgroup.subtree_control");
             fs::write(&file, format!("+{controller}"))
                 .map_err(|e| io::Error::new(e.kind(), format!("+{controller} to {}: {e}", file.display())))?;

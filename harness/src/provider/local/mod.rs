@@ -7,9 +7,10 @@ mod cgroups;
 
 pub use cgroups::sweep_cgroups;
 
-use self::cgroups::Hierarchies;
+use self::cgroups::{Hierarchies, run_folder};
 use super::Provider;
 use crate::client::Vantage;
+use crate::ledger::{CGROUP, Ledger};
 use crate::node::fabric::{Fabric, NUMBERS};
 use crate::node::{Sandbox, Setup, SharedNode};
 use crate::record::{ComponentRecord, ErrorClass, Failure, Leak, Millis, RunId};
@@ -32,6 +33,22 @@ pub trait Claims: Send + Sync {
     /// # Errors
     /// It can't be noted: then the thing must not be made.
     fn claim(&self, kind: &str, name: &str) -> io::Result<()>;
+
+    /// Notes that it is gone.
+    ///
+    /// # Errors
+    /// It can't be noted: it is swept once more then.
+    fn release(&self, kind: &str, name: &str) -> io::Result<()>;
+}
+
+impl Claims for Ledger {
+    fn claim(&self, kind: &str, name: &str) -> io::Result<()> {
+        Ledger::claim(self, kind, name)
+    }
+
+    fn release(&self, kind: &str, name: &str) -> io::Result<()> {
+        Ledger::release(self, kind, name)
+    }
 }
 
 /// Notes nothing.
@@ -40,6 +57,10 @@ pub struct NoClaims;
 
 impl Claims for NoClaims {
     fn claim(&self, _kind: &str, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn release(&self, _kind: &str, _name: &str) -> io::Result<()> {
         Ok(())
     }
 }
@@ -87,8 +108,6 @@ impl LocalProvider {
     /// Class `surroundings`: not root, no `ip`, no control groups, or namespaces are refused.
     pub fn new(config: LocalConfig) -> Result<LocalProvider, Failure> {
         let hierarchies = Hierarchies::find().map_err(|e| failure("can't find the control groups", &e))?;
-        let claim = config.claims.claim("cgroup", &cgroups::run_folder(&config.run_id));
-        claim.map_err(|e| failure("can't note the claim on control groups", &e))?;
         let fabric = Fabric::new().map_err(|e| failure("can't make the network of the nodes", &e))?;
         Ok(LocalProvider(Arc::new(Inner { config, fabric, hierarchies, nodes: Mutex::default() })))
     }
@@ -101,6 +120,11 @@ impl Inner {
             return Err(failure(format_args!("can't make node {name}"), &Said("a node of this name is there".into())));
         }
         let free = NUMBERS.into_iter().find(|n| nodes.values().all(|place| place.number != *n));
+        let run = run_folder(&self.config.run_id);
+        if nodes.is_empty() {
+            let claim = self.config.claims.claim(CGROUP, &run);
+            claim.map_err(|e| failure("can't note the claim on control groups", &e))?;
+        }
         let number = free.ok_or_else(|| failure("can't make another node", &Said("all addresses are taken".into())))?;
         nodes.insert(name.to_owned(), Place { number, node: None });
         Ok(number)
@@ -126,10 +150,21 @@ impl Inner {
                 Ok(Arc::new(node))
             }
             Err(e) => {
-                let _ = groups.remove();
-                Err(failure(&cannot, &e))
+                let mut failure = failure(&cannot, &e);
+                failure.log = groups.remove().iter().map(|l| format!("left behind: {} {}", l.kind, l.name)).collect();
+                Err(failure)
             }
         }
+    }
+
+    /// Gives a name and number back. With the last, the run's claim on control groups ends.
+    fn give_back(&self, name: &str) -> Result<(), Failure> {
+        let mut nodes = self.nodes();
+        if nodes.remove(name).is_some() && nodes.is_empty() {
+            let released = self.config.claims.release(CGROUP, &run_folder(&self.config.run_id));
+            released.map_err(|e| failure("can't note that the control groups are gone", &e))?;
+        }
+        Ok(())
     }
 
     fn nodes(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {
@@ -144,10 +179,11 @@ impl Provider for LocalProvider {
         let (this, name) = (self.0.clone(), name.to_owned());
         let work = move || {
             let made = this.make(&name, number);
-            let mut nodes = this.nodes();
             match &made {
-                Ok(node) => drop(nodes.insert(name, Place { number, node: Some(node.clone()) })),
-                Err(_) => drop(nodes.remove(&name)),
+                Ok(node) => drop(this.nodes().insert(name, Place { number, node: Some(node.clone()) })),
+                // What it left stays claimed, so that it is swept.
+                Err(failure) if failure.log.is_empty() => this.give_back(&name)?,
+                Err(_) => {}
             }
             made
         };
@@ -164,8 +200,8 @@ impl Provider for LocalProvider {
         let number = node.number();
         blocking(move || this.fabric.unplug(number).map_err(|e| failure("can't unplug a node", &e))).await?;
         ended.map_err(|_| failure(format_args!("node {name} does not end"), &Said(format!("waited {DEATH:?}"))))?;
-        self.0.nodes().remove(name);
-        leaks_as_failure(name, &leaks)
+        leaks_as_failure(name, &leaks)?;
+        self.0.give_back(name)
     }
 
     fn vantage(&self) -> Vantage {

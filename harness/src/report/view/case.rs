@@ -73,7 +73,7 @@ impl Status {
             Status::Errored => "ERROR",
             Status::Leaked => "LEAK",
             Status::Unfinished => "CUT",
-            Status::NotRun => "NONE",
+            Status::NotRun => "NORUN",
         }
     }
 
@@ -227,7 +227,7 @@ pub struct MetricView {
     pub name: String,
     /// `ms`, `bytes`, or nothing for a case's own.
     pub unit: &'static str,
-    /// The middle one.
+    /// The middle one; between the middle two of an even number.
     pub median: f64,
     /// The least.
     pub min: f64,
@@ -245,7 +245,7 @@ impl MetricView {
         Some(MetricView {
             name: text::line(name),
             unit: Metric::ALL.into_iter().find(|m| m.name() == name).map_or("", Metric::unit),
-            median: sorted[sorted.len() / 2],
+            median: f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]),
             min,
             max,
             samples: samples.to_vec(),

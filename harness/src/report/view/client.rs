@@ -32,6 +32,8 @@ pub struct ClientView {
     pub writes: Option<WritesView>,
     /// The worst lateness of its own timer: its measurement error.
     pub worst_lateness_ms: f64,
+    /// Why it ended before it was stopped; `null`: it did not.
+    pub ended_early: Option<String>,
 }
 
 /// From `at_ms` on, the client talked to this instance.
@@ -105,6 +107,7 @@ impl ClientView {
                 .collect(),
             writes: WritesView::of(history),
             worst_lateness_ms: history.worst_lateness_ns as f64 / 1e6,
+            ended_early: history.ended_early.as_deref().map(text::message),
         }
     }
 

@@ -58,6 +58,8 @@ pub struct RunView {
     pub image: String,
     /// The nodes with what ran on them.
     pub nodes: Vec<NodeRecord>,
+    /// Components that are not the same on all nodes: `criu: 4.2.1 on a, 4.2.1 (patched) on b`.
+    pub differences: Vec<String>,
     /// The cases, in the order of the plan.
     pub cases: Vec<CaseView>,
     /// What was left behind, in any case or none.
@@ -190,12 +192,6 @@ impl RunView {
     /// Works out what the readers of a run want to know.
     pub fn of(run: &Run) -> RunView {
         let counts = Counts::of(run);
-        let clean = |f: &Failure| Failure {
-            class: f.class,
-            message: text::message(&f.message),
-            hint: f.hint.as_deref().map(text::message),
-            log: text::log(&f.log),
-        };
         RunView {
             schema: SCHEMA,
             id: text::line(&run.id.0),
@@ -210,9 +206,10 @@ impl RunView {
             host: run.host.clone(),
             image: text::line(&run.image),
             nodes: run.nodes.clone(),
+            differences: differences(&run.nodes),
             cases: run.cases.iter().map(|c| CaseView::of(c, run.epoch)).collect(),
             leaks: run.leaks.iter().map(leak).collect(),
-            errors: run.errors.iter().map(clean).collect(),
+            errors: run.errors.iter().map(problem::failure).collect(),
         }
     }
 
@@ -225,30 +222,50 @@ impl RunView {
     }
 }
 
+/// Components whose digests differ between nodes, each named once.
+fn differences(nodes: &[NodeRecord]) -> Vec<String> {
+    let mut names: Vec<&str> = nodes.iter().flat_map(|n| &n.components).map(|c| c.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let on = |name: &str| {
+        let found = nodes.iter().map(|n| (n, n.components.iter().find(|c| c.name == name)));
+        let same =
+            found.clone().map(|(_, c)| c.map(|c| (&c.digest, &c.version))).collect::<std::collections::BTreeSet<_>>();
+        let told = found.map(|(n, c)| format!("{} on {}", c.map_or("absent", |c| &c.version), n.name));
+        (same.len() > 1).then(|| text::line(&format!("{name}: {}", told.collect::<Vec<_>>().join(", "))))
+    };
+    names.into_iter().filter_map(on).collect()
+}
+
 fn leak(leak: &Leak) -> Leak {
     Leak { kind: text::line(&leak.kind), name: text::line(&leak.name), reason: text::message(&leak.reason) }
 }
 
 fn verdict(run: &Run, n: Counts) -> RunVerdict {
     let cases = text::count(n.planned, "case");
+    let troubles: Vec<String> = [Status::Errored, Status::Failed, Status::Leaked, Status::Unfinished, Status::NotRun]
+        .into_iter()
+        .filter(|s| n.get(*s) > 0)
+        .map(|s| format!("{} {}", n.get(s), s.name()))
+        .collect();
+    let troubles = format!("{} of {cases}", troubles.join(", "));
+    // In the order of the exit codes: surroundings that are wrong make every other word doubtful.
     let (word, sentence) = if run.interrupted {
         (RunWord::Interrupted, format!("interrupted by the user; {}", n.sentence()))
     } else if run.ended.is_none() {
         (RunWord::Unfinished, format!("the run has no end: it was killed or still goes on; {}", n.sentence()))
-    } else if n.failed > 0 {
-        let also = if n.errored > 0 { format!(", {} errored", n.errored) } else { String::new() };
-        (RunWord::Failed, format!("{} of {cases} failed{also}", n.failed))
     } else if n.errored > 0 {
-        (
-            RunWord::Errored,
-            format!("the surroundings failed in {} of {cases}; that says nothing of the stack", n.errored),
-        )
+        (RunWord::Errored, troubles)
     } else if !run.errors.is_empty() {
-        (RunWord::Errored, format!("{} outside any case", text::count(run.errors.len(), "error")))
+        (RunWord::Errored, format!("{} outside any case; {}", text::count(run.errors.len(), "error"), n.sentence()))
+    } else if n.failed > 0 {
+        (RunWord::Failed, troubles)
     } else if n.unfinished + n.not_run > 0 {
-        (RunWord::Unfinished, format!("{} of {cases} have no outcome", n.unfinished + n.not_run))
-    } else if n.leaked > 0 || !run.leaks.is_empty() {
-        (RunWord::Leaked, format!("{} left behind", text::count(run.leaks.len(), "thing")))
+        (RunWord::Unfinished, troubles)
+    } else if n.leaked > 0 {
+        (RunWord::Leaked, troubles)
+    } else if !run.leaks.is_empty() {
+        (RunWord::Leaked, format!("{} left behind; {}", text::count(run.leaks.len(), "thing"), n.sentence()))
     } else if n.planned == 0 {
         (RunWord::Empty, "no case was selected".to_owned())
     } else if n.passed == 0 {

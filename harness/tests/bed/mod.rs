@@ -1,0 +1,139 @@
+//! Two real nodes with their registry, and images from the node image: what the engines' tests stand on. Needs root and
+//! a node image: `PODFERRY_TEST_ROOTFS` names its root.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use podferry::engine::{Container, ContainerSpec, Engine};
+use podferry::image::{Image, ImageSpec, NodeRoot, Registry, RegistryHandle, Store, WorkloadBinaries, build};
+use podferry::node::SharedNode;
+use podferry::process::Exec;
+use podferry::provider::Provider;
+use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims};
+use podferry::record::RunId;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Nodes `a` and `b`; both go when this is dropped.
+pub struct Bed {
+    pub a: SharedNode,
+    pub b: SharedNode,
+    pub store: Arc<Store>,
+    registries: Vec<RegistryHandle>,
+    provider: LocalProvider,
+}
+
+pub fn rootfs() -> PathBuf {
+    std::env::var_os("PODFERRY_TEST_ROOTFS").expect("PODFERRY_TEST_ROOTFS names the root of a node image").into()
+}
+
+impl Bed {
+    pub async fn up() -> Bed {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let provider = LocalProvider::new(LocalConfig {
+            run_id: RunId(format!("bed-{}-{count}", std::process::id())),
+            podferry: env!("CARGO_BIN_EXE_podferry").into(),
+            image_rootfs: rootfs(),
+            overrides: Vec::new(),
+            components: Vec::new(),
+            data_size: 4 << 30,
+            claims: Arc::new(NoClaims),
+        })
+        .unwrap();
+        let (a, b) = tokio::join!(provider.node("a"), provider.node("b"));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let store = Arc::new(Store::open(Path::new(env!("CARGO_TARGET_TMPDIR")).join("images")).unwrap());
+        let serve = |node: &SharedNode| {
+            let listener = node.listen("127.0.0.1:5000".parse().unwrap()).unwrap();
+            Registry::serve(vec![Arc::clone(&store)], listener).unwrap()
+        };
+        let registries = vec![serve(&a), serve(&b)];
+        Bed { a, b, store, registries, provider }
+    }
+
+    /// An image made of the node image's programs.
+    pub async fn image(&self, repository: &str, program: &str, args: &[&str]) -> Arc<Image> {
+        let dir = rootfs();
+        // Static: it has no libraries to look for.
+        let (programs, files) = match program {
+            "/usr/bin/busybox" => (vec![], vec![program.to_owned()]),
+            _ => (vec![program.to_owned()], vec![]),
+        };
+        let spec = ImageSpec {
+            repository: format!("podferry/{repository}"),
+            programs,
+            files,
+            entrypoint: std::iter::once(&program).chain(args).map(|arg| (*arg).to_owned()).collect(),
+            ..Default::default()
+        };
+        let root = NodeRoot { dir: &dir, key: dir.to_str().unwrap() };
+        Arc::new(build(&self.store, root, &WorkloadBinaries::find(), &spec).await.unwrap())
+    }
+
+    pub async fn redis(&self) -> Arc<Image> {
+        let args = ["--save", "", "--protected-mode", "no", "--dir", "/tmp", "--enable-debug-command", "yes"];
+        self.image("redis", "/usr/bin/redis-server", &args).await
+    }
+
+    /// Counts on its standard output, ten times a second.
+    pub async fn looper(&self) -> Arc<Image> {
+        let script = "i=0; while true; do echo $i; i=$((i+1)); /usr/bin/busybox sleep 0.1; done";
+        self.image("looper", "/usr/bin/busybox", &["sh", "-c", script]).await
+    }
+
+    pub async fn pause(&self) -> Arc<Image> {
+        self.image("pause", "/usr/bin/busybox", &["sleep", "2147483647"]).await
+    }
+}
+
+pub fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
+    ContainerSpec {
+        name: name.to_owned(),
+        image: Arc::clone(image),
+        args: Vec::new(),
+        env: Vec::new(),
+        memory_limit: None,
+    }
+}
+
+pub async fn start(engine: &Arc<dyn Engine>, name: &str, image: &Arc<Image>) -> Container {
+    let slot = engine.prepare(&spec(name, image)).await.unwrap();
+    engine.start(&slot).await.unwrap()
+}
+
+/// Asks redis over its address, from its own node; `None` if it does not answer within a second.
+pub async fn ask(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]) -> Option<String> {
+    let address = container.slot.address.to_string();
+    let exec = Exec::new("redis-cli").args(["-t", "1", "-h", &address]).args(words).timeout(Duration::from_secs(2));
+    let output = engine.node().output(exec).await.ok()?;
+    (output.code == 0).then(|| output.text())
+}
+
+/// Asks until redis answers.
+pub async fn answer(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]) -> String {
+    within("an answer of redis", async || ask(engine, container, words).await).await
+}
+
+/// The numbers in a container's log, in order.
+pub fn numbers(engine: &Arc<dyn Engine>, container: &Container) -> Vec<u64> {
+    let log = std::fs::read_to_string(engine.node().host_path(&container.log)).unwrap_or_default();
+    log.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
+}
+
+/// The last number of the log once it is at least `least`.
+pub async fn counted(engine: &Arc<dyn Engine>, container: &Container, least: u64) -> u64 {
+    within("the looper's count", async || numbers(engine, container).last().copied().filter(|n| *n >= least)).await
+}
+
+/// Tries until there is a value.
+pub async fn within<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let from = Instant::now();
+    loop {
+        if let Some(value) = look().await {
+            return value;
+        }
+        assert!(from.elapsed() < Duration::from_secs(20), "waited 20 s for {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! A run made by hand, with one of everything that a report must tell apart. Its events are in
+//! `fixtures/golden/run.jsonl` too, so that a change of their form is noticed.
+
+mod cases;
+mod client;
+mod events;
+
+use podferry::record::{CaseId, Event, Line, Run, fold};
+
+pub(crate) use events::Script;
+use events::at;
+
+/// The events of the run.
+pub(crate) fn lines() -> Vec<Line> {
+    let mut script = Script::new("20261122-165301-4f2a");
+    script.begin();
+    cases::plan_all(&mut script);
+    cases::fenced_migration(&mut script);
+    cases::unfenced_migration(&mut script);
+    cases::failed_restore(&mut script);
+    cases::cold_start(&mut script);
+    cases::truncated_archive(&mut script);
+    cases::errored(&mut script);
+    cases::skipped(&mut script);
+    cases::leaked(&mut script);
+    script.end(20);
+    script.lines
+}
+
+/// The run: what its events fold to, with the histories that the runner would have added from their files.
+pub(crate) fn run() -> Run {
+    with_histories(fold(&lines()))
+}
+
+/// A run that was killed in its second case.
+pub(crate) fn killed() -> Run {
+    let all = lines();
+    let cut = CaseId(cases::UNFENCED.to_owned());
+    let migrating = |l: &Line| l.case.as_ref() == Some(&cut) && matches!(l.event, Event::StepStarted { index: 2, .. });
+    let end = all.iter().position(migrating).expect("the second case migrates");
+    fold(&all[..=end])
+}
+
+fn with_histories(mut run: Run) -> Run {
+    for case in &mut run.cases {
+        for (client, load) in cases::loads(&case.id.0) {
+            case.evidence.histories.insert(client.to_owned(), load.history());
+        }
+    }
+    run
+}
+
+/// Gives the first case's client a history of so many operations.
+pub(crate) fn lengthen(run: &mut Run, count: u64) {
+    for (client, load) in cases::loads(&run.cases[0].id.0) {
+        let load = client::Load { count, ..load };
+        run.cases[0].evidence.histories.insert(client.to_owned(), load.history());
+    }
+}

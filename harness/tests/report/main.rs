@@ -1,0 +1,101 @@
+//! What readers of a run see, as snapshots over runs made by hand.
+
+mod golden;
+
+use podferry::record::{Line, Run, fold};
+use podferry::report::{self, Style};
+use std::path::Path;
+
+const FOLDER: &str = "target/e2e/latest";
+
+fn empty() -> Run {
+    let mut script = golden::Script::new("20261122-170000-0000");
+    script.begin();
+    script.end(4);
+    fold(&script.lines)
+}
+
+#[test]
+fn terminal() {
+    insta::assert_snapshot!(report::terminal::summary(&golden::run(), FOLDER, Style::PLAIN));
+}
+
+#[test]
+fn terminal_of_a_killed_run() {
+    insta::assert_snapshot!(report::terminal::summary(&golden::killed(), FOLDER, Style::PLAIN));
+}
+
+#[test]
+fn terminal_without_cases() {
+    insta::assert_snapshot!(report::terminal::summary(&empty(), FOLDER, Style::PLAIN));
+}
+
+#[test]
+fn terminal_lines_as_cases_end() {
+    let run = golden::run();
+    let lines: Vec<String> = run.cases.iter().map(|c| report::terminal::case_line(c, Style::PLAIN)).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn colour_adds_escapes_and_nothing_else() {
+    let run = golden::run();
+    let coloured = report::terminal::summary(&run, FOLDER, Style { color: true });
+    let plain = report::terminal::summary(&run, FOLDER, Style::PLAIN);
+    let bare = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap().replace_all(&coloured, "").into_owned();
+    assert_ne!(coloured, plain);
+    assert_eq!(bare, plain);
+}
+
+#[test]
+fn junit() {
+    insta::assert_snapshot!(report::junit(&golden::run()));
+}
+
+#[test]
+fn junit_of_a_killed_run() {
+    insta::assert_snapshot!(report::junit(&golden::killed()));
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!(report::markdown(&golden::run()));
+}
+
+#[test]
+fn annotations() {
+    insta::assert_snapshot!(report::annotations(&golden::run()));
+}
+
+#[test]
+fn json() {
+    insta::assert_snapshot!(report::json(&golden::run()));
+}
+
+/// Stored runs are judged and rendered again by later versions: the form of events must not change unseen.
+#[test]
+fn the_stored_golden_run_still_folds_to_the_same_run() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/golden/run.jsonl");
+    let made = golden::lines();
+    if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
+        let text: Vec<String> = made.iter().map(|l| serde_json::to_string(l).unwrap()).collect();
+        std::fs::write(&path, text.join("\n") + "\n").unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<Line> = stored.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(fold(&lines), fold(&made));
+}
+
+#[test]
+fn progress() {
+    let mut progress = report::Progress::default();
+    let mut told = Vec::new();
+    for line in golden::lines() {
+        told.extend(progress.feed(&line).map(|l| format!("log     {l}")));
+        let status = progress.status(line.at + std::time::Duration::from_millis(2_300));
+        told.extend(status.map(|s| format!("status  {s}")));
+    }
+    told.dedup();
+    assert_eq!(progress.done(), (8, 8));
+    insta::assert_snapshot!(told.join("\n"));
+}
