@@ -109,8 +109,9 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_fast() -> io::Result<()> {
+    let config = config().await;
     let from = Instant::now();
-    let run = Run::up().await;
+    let run = Run::up_with(config).await;
     let up = from.elapsed();
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for _ in 0..50 {
