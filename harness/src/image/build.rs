@@ -18,7 +18,7 @@ pub struct ImageSpec {
     pub repository: String,
     /// Programs of the node image, taken with the libraries that they need.
     pub programs: Vec<String>,
-    /// Files and whole folders of the node image, taken as they are.
+    /// Files and whole folders of the node image, taken as they are; a last name may end in `*`.
     pub files: Vec<String>,
     /// Static programs of podferry's own: where in the image, and the file's name in [`WorkloadBinaries`].
     pub binaries: Vec<(String, String)>,
@@ -126,7 +126,7 @@ async fn collect(root: NodeRoot<'_>, binaries: &WorkloadBinaries, spec: &ImageSp
         files.push(program.clone());
         files.extend(libraries(root.dir, program).await?);
     }
-    for file in &files {
+    for file in &matching(root.dir, &files) {
         if !layer.from_root(root.dir, file)? {
             return Err(ImageError::NotInNode { file: file.clone(), repository: spec.repository.clone() });
         }
@@ -144,6 +144,26 @@ async fn collect(root: NodeRoot<'_>, binaries: &WorkloadBinaries, spec: &ImageSp
         layer.link(inside, target);
     }
     Ok(layer)
+}
+
+/// The files, with each one that ends in `*` replaced by what begins like it: folders that carry a version in their
+/// names. One that nothing is like stays, to be told as missing.
+fn matching(root: &Path, files: &[String]) -> Vec<String> {
+    let mut out = Vec::new();
+    for file in files {
+        let Some((dir, start)) = file.strip_suffix('*').and_then(|f| f.rsplit_once('/')) else {
+            out.push(file.clone());
+            continue;
+        };
+        let names = fs::read_dir(root.join(dir.trim_start_matches('/'))).into_iter().flatten().flatten();
+        let names = names.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.starts_with(start));
+        let before = out.len();
+        out.extend(names.map(|n| format!("{dir}/{n}")));
+        if out.len() == before {
+            out.push(file.clone());
+        }
+    }
+    out
 }
 
 /// What each image has: the places that engines mount on (made by the engine they would show up in every checkpoint as

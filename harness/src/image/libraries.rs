@@ -1,7 +1,7 @@
 //! Which libraries a program of a node needs.
 
 use super::ImageError;
-use crate::process::{Exec, ExecError, Output};
+use crate::process::Exec;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn loader() -> &'static str {
 pub(super) async fn libraries(root: &Path, program: &str) -> Result<Vec<String>, ImageError> {
     let exec = Exec::new("chroot").arg(root).args([loader(), "--list", program]).timeout(Duration::from_secs(20));
     let failed = |source| ImageError::Libraries { program: program.to_owned(), source };
-    let out = run(&exec).await.map_err(failed)?;
+    let out = exec.run().await.map_err(failed)?;
     let mut found = parse(&out.text()).map_err(|lacks| ImageError::NotInNode {
         file: format!("{lacks} (which {program} needs)"),
         repository: "of a workload".to_owned(),
@@ -27,20 +27,6 @@ pub(super) async fn libraries(root: &Path, program: &str) -> Result<Vec<String>,
     found.sort();
     found.dedup();
     Ok(found)
-}
-
-/// Stands in for `Exec::run` until the room `process` has it.
-async fn run(exec: &Exec) -> Result<Output, ExecError> {
-    let command = exec.to_string();
-    let out = tokio::process::Command::new(&exec.argv[0]).args(&exec.argv[1..]).output().await;
-    let out = out.map_err(|source| ExecError::Start { command: command.clone(), source })?;
-    let code = out.status.code().unwrap_or(-1);
-    let output = Output { code, stdout: out.stdout, stderr: out.stderr };
-    if code == 0 {
-        return Ok(output);
-    }
-    let tail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(ExecError::Status { command, code, tail, output: Box::new(output) })
 }
 
 /// Takes the loader's list apart; the error is a library that it did not find.

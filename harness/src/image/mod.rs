@@ -2,16 +2,25 @@
 //! an archive of the user's; and what serves them to the nodes.
 
 mod build;
+mod bundle;
+mod checkpoint;
 mod error;
+mod import;
+mod inspect;
 mod layer;
 mod libraries;
+mod paths;
 mod registry;
 mod store;
+mod unpack;
 
 pub use build::{ImageSpec, NodeRoot, WorkloadBinaries, build};
+pub use checkpoint::checkpoint_image;
 pub use error::ImageError;
+pub use import::import;
 pub use registry::{Registry, RegistryHandle};
 pub use store::Store;
+pub use unpack::unpack;
 
 use std::path::PathBuf;
 

@@ -92,7 +92,7 @@ impl Store {
 
     /// Starts a blob of unknown digest.
     pub(super) fn writer(&self) -> Result<BlobWriter<'_>, ImageError> {
-        Ok(BlobWriter { store: self, file: self.temp()?, hash: Sha256::new(), size: 0 })
+        Ok(BlobWriter { store: self, file: self.temp()?, hash: Hasher::default(), size: 0 })
     }
 
     /// Adds a blob that is at hand.
@@ -131,7 +131,18 @@ impl Store {
             },
             "rootfs": {"type": "layers", "diff_ids": layers.iter().map(|l| &l.digest).collect::<Vec<_>>()},
         });
-        let config = self.put(config.to_string().as_bytes())?;
+        self.publish_with(repository, config.to_string().as_bytes(), layers, annotations)
+    }
+
+    /// Like [`Store::publish`], with a configuration that is at hand.
+    pub(super) fn publish_with(
+        &self,
+        repository: &str,
+        config: &[u8],
+        layers: &[Blob],
+        annotations: &[(&str, &str)],
+    ) -> Result<Image, ImageError> {
+        let config = self.put(config)?;
         let descriptor = |kind: &str, b: &Blob| json!({"mediaType": kind, "digest": b.digest, "size": b.size});
         let mut manifest = json!({
             "schemaVersion": 2,
@@ -222,16 +233,27 @@ fn tag_of(digest: &str) -> &str {
 
 /// `sha256:...` of bytes.
 pub(super) fn digest_of(bytes: &[u8]) -> String {
-    finish(Sha256::new_with_prefix(bytes))
+    Hasher(Sha256::new_with_prefix(bytes)).digest()
 }
 
-fn finish(hash: Sha256) -> String {
-    let mut out = String::with_capacity(71);
-    out.push_str("sha256:");
-    for byte in hash.finalize() {
-        let _ = write!(out, "{byte:02x}");
+/// A digest in the making.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
     }
-    out
+
+    /// `sha256:...`
+    pub(super) fn digest(self) -> String {
+        let mut out = String::with_capacity(71);
+        out.push_str("sha256:");
+        for byte in self.0.finalize() {
+            let _ = write!(out, "{byte:02x}");
+        }
+        out
+    }
 }
 
 /// Like [`io::copy`], in pieces large enough that hashing and writing a gigabyte costs what they cost and no calls.
@@ -251,7 +273,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
 pub(super) struct BlobWriter<'a> {
     store: &'a Store,
     file: NamedTempFile,
-    hash: Sha256,
+    hash: Hasher,
     size: u64,
 }
 
@@ -259,7 +281,7 @@ impl BlobWriter<'_> {
     /// Ends it and gives it its name.
     pub(super) fn commit(mut self) -> Result<Blob, ImageError> {
         self.file.flush().map_err(ImageError::io("write", self.file.path()))?;
-        let digest = finish(self.hash);
+        let digest = self.hash.digest();
         let hex = &digest["sha256:".len()..];
         Store::keep(self.file, &self.store.dir.join("blobs/sha256").join(hex))?;
         Ok(Blob { digest, size: self.size })

@@ -1,0 +1,87 @@
+use crate::record::{ErrorClass, Failure};
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+/// A workload that cannot be made as the scenario wants it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WorkloadError {
+    /// The catalogue has none of this name.
+    #[error("there is no workload `{0}`")]
+    UnknownKind(String),
+    /// A setting is wrong.
+    #[error("workload {kind}: `{key}`: {why}")]
+    Setting {
+        /// The workload.
+        kind: String,
+        /// The setting.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl From<WorkloadError> for Failure {
+    fn from(e: WorkloadError) -> Self {
+        Failure { class: ErrorClass::Other, message: e.to_string(), hint: None, log: Vec::new() }
+    }
+}
+
+/// Why a workload could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// It did not come to the point that was waited for.
+    #[error("waited {limit:?} for {what}; last: {last}")]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        limit: Duration,
+        /// What stood in the way the last time.
+        last: String,
+    },
+    /// The connection or the log broke.
+    #[error("{what} broke")]
+    Io {
+        /// Talking to whom.
+        what: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It answered something that makes no sense.
+    #[error("{what} answered `{answer}` to `{asked}`")]
+    Nonsense {
+        /// Who.
+        what: String,
+        /// The question.
+        asked: String,
+        /// The answer, shortened.
+        answer: String,
+    },
+    /// It says itself that its state is broken.
+    #[error("{what} says that its memory is damaged: {verdict}")]
+    Damaged {
+        /// Who.
+        what: String,
+        /// Its words.
+        verdict: String,
+    },
+}
+
+impl ProbeError {
+    /// The error's kind.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            ProbeError::Timeout { .. } => ErrorClass::Timeout,
+            _ => ErrorClass::WorkloadUnreachable,
+        }
+    }
+}
+
+impl From<ProbeError> for Failure {
+    fn from(e: ProbeError) -> Self {
+        let cause = e.source().map(|c| format!(": {c}")).unwrap_or_default();
+        Failure { class: e.class(), message: format!("{e}{cause}"), hint: None, log: Vec::new() }
+    }
+}

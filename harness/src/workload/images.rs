@@ -1,0 +1,54 @@
+//! What the images of the catalogue are made of. An image does not depend on a workload's settings: those are arguments
+//! of the container, so that one image serves all cases.
+
+use super::nginx;
+use crate::image::ImageSpec;
+
+fn owned(list: &[&str]) -> Vec<String> {
+    list.iter().map(|s| (*s).to_owned()).collect()
+}
+
+fn spec(name: &str) -> ImageSpec {
+    let env = owned(&["PATH=/usr/sbin:/usr/bin"]);
+    ImageSpec { repository: format!("podferry/{name}"), env, ..ImageSpec::default() }
+}
+
+/// busybox (Debian links it statically), under the names of the programs that a script wants.
+fn busybox(spec: &mut ImageSpec, applets: &[&str]) {
+    spec.files.push("/usr/bin/busybox".to_owned());
+    spec.links.push(("bin".to_owned(), "usr/bin".to_owned()));
+    spec.links.extend(applets.iter().map(|a| (format!("usr/bin/{a}"), "busybox".to_owned())));
+}
+
+/// The image that a workload runs in; `None` for one that is not made here.
+pub(super) fn image(kind: &str) -> Option<ImageSpec> {
+    let mut spec = spec(kind);
+    match kind {
+        "looper" => busybox(&mut spec, &["sh", "expr", "sleep", "echo"]),
+        "counter" | "memory" => spec.binaries.push((format!("usr/bin/{kind}"), kind.to_owned())),
+        "redis" => spec.programs.push("/usr/bin/redis-server".to_owned()),
+        "memcached" => spec.programs.push("/usr/bin/memcached".to_owned()),
+        "nginx" => {
+            busybox(&mut spec, &["sh", "sed"]);
+            spec.programs.push("/usr/sbin/nginx".to_owned());
+            spec.texts.push(("etc/nginx/podferry.conf".to_owned(), nginx::CONFIG.to_owned(), 0o644));
+            spec.texts.push(("start".to_owned(), nginx::START.to_owned(), 0o755));
+        }
+        "python" => {
+            spec.programs.push("/usr/bin/python3".to_owned());
+            spec.files.push("/usr/lib/python3.*".to_owned());
+            let script = include_str!("../../../workloads/python/counter.py");
+            spec.texts.push(("counter.py".to_owned(), script.to_owned(), 0o644));
+        }
+        _ => return None,
+    }
+    Some(spec)
+}
+
+/// The image of the sandbox's own process: it does nothing for 68 years.
+pub fn pause() -> ImageSpec {
+    let mut spec = spec("pause");
+    busybox(&mut spec, &["sleep"]);
+    spec.entrypoint = owned(&["/usr/bin/sleep", "2147483647"]);
+    spec
+}

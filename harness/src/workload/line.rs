@@ -1,0 +1,49 @@
+//! Probing the programs that speak podferry's line protocol: counter, python, memory.
+
+use super::ProbeError;
+use super::talk::Talk;
+use crate::record::SelfReport;
+use serde_json::Value;
+
+/// Values of `STATE` that a process never changes after its start.
+const BOOT: [&str; 6] = ["pid", "started_realtime_ns", "hostname", "cwd", "argv", "seed"];
+
+fn state(talk: &mut Talk) -> Result<(SelfReport, Value), ProbeError> {
+    let text = talk.ask("STATE")?;
+    let state: Value = serde_json::from_str(&text).map_err(|_| talk.nonsense("STATE", &text))?;
+    let nonce = state["nonce"].as_str().ok_or_else(|| talk.nonsense("STATE", &text))?;
+    let mut report = SelfReport { nonce: Some(nonce.to_owned()), ..SelfReport::default() };
+    for key in BOOT {
+        match &state[key] {
+            Value::Null => {}
+            Value::String(s) => drop(report.boot.insert(key.to_owned(), s.clone())),
+            other => drop(report.boot.insert(key.to_owned(), other.to_string())),
+        }
+    }
+    Ok((report, state))
+}
+
+/// Both questions go on one connection; the journal is asked for last, so it holds the counter told before.
+pub(super) fn counter(talk: &mut Talk) -> Result<SelfReport, ProbeError> {
+    let (mut report, state) = state(talk)?;
+    report.counter = state["counter"].as_u64();
+    report.counter_interval_ms = state["interval_ms"].as_f64();
+    report.journal = Some(journal(talk)?);
+    Ok(report)
+}
+
+pub(super) fn journal(talk: &mut Talk) -> Result<Vec<u64>, ProbeError> {
+    let text = talk.ask("JOURNAL")?;
+    let values: Result<Vec<u64>, _> = text.split_ascii_whitespace().map(str::parse).collect();
+    values.map_err(|_| talk.nonsense("JOURNAL", &text))
+}
+
+pub(super) fn memory(talk: &mut Talk) -> Result<SelfReport, ProbeError> {
+    let (mut report, _) = state(talk)?;
+    let verdict = talk.ask("HASH")?;
+    match verdict.strip_prefix("ok ") {
+        Some(digest) => report.memory_hash = Some(digest.to_owned()),
+        None => return Err(ProbeError::Damaged { what: talk.who.clone(), verdict }),
+    }
+    Ok(report)
+}

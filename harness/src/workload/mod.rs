@@ -1,0 +1,244 @@
+//! The programs that run in containers: what they are made of, how they are started and filled, and what they say of
+//! themselves.
+
+mod error;
+mod fill;
+mod images;
+mod line;
+mod logged;
+mod memcached;
+mod nginx;
+mod redis;
+mod settings;
+mod talk;
+
+pub use error::{ProbeError, WorkloadError};
+pub use images::pause;
+pub use settings::{KINDS, settings};
+pub use talk::{Connect, Target};
+
+use crate::image::{Image, ImageError, ImageSpec, NodeRoot, Store, WorkloadBinaries, build, import};
+use crate::record::SelfReport;
+use settings::Values;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use talk::{Deadline, Talk};
+
+/// A workload with its settings understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Its name in the catalogue.
+    pub kind: String,
+    /// Where its image comes from.
+    pub source: ImageSource,
+    /// Program and arguments; empty: the image's own.
+    pub args: Vec<String>,
+    /// The port that it listens on, if it does.
+    pub port: Option<u16>,
+    speech: Speech,
+}
+
+/// Where an image comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageSource {
+    /// It is made of parts.
+    Made(ImageSpec),
+    /// It is the user's own, in this file.
+    Archive(PathBuf),
+}
+
+/// How a workload is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speech {
+    None,
+    Tcp,
+    Log,
+    Counter,
+    Memory,
+    Redis { keys: u64, digest: bool },
+    Memcached { keys: u64 },
+    Nginx,
+}
+
+const LOOP: &str = "i=0; while true; do echo $i; i=$(expr $i + 1); sleep 1; done";
+
+impl Workload {
+    /// Understands a workload as a plan has it.
+    pub fn new(kind: &str, with: &BTreeMap<String, String>) -> Result<Self, WorkloadError> {
+        let values = Values { kind, with };
+        values.check()?;
+        if kind == "archive" {
+            return archive(&values);
+        }
+        let spec = images::image(kind).ok_or_else(|| WorkloadError::UnknownKind(kind.to_owned()))?;
+        let (args, port, speech) = program(&values)?;
+        Ok(Workload { kind: kind.to_owned(), source: ImageSource::Made(spec), args, port, speech })
+    }
+
+    /// Makes its image or takes it in; a second time it is only looked up.
+    pub async fn image(
+        &self,
+        store: &Store,
+        root: NodeRoot<'_>,
+        binaries: &WorkloadBinaries,
+    ) -> Result<Image, ImageError> {
+        match &self.source {
+            ImageSource::Made(spec) => build(store, root, binaries, spec).await,
+            ImageSource::Archive(path) => import(store, path),
+        }
+    }
+
+    /// Waits until it answers. Blocks: call it where blocking is allowed.
+    pub fn ready(&self, target: &Target, limit: Duration) -> Result<(), ProbeError> {
+        let deadline = Deadline::new(limit);
+        match (self.speech, self.port) {
+            (Speech::None, _) => Ok(()),
+            (Speech::Log, _) | (_, None) => logged::ready(target, deadline),
+            (Speech::Nginx, Some(port)) => nginx::ready(target, port, deadline),
+            (speech, Some(port)) => {
+                let mut talk = Talk::open(target, port, deadline)?;
+                match speech {
+                    Speech::Redis { .. } => redis::ready(&mut talk, deadline)?,
+                    Speech::Counter | Speech::Memory => drop(talk.ask("GET")?),
+                    Speech::Memcached { .. } => drop(talk.ask("version\r")?),
+                    _ => {}
+                }
+                talk.close()
+            }
+        }
+    }
+
+    /// Fills a fresh instance with its data. Blocks.
+    pub fn load(&self, target: &Target, limit: Duration) -> Result<(), ProbeError> {
+        let deadline = Deadline::new(limit);
+        match (self.speech, self.port) {
+            (Speech::Redis { keys, .. }, Some(port)) if keys > 0 => {
+                let mut talk = Talk::open(target, port, deadline)?;
+                redis::load(&mut talk, keys)?;
+                talk.close()
+            }
+            (Speech::Memcached { keys }, Some(port)) => {
+                let mut talk = Talk::open(target, port, deadline)?;
+                memcached::load(&mut talk, &nonce(), keys)?;
+                talk.close()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks it for all that it says of itself. Blocks.
+    pub fn probe(&self, target: &Target, limit: Duration) -> Result<SelfReport, ProbeError> {
+        let deadline = Deadline::new(limit);
+        let (speech, port) = match (self.speech, self.port) {
+            (Speech::Log, _) => return logged::probe(target),
+            (Speech::Nginx, Some(port)) => return nginx::probe(target, port, deadline),
+            (Speech::None, _) | (_, None) => return Ok(SelfReport::default()),
+            (speech, Some(port)) => (speech, port),
+        };
+        let mut talk = Talk::open(target, port, deadline)?;
+        let report = match speech {
+            Speech::Counter => line::counter(&mut talk)?,
+            Speech::Memory => line::memory(&mut talk)?,
+            Speech::Redis { keys, digest } => redis::probe(&mut talk, keys, digest)?,
+            Speech::Memcached { keys } => memcached::probe(&mut talk, keys)?,
+            _ => SelfReport::default(),
+        };
+        talk.close()?;
+        Ok(report)
+    }
+
+    /// The sequence numbers that a writer's journal in it holds (redis), or the counter's own journal; `None` if it has
+    /// none. Blocks.
+    pub fn journal(&self, target: &Target, limit: Duration) -> Result<Option<Vec<u64>>, ProbeError> {
+        let (Speech::Redis { .. } | Speech::Counter, Some(port)) = (self.speech, self.port) else { return Ok(None) };
+        let mut talk = Talk::open(target, port, Deadline::new(limit))?;
+        let journal = match self.speech {
+            Speech::Counter => line::journal(&mut talk)?,
+            _ => redis::journal(&mut talk)?,
+        };
+        talk.close()?;
+        Ok(Some(journal))
+    }
+}
+
+fn nonce() -> String {
+    let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
+    random.map_or_else(|_| format!("{:?}", std::time::Instant::now()), |id| id.trim().to_owned())
+}
+
+/// Arguments, port and speech of a program of the catalogue.
+fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), WorkloadError> {
+    let line = |text: String| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let interval = || values.duration("interval", Duration::from_millis(10)).map(|d| d.as_secs_f64() * 1e3);
+    let keys = || values.size("data", 0).map(|bytes| bytes.div_ceil(redis::VALUE as u64));
+    Ok(match values.kind {
+        "looper" => (vec!["/bin/sh".to_owned(), "-c".to_owned(), LOOP.to_owned()], None, Speech::Log),
+        "counter" => {
+            let journal = if values.flag("journal", true)? { "/journal" } else { "none" };
+            let text = format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?);
+            (line(text), Some(7000), Speech::Counter)
+        }
+        "memory" => {
+            let mib = values.size("data", 64 << 20)? >> 20;
+            if mib == 0 {
+                return Err(values.wrong("data", "less than 1Mi"));
+            }
+            let rate = values.size("dirty", 0)? as f64 / f64::from(1 << 20);
+            let seed = values.count("seed", 1)?;
+            let text = format!("/usr/bin/memory --port 7001 --mib {mib} --seed {seed} --dirty-mib-s {rate}");
+            (line(text), Some(7001), Speech::Memory)
+        }
+        "redis" => {
+            let mut args = line("/usr/bin/redis-server --port 6379 --bind 0.0.0.0 --protected-mode no".to_owned());
+            // One thread does all, and nothing is ever written to a file: what is lost from memory is lost.
+            args.extend(line("--appendonly no --io-threads 1 --enable-debug-command yes --save".to_owned()));
+            args.push(String::new());
+            (args, Some(6379), Speech::Redis { keys: keys()?, digest: values.flag("digest", true)? })
+        }
+        "memcached" => {
+            let keys = keys()?;
+            // Values of 4000 bytes go into a size class of 4544; and it must never evict.
+            let mib = 64 + keys * 5000 / (1 << 20);
+            let text = format!("/usr/bin/memcached -u root -l 0.0.0.0 -p 11211 -t 2 -M -m {mib}");
+            (line(text), Some(11211), Speech::Memcached { keys })
+        }
+        "nginx" => {
+            let workers = values.count("workers", 2)?;
+            (line(format!("/bin/sh /start {workers}")), Some(8080), Speech::Nginx)
+        }
+        "python" => {
+            let text = format!("/usr/bin/python3 -I -S -B /counter.py 7000 {}", interval()?);
+            (line(text), Some(7000), Speech::Counter)
+        }
+        other => return Err(WorkloadError::UnknownKind(other.to_owned())),
+    })
+}
+
+fn archive(values: &Values<'_>) -> Result<Workload, WorkloadError> {
+    let path = values.text("archive").unwrap_or_default();
+    let port = match values.text("port") {
+        None => None,
+        Some(text) => Some(text.parse::<u16>().ok().filter(|p| *p > 0).ok_or_else(|| values.wrong("port", "no port"))?),
+    };
+    let speech = match values.text("probe").unwrap_or(if port.is_some() { "tcp" } else { "none" }) {
+        "none" => Speech::None,
+        "tcp" => Speech::Tcp,
+        "log" => Speech::Log,
+        "counter" => Speech::Counter,
+        "memory" => Speech::Memory,
+        "redis" => Speech::Redis { keys: 0, digest: false },
+        "memcached" => Speech::Memcached { keys: 0 },
+        "nginx" => Speech::Nginx,
+        other => return Err(values.wrong("probe", &format!("there is no probe `{other}`"))),
+    };
+    if port.is_none() && !matches!(speech, Speech::None | Speech::Log) {
+        return Err(values.wrong("port", "is needed by this probe"));
+    }
+    let args = values.text("args").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let source = ImageSource::Archive(PathBuf::from(path));
+    Ok(Workload { kind: "archive".to_owned(), source, args, port, speech })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! What scenarios may write under `with`, and its values.
+
+use super::WorkloadError;
+use crate::scenario::plan::ClientKind as Client;
+use crate::scenario::{Setting, SettingKind as Kind, WorkloadKind};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting {
+    Setting { name, kind, required: false, about }
+}
+
+const INTERVAL: Setting =
+    setting("interval", Kind::Duration, "how long one step of the counter takes; 10ms if not given");
+
+/// Every workload that there is. Pure data: `scenario` gets it from its caller.
+pub const KINDS: &[WorkloadKind] = &[
+    WorkloadKind {
+        name: "looper",
+        about: "a shell loop of busybox that prints a number each second",
+        settings: &[],
+        counter: true,
+        identity: false,
+        memory_digest: false,
+        clients: &[Client::LogFollower],
+    },
+    WorkloadKind {
+        name: "counter",
+        about: "counts by itself, with a nonce in memory and a journal in memory and on file",
+        settings: &[
+            INTERVAL,
+            setting("journal", Kind::Flag, "whether it writes the journal file too; true if not given"),
+        ],
+        counter: true,
+        identity: true,
+        memory_digest: false,
+        clients: &[Client::CounterReader, Client::TcpEcho],
+    },
+    WorkloadKind {
+        name: "memory",
+        about: "holds memory filled from a seed, dirties it at a rate, and checks every word of it",
+        settings: &[
+            setting("data", Kind::Size, "how much memory, in whole MiB; 64Mi if not given"),
+            setting("seed", Kind::Count, "what the memory is filled from; 1 if not given"),
+            setting("dirty", Kind::Size, "how much of it is rewritten each second; 0 if not given"),
+        ],
+        counter: false,
+        identity: true,
+        memory_digest: true,
+        clients: &[Client::CounterReader, Client::TcpEcho],
+    },
+    WorkloadKind {
+        name: "redis",
+        about: "the distribution's redis-server, in memory alone",
+        settings: &[
+            setting("data", Kind::Size, "how many bytes of values it holds before anything starts; 0 if not given"),
+            setting("digest", Kind::Flag, "whether a capture digests those values; true if not given"),
+        ],
+        counter: true,
+        identity: true,
+        memory_digest: true,
+        clients: &[Client::RedisWriter],
+    },
+    WorkloadKind {
+        name: "memcached",
+        about: "the distribution's memcached",
+        settings: &[setting("data", Kind::Size, "how many bytes of values it holds; 0 if not given")],
+        counter: false,
+        identity: true,
+        memory_digest: true,
+        clients: &[],
+    },
+    WorkloadKind {
+        name: "nginx",
+        about: "the distribution's nginx: a master, workers, and figures in shared memory",
+        settings: &[setting("workers", Kind::Count, "number of worker processes; 2 if not given")],
+        counter: true,
+        identity: true,
+        memory_digest: false,
+        clients: &[],
+    },
+    WorkloadKind {
+        name: "python",
+        about: "a counter in the distribution's Python, with a nonce in memory",
+        settings: &[INTERVAL],
+        counter: true,
+        identity: true,
+        memory_digest: false,
+        clients: &[Client::CounterReader, Client::TcpEcho],
+    },
+    WorkloadKind {
+        name: "archive",
+        about: "an image of your own: an OCI layout in a tar, or what `docker save` writes",
+        settings: &[
+            Setting {
+                name: "archive",
+                kind: Kind::Text,
+                required: true,
+                about: "the file, relative to the folder that podferry runs in",
+            },
+            setting("args", Kind::Text, "program and arguments, separated by blanks; the image's own if not given"),
+            setting("port", Kind::Count, "the TCP port that it listens on, if it does"),
+            setting(
+                "probe",
+                Kind::Text,
+                "what it speaks: none, tcp, log, counter, memory, redis, memcached or nginx; tcp if a port is given, else none",
+            ),
+        ],
+        // What an unknown image tells depends on its probe; a check that needs more fails then, and says so.
+        counter: true,
+        identity: true,
+        memory_digest: true,
+        clients: &[Client::RedisWriter, Client::CounterReader, Client::TcpEcho, Client::LogFollower],
+    },
+];
+
+/// The settings of a workload, by its name in the catalogue.
+pub fn settings(kind: &str) -> Option<&'static [Setting]> {
+    KINDS.iter().find(|k| k.name == kind).map(|k| k.settings)
+}
+
+/// Values as written, read by their kinds.
+pub(super) struct Values<'a> {
+    pub(super) kind: &'a str,
+    pub(super) with: &'a BTreeMap<String, String>,
+}
+
+impl Values<'_> {
+    /// Tells of keys that the workload does not have and of required ones that are missing: who builds plans by hand
+    /// was not checked by `lint`.
+    pub(super) fn check(&self) -> Result<(), WorkloadError> {
+        let known = settings(self.kind).ok_or_else(|| WorkloadError::UnknownKind(self.kind.to_owned()))?;
+        for key in self.with.keys() {
+            if !known.iter().any(|s| s.name == key) {
+                return Err(self.wrong(key, "there is no such setting"));
+            }
+        }
+        match known.iter().find(|s| s.required && !self.with.contains_key(s.name)) {
+            Some(missing) => Err(self.wrong(missing.name, "is needed")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn wrong(&self, key: &str, why: &str) -> WorkloadError {
+        WorkloadError::Setting { kind: self.kind.to_owned(), key: key.to_owned(), why: why.to_owned() }
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        default: T,
+        parse: impl Fn(&str) -> Option<T>,
+        what: Kind,
+    ) -> Result<T, WorkloadError> {
+        match self.with.get(key) {
+            None => Ok(default),
+            Some(text) => parse(text).ok_or_else(|| self.wrong(key, &format!("`{text}` is not {}", what.what()))),
+        }
+    }
+
+    pub(super) fn size(&self, key: &str, default: u64) -> Result<u64, WorkloadError> {
+        self.read(key, default, size, Kind::Size)
+    }
+
+    pub(super) fn duration(&self, key: &str, default: Duration) -> Result<Duration, WorkloadError> {
+        self.read(key, default, duration, Kind::Duration)
+    }
+
+    pub(super) fn count(&self, key: &str, default: u64) -> Result<u64, WorkloadError> {
+        self.read(key, default, |t| t.parse().ok(), Kind::Count)
+    }
+
+    pub(super) fn flag(&self, key: &str, default: bool) -> Result<bool, WorkloadError> {
+        self.read(key, default, |t| t.parse().ok(), Kind::Flag)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.with.get(key).map(String::as_str)
+    }
+}
+
+fn split(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()))
+}
+
+fn size(text: &str) -> Option<u64> {
+    let (digits, unit) = split(text);
+    let shift = match unit {
+        "" | "B" => 0,
+        "Ki" | "KiB" => 10,
+        "Mi" | "MiB" => 20,
+        "Gi" | "GiB" => 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (digits, unit) = split(text);
+    let seconds = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(digits.parse::<f64>().ok()? * seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KINDS, Kind, Values, duration, settings, size};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    proptest! {
+        #[test]
+        fn what_lint_accepts_is_understood(text in "[0-9]{1,5}(\\.[0-9]{1,3})?(us|ms|s|m|h|B|Ki|KiB|Mi|MiB|Gi|GiB)?") {
+            if Kind::Size.accepts(&text) {
+                prop_assert!(size(&text).is_some());
+            }
+            if Kind::Duration.accepts(&text) {
+                prop_assert!(duration(&text).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_and_times() {
+        assert_eq!(size("64Mi"), Some(64 << 20));
+        assert_eq!(size("7"), Some(7));
+        assert_eq!(size("99999999999Gi"), None);
+        assert_eq!(duration("2.5ms"), Some(Duration::from_micros(2500)));
+        assert_eq!(duration("5"), None);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let with = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let bad = with(&[("dada", "1")]);
+        let text = Values { kind: "redis", with: &bad }.check().unwrap_err().to_string();
+        assert_eq!(text, "workload redis: `dada`: there is no such setting");
+        let none = with(&[]);
+        let text = Values { kind: "archive", with: &none }.check().unwrap_err().to_string();
+        assert_eq!(text, "workload archive: `archive`: is needed");
+        let odd = with(&[("data", "much")]);
+        let text = Values { kind: "redis", with: &odd }.size("data", 0).unwrap_err().to_string();
+        assert_eq!(text, "workload redis: `data`: `much` is not a size such as `64Mi`");
+        assert!(Values { kind: "mysql", with: &none }.check().is_err());
+    }
+
+    #[test]
+    fn names_and_settings_are_unique() {
+        for (i, kind) in KINDS.iter().enumerate() {
+            assert!(KINDS[..i].iter().all(|k| k.name != kind.name), "{}", kind.name);
+            let own = settings(kind.name).unwrap();
+            for (i, s) in own.iter().enumerate() {
+                assert!(own[..i].iter().all(|o| o.name != s.name), "{}", s.name);
+            }
+        }
+    }
+}
