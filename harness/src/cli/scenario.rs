@@ -297,4 +297,6 @@ pub fn explain(code: Option<&str>) -> Printed {
 }
 
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;

@@ -351,7 +351,7 @@ impl JsonSchema for Step {
 
 impl Migrate {
     /// The name of the instance that it makes.
-    pub(super) fn into_name(&self) -> String {
+    pub(super) fn new_name(&self) -> String {
         self.into.as_ref().map_or_else(|| format!("{}-moved", self.of.text()), |n| n.text().to_owned())
     }
 }

@@ -193,7 +193,7 @@ impl Cellular<'_> {
             Written::Migrate(m) => Action::Migrate {
                 instance: text(&m.of),
                 to: text(&m.to),
-                into: m.into_name(),
+                into: m.new_name(),
                 source: self.or(&m.source, SourceFate::Fenced)?,
                 medium: self.or(&m.medium, Medium::Native)?,
             },

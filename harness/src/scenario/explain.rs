@@ -59,7 +59,7 @@ codes! {
          nodes from `nodes` (`a` and `b` if it is left out); a migrated instance is named `NAME-moved` unless `as` names \
          it otherwise.";
     UNKNOWN_WORKLOAD = "E0102", "unknown kind of workload",
-        "The catalogue has no program of this name. `use: archive` with `with: {path: FILE}` takes an image of your own.";
+        "The catalogue has no program of this name. `use: archive` with `with: {archive: FILE}` takes an image of your own.";
     BAD_SETTING = "E0103", "a workload's settings are wrong",
         "Under `with` stand the settings of the program that `use` names; each program has its own. One is unknown, \
          missing, or its value cannot be understood.";

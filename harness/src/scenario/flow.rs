@@ -135,7 +135,7 @@ impl<'a, 'r> Flow<'a, 'r> {
                 (&mut self.instances_given, d.instance.as_ref().unwrap_or(&d.workload).text().to_owned())
             }
             Action::Restore(d) => (&mut self.instances_given, d.instance.text().to_owned()),
-            Action::Migrate(m) => (&mut self.instances_given, m.into_name()),
+            Action::Migrate(m) => (&mut self.instances_given, m.new_name()),
             Action::Capture(c) => (&mut self.captures_given, c.name.text().to_owned()),
             Action::Checkpoint(c) => (&mut self.checkpoints_given, c.name.text().to_owned()),
             Action::Tamper(t) => (&mut self.checkpoints_given, t.name.text().to_owned()),
@@ -497,7 +497,7 @@ impl<'a, 'r> Flow<'a, 'r> {
         let copy_of = Some((m.of.text().to_owned(), index));
         let kind = source.as_ref().and_then(|l| l.kind);
         let name_place = m.into.as_ref().map_or(m.of.place, |n| n.place);
-        self.born(&m.into_name(), name_place, Life { fate: alive(fails), node: Some(to), kind, copy_of });
+        self.born(&m.new_name(), name_place, Life { fate: alive(fails), node: Some(to), kind, copy_of });
         if source.is_some() && !fails {
             let fate = m.source.as_ref().map_or(Some(SourceFate::Fenced), |s| s.fixed().copied());
             self.ends(&m.of, fate, place.line);

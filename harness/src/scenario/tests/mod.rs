@@ -2,7 +2,6 @@
 
 mod invalid;
 mod robust;
-mod suite;
 
 use super::{Diagnostic, Scenario, Setting, SettingKind, WorkloadKind, load};
 use crate::scenario::plan::ClientKind;

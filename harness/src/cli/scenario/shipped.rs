@@ -1,8 +1,8 @@
-//! The shipped suite.
+//! The shipped suite, against the catalogue of workloads as it is.
 
-use super::{KINDS, load};
 use crate::record::EngineKind;
-use crate::scenario::{Selection, plan};
+use crate::scenario::{Selection, load, plan};
+use crate::workload::KINDS;
 use std::path::PathBuf;
 
 fn shipped() -> Vec<(String, String)> {
