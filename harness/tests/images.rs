@@ -21,9 +21,8 @@ const SANDBOX: &str = r#"set -e
 chroot "$1" ip link set lo up
 mount -t proc proc "$2/proc"
 mount --bind /dev "$2/dev"
-root=$2
 shift 2
-exec chroot "$root" "$@"
+exec env -i "$@"
 "#;
 
 fn rootfs() -> PathBuf {
@@ -65,6 +64,9 @@ impl Bed {
         let exec = Exec::new("unshare")
             .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SANDBOX, "sh"])
             .arg(rootfs())
+            .arg(self.dir.path().join("root"))
+            .args(&self.image.env)
+            .arg("chroot")
             .arg(self.dir.path().join("root"))
             .args(&self.workload.args);
         let err = File::create(self.dir.path().join("err")).unwrap();
