@@ -7,6 +7,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod component;
+pub mod doctor;
 pub mod engine;
 pub mod image;
 pub mod ledger;

@@ -6,7 +6,8 @@ mod bed;
 use bed::{Bed, answer, ask, counted, numbers, spec, start, within};
 use podferry::engine::cri::{CriEngine, CriOptions};
 use podferry::engine::{Checkpoint, Container, Engine, EngineError, Restored};
-use podferry::image::Image;
+use podferry::image::{Image, checkpoint_image};
+use podferry::process::Exec;
 use podferry::record::ErrorClass;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -163,9 +164,18 @@ async fn one_archive_restores_twice_and_its_source_stays_as_it_was() {
     shown(a.thaw(&source).await);
     shown(a.thaw(&source).await);
     counted(&a, &source, at + 2).await;
+    // The same archive as an image that the target's registry serves; an ordinary image is not taken for one.
+    let wrapped = checkpoint_image(&bed.store, &a.node().host_path(&frozen.path), "looper", "frozen").unwrap();
+    let slot = shown(b.prepare(&spec("pulled", &image)).await);
+    let pulled = shown(b.restore_image(&slot, &wrapped.reference).await).container;
+    counted(&b, &pulled, at + 3).await;
+    let slot = shown(b.prepare(&spec("afresh", &image)).await);
+    class(b.restore_image(&slot, &image.reference).await, ErrorClass::InvalidArchive);
+    shown(b.discard(&slot).await);
+
     assert_ne!(live.path, frozen.path);
     clean(&a, &[&source, &back]).await;
-    clean(&b, &[&one, &two]).await;
+    clean(&b, &[&one, &two, &pulled]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,8 +187,8 @@ async fn checkpoints_at_once_take_turns_and_one_nobody_waits_for_ends_well() {
     let (one, two) = tokio::join!(a.checkpoint(&source, "one"), a.checkpoint(&source, "two"));
     assert_ne!(shown(one).path, shown(two).path);
 
-    // Given up at every 40 ms of a checkpoint that takes some 400.
-    for limit in (0..400).step_by(40) {
+    // Given up at several moments of a checkpoint that takes some 400 ms.
+    for limit in (0..400).step_by(80) {
         let _ = tokio::time::timeout(Duration::from_millis(limit), a.checkpoint(&source, "left-alone")).await;
     }
     // Waits its turn behind those.
@@ -214,13 +224,13 @@ async fn damaged_archives_are_named_and_nothing_stays() {
         broken("half-pages", Some(&rewrite(&bytes, "checkpoint/pages-1.img", Some(2)))),
     ];
     let before = shown(a.left().await).len();
+    assert!(before > cases.len(), "the source and the archives are there");
     for case in &cases {
         let from = Instant::now();
         let error = class(restore(&a, "copy", &image, case).await, ErrorClass::InvalidArchive);
         eprintln!("{}: {:?}: {error} {:?}", case.name, from.elapsed(), error.log.first());
     }
-    let files = cases.len() - 1;
-    assert_eq!(shown(a.left().await).len(), before + files, "{:?}", a.left().await);
+    assert_eq!(shown(a.left().await).len(), before, "{:?}", a.left().await);
     let at = *numbers(&a, &source).last().unwrap();
     counted(&a, &source, at + 2).await;
     let copy = shown(restore(&a, "copy", &image, &good).await).container;
@@ -279,6 +289,40 @@ async fn errors_have_their_classes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connected_clients_are_refused_or_dropped_as_criu_is_told() {
+    let bed = Bed::up().await;
+    let options = CriOptions { criu: Vec::new(), ..CriOptions::new(bed.pause().await) };
+    let (a, b) = (
+        shown(CriEngine::connect(Arc::clone(&bed.a), options).await),
+        shown(CriEngine::connect(Arc::clone(&bed.b), CriOptions::new(bed.pause().await)).await),
+    );
+    let image = bed.redis().await;
+    for (engine, refused) in [(&a, true), (&b, false)] {
+        let source = start(engine, "redis", &image).await;
+        answer(engine, &source, &["set", "mark", "here"]).await;
+        let address = source.slot.address.to_string();
+        let client = Exec::new("redis-cli").args(["-h", &address, "subscribe", "news"]);
+        let mut client = engine.node().spawn(client, Path::new("/tmp/client.log")).await.unwrap();
+        let connected = async || (ask(engine, &source, &["pubsub", "channels"]).await? == "news").then_some(());
+        within("a connected client", connected).await;
+        let result = engine.checkpoint(&source, "connected").await;
+        if refused {
+            let error = class(result, ErrorClass::ConnectedTcp);
+            assert!(error.hint.is_some() && error.log.iter().any(|line| line.contains("Connected TCP")), "{error:?}");
+        } else {
+            let copy = shown(restore(engine, "copy", &image, &shown(result)).await).container;
+            assert_eq!(answer(engine, &copy, &["get", "mark"]).await, "here");
+            assert_eq!(ask(engine, &copy, &["pubsub", "channels"]).await.as_deref(), Some(""));
+            shown(engine.remove(&copy).await);
+        }
+        // The source's client has noticed nothing.
+        assert_eq!(ask(engine, &source, &["pubsub", "channels"]).await.as_deref(), Some("news"));
+        client.stop(Duration::from_secs(1)).await.unwrap();
+        clean(engine, &[&source]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_killed_in_a_checkpoint_leaves_nothing_frozen_once_it_is_back() {
     let bed = Bed::up().await;
     let (a, _) = engines(&bed).await;
@@ -293,6 +337,7 @@ async fn a_daemon_killed_in_a_checkpoint_leaves_nothing_frozen_once_it_is_back()
     shown(a.kill_daemon().await);
     class(checkpoint.await.unwrap(), ErrorClass::DaemonGone);
     class(a.checkpoint(&source, "x").await, ErrorClass::DaemonGone);
+    assert_eq!(ask(&a, &source, &["dbsize"]).await, None, "it is frozen, so this test can fail");
     let from = Instant::now();
     shown(a.revive().await);
     eprintln!("revived in {:?}", from.elapsed());
@@ -302,5 +347,10 @@ async fn a_daemon_killed_in_a_checkpoint_leaves_nothing_frozen_once_it_is_back()
     assert_eq!(std::fs::read_dir(&tmp).unwrap().count(), 0);
     // It is as good as before.
     shown(a.checkpoint(&source, "again").await);
+    let logs = tempfile::tempdir().unwrap();
+    shown(a.collect_logs(logs.path()).await);
+    for file in ["containerd.log", "config.toml", "criu.conf", "criu.log"] {
+        assert!(logs.path().join(file).metadata().unwrap().len() > 0, "{file} is empty");
+    }
     clean(&a, &[&source]).await;
 }

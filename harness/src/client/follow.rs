@@ -113,8 +113,11 @@ impl Follower<'_> {
 
 /// The wall time at a moment of the monotonic clock: containerd stamps lines with the wall time of the same machine.
 fn wall(at: At) -> Timestamp {
+    // In this order, so that a pause between the two looks leads to an earlier time: a line too many is from just before,
+    // one too few might be the only one.
+    let now = Timestamp::now();
     let ago = clock::now().since(at);
-    Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::MIN)
+    now.checked_sub(ago).unwrap_or(Timestamp::MIN)
 }
 
 /// A log that grows.
@@ -168,6 +171,7 @@ impl Log {
     fn read(&mut self) -> Vec<(At, u64)> {
         let mut values = Vec::new();
         let mut chunk = [0; 8192];
+        let skip = std::mem::take(&mut self.skip_what_is_there);
         let Some(file) = &mut self.file else { return values };
         loop {
             match file.read(&mut chunk) {
@@ -177,7 +181,7 @@ impl Log {
                     self.rest.extend_from_slice(&chunk[..n]);
                     let Some(end) = self.rest.iter().rposition(|&b| b == b'\n') else { continue };
                     for line in self.rest[..end].split(|&b| b == b'\n') {
-                        values.extend(number(line, self.not_before, self.skip_what_is_there).map(|v| (at, v)));
+                        values.extend(number(line, self.not_before, skip).map(|v| (at, v)));
                     }
                     self.rest.drain(..=end);
                 }
@@ -188,7 +192,6 @@ impl Log {
                 }
             }
         }
-        self.skip_what_is_there = false;
         values
     }
 }

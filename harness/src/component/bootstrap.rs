@@ -34,25 +34,21 @@ pub(crate) fn with_system_path(exec: Exec) -> Exec {
 }
 
 /// Where a program of the host is.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let own = std::env::var("PATH").unwrap_or_default();
     std::env::split_paths(&format!("{own}:{SYSTEM_PATH}")).map(|dir| dir.join(program)).find(|p| p.is_file())
 }
 
-/// Whether the bootstrap tool and its keyring are here.
-pub(crate) fn has_bootstrap_tool() -> bool {
-    missing().is_empty()
-}
-
-fn missing() -> Vec<&'static str> {
+/// The packages of this system that the making of node images needs, and that are not installed.
+pub(crate) fn missing_packages() -> Vec<&'static str> {
     let keyring = KEYRINGS.iter().any(|k| Path::new(k).is_file());
-    let lacks = [(find(TOOL).is_none(), TOOL), (!keyring, KEYRING_PACKAGE)];
+    let lacks = [(find_program(TOOL).is_none(), TOOL), (!keyring, KEYRING_PACKAGE)];
     lacks.into_iter().filter_map(|(lacks, package)| lacks.then_some(package)).collect()
 }
 
 /// Installs the bootstrap tool if it is not there, and gives its version.
 pub(super) async fn ensure_tool(progress: &dyn Progress) -> Result<String, ComponentError> {
-    let missing = missing();
+    let missing = missing_packages();
     if !missing.is_empty() {
         install(&missing, progress).await?;
     }
@@ -69,7 +65,7 @@ fn failed(doing: &str) -> impl FnOnce(ExecError) -> ComponentError + use<> {
 async fn install(packages: &[&str], progress: &dyn Progress) -> Result<(), ComponentError> {
     let what = packages.join(" and ");
     let lacks = |why: &str, remedy: String| ComponentError::Lacks { what: what.clone(), why: why.to_owned(), remedy };
-    if find("apt-get").is_none() {
+    if find_program("apt-get").is_none() {
         let remedy = "install mmdebstrap, apt and Debian's archive keyring by this system's package manager (they are \
                       packaged for Fedora, Arch, openSUSE and NixOS as well)";
         return Err(lacks("this system has no apt-get to install it by", remedy.to_owned()));
@@ -96,7 +92,7 @@ async fn install(packages: &[&str], progress: &dyn Progress) -> Result<(), Compo
         apt(&["update"]).run().await.map_err(|e| lacks(&told(&e), by_hand.clone()))?;
         apt(&args).run().await.map_err(|e| lacks(&told(&e), by_hand.clone()))?;
     }
-    match missing().as_slice() {
+    match missing_packages().as_slice() {
         [] => Ok(()),
         still => Err(lacks(&format!("apt-get says it is installed, but {} is not found", still.join(", ")), by_hand)),
     }
@@ -134,7 +130,8 @@ fn command(spec: &NodeImageSpec, rootfs: &Path, list: &Path) -> Exec {
     let owned = ["--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child"];
     let exec = Exec::new("setpriv").args(owned).args([TOOL, "--verbose", "--mode=root", "--variant=extract"]);
     let exec = exec
-        .arg(format!("--include={}", spec.packages.join(",")))
+        // One option each: joined by commas, a list that begins with a pattern is taken for one pattern (1.3.5).
+        .args(spec.packages.iter().map(|package| format!("--include={package}")))
         // sid's Release file is good for a week only, and a machine's clock, or its mirror, may be off by more.
         .arg("--aptopt=Acquire::Check-Valid-Until \"false\"")
         .arg("--aptopt=Acquire::Retries \"3\"")

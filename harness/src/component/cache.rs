@@ -1,7 +1,7 @@
 use super::Progress;
 use super::error::ComponentError;
 use super::spec::NodeImageSpec;
-use crate::ledger::{Ledger, TEMP_DIR};
+use crate::ledger::{Ledger, UNFINISHED_IMAGE};
 use crate::record::Millis;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -109,14 +109,14 @@ impl Cache {
 
     /// An empty folder to make an image in; the caller holds the lock for it, so what is there is of a dead run.
     pub(super) fn unfinished(&self, spec_key: &str, progress: &dyn Progress) -> Result<Unfinished, ComponentError> {
-        let dir = self.images().join(format!(".unfinished-{spec_key}"));
+        let dir = self.images().join(format!("{UNFINISHED}{spec_key}"));
         if dir.exists() {
             progress.say("node image: removing what an interrupted run had begun");
             fs::remove_dir_all(&dir).map_err(ComponentError::io("can't remove", &dir))?;
         }
         let unfinished = Unfinished { dir, ledger: self.ledger.clone() };
         if let Some(ledger) = &self.ledger {
-            let claim = ledger.claim(TEMP_DIR, &unfinished.name());
+            let claim = ledger.claim(UNFINISHED_IMAGE, &unfinished.name());
             claim.map_err(ComponentError::io("can't write the ledger", ledger.path()))?;
         }
         fs::create_dir(&unfinished.dir).map_err(ComponentError::io("can't make", &unfinished.dir))?;
@@ -164,7 +164,7 @@ impl Cache {
         }
         for path in entries(&self.images())? {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
-            if file.starts_with(".unfinished-") || keep.iter().any(|k| *k == file) {
+            if file.starts_with(UNFINISHED) || keep.iter().any(|k| *k == file) {
                 continue;
             }
             let lock = OpenOptions::new().write(true).open(path.join(IN_USE)).ok();
@@ -177,6 +177,30 @@ impl Cache {
 }
 
 const IN_USE: &str = "in-use";
+const UNFINISHED: &str = ".unfinished-";
+
+/// Removes the unfinished node image of a dead run (claim kind [`UNFINISHED_IMAGE`]; `path` is the claim's name), unless
+/// another run is making that image now: then it did so already, and what is there is its own.
+///
+/// # Errors
+/// The path is not one of an unfinished image, or can't be removed.
+pub fn sweep_unfinished(path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let spec_key = name.strip_prefix(UNFINISHED).filter(|_| path.is_absolute());
+    let cache = path.parent().and_then(Path::parent);
+    let (Some(spec_key), Some(cache)) = (spec_key, cache) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no unfinished node image"));
+    };
+    if !path.exists() {
+        return Ok(());
+    }
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(cache.join("locks").join(spec_key))?;
+    match lock.try_lock() {
+        Ok(()) => fs::remove_dir_all(path),
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
 
 /// An image's folder, which nobody prunes as long as this value lives.
 #[derive(Debug)]
@@ -220,7 +244,7 @@ impl Drop for Unfinished {
         };
         // What is still there stays in the ledger, and the next start tries again.
         if let Some(ledger) = self.ledger.as_ref().filter(|_| gone) {
-            let _ = ledger.release(TEMP_DIR, &self.name());
+            let _ = ledger.release(UNFINISHED_IMAGE, &self.name());
         }
     }
 }

@@ -33,9 +33,17 @@ pub(super) fn known(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|k| k.name == name)
 }
 
-/// The command that asks a program of a node image for its version, with the image as its root.
-pub(super) fn ask_version(rootfs: &Path, known: &Known) -> Exec {
-    let exec = Exec::new("chroot").arg(rootfs).args([known.path, known.version_flag]);
+/// The command that asks a program for its version in a node image: with the image as its root and the libraries that
+/// are there, `own` (a binary of the host's) in the place of the image's if there is one. All of it in a mount namespace
+/// that ends with it, so the image stays as it is. With `/proc`: crun copies itself to memory before anything else, and
+/// says `Failed to re-execute libcrun via memory file descriptor` without it (1.28).
+pub(super) fn ask_version(rootfs: &Path, known: &Known, own: Option<&Path>) -> Exec {
+    const SCRIPT: &str = r#"
+        mount -t proc proc "$1/proc" || exit
+        [ -z "$4" ] || mount --bind "$4" "$1$2" || exit
+        exec chroot "$1" "$2" "$3""#;
+    let exec = Exec::new("unshare").args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]);
+    let exec = exec.arg(rootfs).args([known.path, known.version_flag]).arg(own.unwrap_or(Path::new("")));
     super::with_system_path(exec).timeout(Duration::from_secs(20))
 }
 

@@ -11,13 +11,14 @@ mod node_image;
 mod overrides;
 mod spec;
 
-pub use cache::Cache;
+pub use cache::{Cache, sweep_unfinished};
 pub use error::{ComponentError, Fault};
 pub use node_image::{NodeImage, node_image, refresh_node_image};
 pub use overrides::{Bind, Override, OverrideError, Resolved, resolve};
 pub use spec::{NodeImageSpec, SpecError};
 
-pub(crate) use bootstrap::{has_bootstrap_tool, with_system_path};
+pub(crate) use bootstrap::{find_program, missing_packages, with_system_path};
+pub(crate) use error::Chain;
 
 /// Told what is going on while something takes long.
 pub trait Progress: Send + Sync {

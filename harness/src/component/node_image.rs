@@ -181,7 +181,7 @@ async fn components(
         }
         let no = ComponentError::io("can't read", &rootfs.join(path));
         let digest = root.open_file(path).and_then(identity::digest).map_err(no)?;
-        let ask = identity::ask_version(rootfs, known);
+        let ask = identity::ask_version(rootfs, known, None);
         let said = ask.run().await.map_err(|source| ComponentError::Exec {
             doing: format!("{} of the node image does not run", known.name),
             source,

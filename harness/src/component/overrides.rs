@@ -1,13 +1,12 @@
 use super::identity::{self, KNOWN, Known};
-use super::{NodeImage, Progress, with_system_path};
-use crate::process::{Exec, ExecError};
+use super::{NodeImage, Progress};
+use crate::process::ExecError;
 use crate::record::ComponentRecord;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 /// A binary of the user's own in the place of the node image's: `--component NAME=PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,15 +212,10 @@ fn machine_fits(head: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Runs it in its place in the node image, with the libraries that it will have there, and gives what it says. It is
-/// bound over the image's own one in a mount namespace that ends with it: the image stays as it is.
+/// Runs it in its place in the node image and gives what it says.
 async fn try_out(it: &Override, known: &Known, path: &Path, rootfs: &Path) -> Result<String, OverrideError> {
-    const SCRIPT: &str = r#"mount --bind "$1" "$2$3" && exec chroot "$2" "$3" "$4""#;
-    let exec = Exec::new("unshare").args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]);
-    let exec = exec.arg(path).arg(rootfs).args([known.path, known.version_flag]);
-    let exec = with_system_path(exec).timeout(Duration::from_secs(20));
     let fail = |source| OverrideError::Try { name: it.name, path: it.path.clone(), source };
-    let output = exec.output().await.map_err(fail)?;
+    let output = identity::ask_version(rootfs, known, Some(path)).output().await.map_err(fail)?;
     if output.code != 0 {
         return Err(OverrideError::DoesNotRun { name: it.name, path: it.path.clone(), why: output.tail() });
     }

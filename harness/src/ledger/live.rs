@@ -75,6 +75,19 @@ impl Ledger {
         Ok(open)
     }
 
+    /// Removes what is still claimed, last made first, by the caller's hand, as [`super::DeadRun::sweep`] does after a
+    /// dead run: the one function serves both. What it could not remove stays claimed and is returned with the reason.
+    pub fn sweep(&self, mut undo: impl FnMut(&Claim) -> Result<(), String>) -> io::Result<Vec<(Claim, String)>> {
+        let mut unswept = Vec::new();
+        for claim in self.claims()?.into_iter().rev() {
+            match undo(&claim) {
+                Ok(()) => self.release(&claim.kind, &claim.name)?,
+                Err(reason) => unswept.push((claim, reason)),
+            }
+        }
+        Ok(unswept)
+    }
+
     fn append(&self, line: &Line, durable: bool) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         append(&mut file, line)?;

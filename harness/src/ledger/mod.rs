@@ -21,8 +21,12 @@ use std::path::{Path, PathBuf};
 
 /// Claim kind of a control group; its name is the folder below `/sys/fs/cgroup`.
 pub const CGROUP: &str = "cgroup";
-/// Claim kind of a folder on disk; its name is the absolute path. Sweeping removes it with all that it holds.
+/// Claim kind of a folder on disk that only this run knows; its name is the absolute path. Sweeping removes it with all
+/// that it holds.
 pub const TEMP_DIR: &str = "temp-dir";
+/// Claim kind of a node image that is being made; its name is the absolute path of its folder. Sweeping is
+/// `component::sweep_unfinished`: another run may have gone on with it.
+pub const UNFINISHED_IMAGE: &str = "unfinished-image";
 
 /// Why the ledger could not be kept.
 #[derive(Debug, thiserror::Error)]

@@ -62,6 +62,18 @@ fn what_is_not_released_outlives_the_close_and_is_swept_last_made_first() {
 }
 
 #[test]
+fn a_run_sweeps_its_own_at_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open_in(dir.path(), &id("r1")).unwrap();
+    for name in ["/a", "/b"] {
+        ledger.claim(CGROUP, name).unwrap();
+    }
+    let unswept = ledger.sweep(|c| if c.name == "/b" { Err("busy".to_owned()) } else { Ok(()) }).unwrap();
+    assert_eq!(unswept, [(claim(CGROUP, "/b"), "busy".to_owned())]);
+    assert_eq!(ledger.close().unwrap(), [claim(CGROUP, "/b")]);
+}
+
+#[test]
 fn two_runs_of_one_name_do_not_share_a_ledger() {
     let dir = tempfile::tempdir().unwrap();
     let first = Ledger::open_in(dir.path(), &id("r1")).unwrap();

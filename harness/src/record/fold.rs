@@ -119,3 +119,6 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Text of strangers, made fit to be shown: workloads and tools may print anything.
 
+use crate::record::Origin;
 use std::fmt::Write as _;
 
 /// The longest message that a report shows. The whole of it stays in `events.jsonl`.
@@ -44,6 +45,11 @@ pub(super) fn message(text: &str) -> String {
 /// A name or a sentence, on one line.
 pub(super) fn line(text: &str) -> String {
     shown(text, MESSAGE_LIMIT).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A place in a file whose name may be anything.
+pub(super) fn origin(origin: &Origin) -> Origin {
+    Origin { file: line(&origin.file), ..origin.clone() }
 }
 
 /// The lines of a log: the last [`LOG_LINES`], since tools say last what they died of.

@@ -122,6 +122,9 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
             .map(|(t, p)| (t.to_owned(), p))
             .collect();
         for (text, at) in bad {
+            if r.diagnostics.iter().any(|d| d.place == at) {
+                continue;
+            }
             let message = format!("`{text}` is not {}, which `{key}` of `{}` is", setting.kind.what(), kind.name);
             r.tell(at, error(explain::BAD_SETTING, message).help(setting.about));
         }

@@ -50,7 +50,7 @@ impl Diagnostic {
         let shown = Shown { diagnostic: self, source: miette::NamedSource::new(&self.file, source.to_owned()) };
         let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
             .with_width(100)
-            .with_context_lines(0);
+            .with_context_lines(1);
         let mut out = String::new();
         match handler.render_report(&mut out, &shown) {
             Ok(()) => out,

@@ -123,6 +123,13 @@ impl<'a, 'r> Flow<'a, 'r> {
 
     fn gives(&mut self, step: &Step) {
         let line = step.place.line;
+        if let Action::Deploy(d) = &step.action
+            && !self.workloads.contains_key(d.workload.text())
+        {
+            // What was meant is deployed, and an instance of that name is there.
+            let known: Vec<&str> = self.workloads.keys().copied().collect();
+            self.r.lost.extend(super::read::nearest(d.workload.text(), &known).map(str::to_owned));
+        }
         let (given, name) = match &step.action {
             Action::Deploy(d) => {
                 (&mut self.instances_given, d.instance.as_ref().unwrap_or(&d.workload).text().to_owned())
@@ -264,7 +271,11 @@ impl<'a, 'r> Flow<'a, 'r> {
     fn deploy(&mut self, d: &Deploy, fails: bool) {
         let workload = self.workloads.get(d.workload.text()).copied();
         if workload.is_none() {
-            self.unknown("workload", &d.workload, self.workloads.keys().map(|k| (*k).to_owned()).collect());
+            let known = self.workloads.keys().copied();
+            let finding = error(explain::UNKNOWN_NAME, format!("there is no workload `{}`", d.workload.text()));
+            if !self.r.lost.contains(d.workload.text()) {
+                self.r.tell(d.workload.place, finding.meant(d.workload.text(), known));
+            }
         }
         if let Some(node) = &d.node {
             self.node(node);
@@ -330,14 +341,14 @@ impl<'a, 'r> Flow<'a, 'r> {
         if self.known_client(name).is_none() {
             return;
         }
-        let wrong = match self.started.insert(name.text().to_owned(), Use::Stopped) {
+        let (wrong, help) = match self.started.insert(name.text().to_owned(), Use::Stopped) {
             Some(Use::Running) => return,
-            Some(Use::Stopped) => "is stopped already",
+            Some(Use::Stopped) => ("is stopped already", "take this step away".to_owned()),
             None if self.r.lost.contains(name.text()) => return,
-            None => "was not started",
+            None => ("was not started", format!("start it before, with `client: {{start: {}}}`", name.text())),
         };
         let finding = error(explain::CLIENT_ORDER, format!("the client `{}` {wrong}", name.text()));
-        self.r.tell(name.place, finding.help(format!("start it before, with `client: {{start: {}}}`", name.text())));
+        self.r.tell(name.place, finding.help(help));
     }
 
     fn wait(&mut self, w: &Wait, step: &Step) {

@@ -8,6 +8,7 @@
 mod action;
 mod catalogue;
 mod classes;
+mod corpus;
 mod diagnostic;
 mod document;
 mod expand;
@@ -29,6 +30,7 @@ mod verdicts;
 mod yaml;
 
 pub use catalogue::{Setting, SettingKind, WorkloadKind};
+pub use corpus::bench_corpus;
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::plan;
 pub use explain::{CODES, Code, explain};

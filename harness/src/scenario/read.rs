@@ -24,6 +24,8 @@ pub(super) struct Reader {
     pub(super) axes: Vec<AxisValues>,
     /// Axes that some value refers to.
     pub(super) used_axes: HashSet<String>,
+    /// The key whose value is read: what findings about its shape are about.
+    pub(super) here: &'static str,
     /// Texts inside of what could not be read: names that may have been given there, and are not called unknown.
     pub(super) lost: HashSet<String>,
 }
@@ -81,7 +83,8 @@ pub(super) fn quoted(words: &[&str]) -> String {
 /// The known word that a mistyped one most likely stands for.
 pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    if word.len() > 64 {
+    // Of one letter, anything is near; of a page of text, nothing is, and the distance takes its square.
+    if word.len() < 2 || word.len() > 64 {
         return None;
     }
     let wanted = plain(word);
@@ -116,7 +119,8 @@ impl<'n> Mapping<'n> {
     }
 
     /// Reads the value of a key. `None`: the mapping cannot be used without it.
-    pub(super) fn take<T: Read>(&self, key: &str, r: &mut Reader) -> Option<T> {
+    pub(super) fn take<T: Read>(&self, key: &'static str, r: &mut Reader) -> Option<T> {
+        r.here = key;
         match self.get(key) {
             Some((k, node)) => T::read(node, k.place, r).or_else(T::broken),
             None => T::absent().or_else(|| {
@@ -132,6 +136,7 @@ impl Reader {
     /// Adds a finding at a place.
     pub(super) fn tell(&mut self, place: Place, f: Finding) {
         let Finding { code, severity, message, label, help } = f;
+        let place = Place { line: place.line.max(1), column: place.column.max(1), ..place };
         self.diagnostics.push(Diagnostic { code, severity, message, file: self.file.clone(), place, label, help });
     }
 
@@ -191,7 +196,7 @@ impl Reader {
         match &node.value {
             Value::Scalar(text) => Some(text),
             _ => {
-                self.wrong_shape(node, owner, what, "a single value");
+                self.wrong_shape(node, owner, &format!("`{what}`"), "a single value");
                 None
             }
         }
@@ -205,7 +210,7 @@ impl Reader {
             Value::Map(_) => ("a mapping", owner),
         };
         let finding = error(explain::WRONG_SHAPE, format!("{what} is {wanted}, and here is {found}"));
-        self.tell(at, finding.label(format!("{found}, not {wanted}")).help(format!("write {wanted}")));
+        self.tell(at, finding.label(found).help(format!("write {wanted}")));
         self.lose(node);
     }
 
@@ -255,7 +260,7 @@ impl<T: Read> Read for Option<T> {
 
 impl<T: Read> Read for Vec<T> {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
-        let items = r.list(node, owner, "this")?;
+        let items = r.list(node, owner, &format!("`{}`", r.here))?;
         Some(items.iter().filter_map(|i| T::read(i, i.place, r)).collect())
     }
 

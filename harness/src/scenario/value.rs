@@ -108,7 +108,7 @@ fn bad_expression(text: &str) -> Finding {
 
 impl<T: Scalar> Read for Field<T> {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
-        let text = r.scalar(node, owner, T::WHAT)?.to_owned();
+        let text = r.scalar(node, owner, r.here)?.to_owned();
         let place = node.place;
         let kind = match axis_of(&text) {
             Ok(None) => match T::parse(&text) {
@@ -179,9 +179,9 @@ pub(super) struct Fixed<T> {
 
 impl<T: Scalar> Read for Fixed<T> {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
-        let text = r.scalar(node, owner, T::WHAT)?;
+        let text = r.scalar(node, owner, r.here)?;
         if text.contains("${") {
-            let finding = error(explain::BAD_EXPRESSION, format!("no expression can stand here: {} is fixed", T::WHAT));
+            let finding = error(explain::BAD_EXPRESSION, format!("`{}` stands where no expression can", short(text)));
             r.tell(node.place, finding.help(format!("write {}", T::WHAT)));
             return None;
         }
@@ -247,7 +247,7 @@ pub(super) struct ByName<T>(pub(super) Vec<(Name, T)>);
 
 impl<T: Read> Read for ByName<T> {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
-        let entries = r.entries(node, owner, "this")?;
+        let entries = r.entries(node, owner, &format!("`{}`", r.here))?;
         let mut all = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             match Ident::parse(&key.text) {

@@ -63,7 +63,8 @@ pub(super) fn parse(text: &str) -> Result<Node, Malformed> {
     match serde_saphyr::from_str_with_options::<Raw>(text, options) {
         Ok(raw) => Ok(node(raw, text)),
         Err(error) => Err(Malformed {
-            place: error.location().map(|l| place(l, text)).unwrap_or_else(|| end_of(text)),
+            // Some errors (an empty file, an anchor that is not closed) have no place or line 0.
+            place: error.location().filter(|l| l.line() > 0).map_or_else(|| end_of(text), |l| place(l, text)),
             message: message_of(&error),
         }),
     }
@@ -84,7 +85,7 @@ fn place(l: Location, text: &str) -> Place {
     let size = text.len() as u64;
     let offset = l.span().byte_offset().unwrap_or(0).min(size);
     let length = l.span().byte_len().unwrap_or(0).min(size - offset);
-    Place { line: l.line() as u32, column: l.column() as u32, offset: offset as u32, length: length as u32 }
+    Place { line: l.line() as u32, column: l.column().max(1) as u32, offset: offset as u32, length: length as u32 }
 }
 
 /// A node as the YAML crate hands it over, before its text is cut out of the source.

@@ -15,20 +15,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Nodes `a` and `b`; both go when this is dropped.
-pub struct Bed {
-    pub a: SharedNode,
-    pub b: SharedNode,
-    pub store: Arc<Store>,
+pub(crate) struct Bed {
+    pub(crate) a: SharedNode,
+    pub(crate) b: SharedNode,
+    pub(crate) store: Arc<Store>,
     registries: Vec<RegistryHandle>,
     provider: LocalProvider,
 }
 
-pub fn rootfs() -> PathBuf {
+pub(crate) fn rootfs() -> PathBuf {
     std::env::var_os("PODFERRY_TEST_ROOTFS").expect("PODFERRY_TEST_ROOTFS names the root of a node image").into()
 }
 
 impl Bed {
-    pub async fn up() -> Bed {
+    pub(crate) async fn up() -> Bed {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let provider = LocalProvider::new(LocalConfig {
@@ -53,7 +53,7 @@ impl Bed {
     }
 
     /// An image made of the node image's programs.
-    pub async fn image(&self, repository: &str, program: &str, args: &[&str]) -> Arc<Image> {
+    pub(crate) async fn image(&self, repository: &str, program: &str, args: &[&str]) -> Arc<Image> {
         let dir = rootfs();
         // Static: it has no libraries to look for.
         let (programs, files) = match program {
@@ -71,23 +71,23 @@ impl Bed {
         Arc::new(build(&self.store, root, &WorkloadBinaries::find(), &spec).await.unwrap())
     }
 
-    pub async fn redis(&self) -> Arc<Image> {
+    pub(crate) async fn redis(&self) -> Arc<Image> {
         let args = ["--save", "", "--protected-mode", "no", "--dir", "/tmp", "--enable-debug-command", "yes"];
         self.image("redis", "/usr/bin/redis-server", &args).await
     }
 
     /// Counts on its standard output, ten times a second.
-    pub async fn looper(&self) -> Arc<Image> {
+    pub(crate) async fn looper(&self) -> Arc<Image> {
         let script = "i=0; while true; do echo $i; i=$((i+1)); /usr/bin/busybox sleep 0.1; done";
         self.image("looper", "/usr/bin/busybox", &["sh", "-c", script]).await
     }
 
-    pub async fn pause(&self) -> Arc<Image> {
+    pub(crate) async fn pause(&self) -> Arc<Image> {
         self.image("pause", "/usr/bin/busybox", &["sleep", "2147483647"]).await
     }
 }
 
-pub fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
+pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
     ContainerSpec {
         name: name.to_owned(),
         image: Arc::clone(image),
@@ -97,13 +97,13 @@ pub fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
     }
 }
 
-pub async fn start(engine: &Arc<dyn Engine>, name: &str, image: &Arc<Image>) -> Container {
+pub(crate) async fn start(engine: &Arc<dyn Engine>, name: &str, image: &Arc<Image>) -> Container {
     let slot = engine.prepare(&spec(name, image)).await.unwrap();
     engine.start(&slot).await.unwrap()
 }
 
 /// Asks redis over its address, from its own node; `None` if it does not answer within a second.
-pub async fn ask(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]) -> Option<String> {
+pub(crate) async fn ask(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]) -> Option<String> {
     let address = container.slot.address.to_string();
     let exec = Exec::new("redis-cli").args(["-t", "1", "-h", &address]).args(words).timeout(Duration::from_secs(2));
     let output = engine.node().output(exec).await.ok()?;
@@ -111,23 +111,23 @@ pub async fn ask(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]
 }
 
 /// Asks until redis answers.
-pub async fn answer(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]) -> String {
+pub(crate) async fn answer(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]) -> String {
     within("an answer of redis", async || ask(engine, container, words).await).await
 }
 
 /// The numbers in a container's log, in order.
-pub fn numbers(engine: &Arc<dyn Engine>, container: &Container) -> Vec<u64> {
+pub(crate) fn numbers(engine: &Arc<dyn Engine>, container: &Container) -> Vec<u64> {
     let log = std::fs::read_to_string(engine.node().host_path(&container.log)).unwrap_or_default();
     log.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
 }
 
 /// The last number of the log once it is at least `least`.
-pub async fn counted(engine: &Arc<dyn Engine>, container: &Container, least: u64) -> u64 {
+pub(crate) async fn counted(engine: &Arc<dyn Engine>, container: &Container, least: u64) -> u64 {
     within("the looper's count", async || numbers(engine, container).last().copied().filter(|n| *n >= least)).await
 }
 
 /// Tries until there is a value.
-pub async fn within<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn within<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let from = Instant::now();
     loop {
         if let Some(value) = look().await {

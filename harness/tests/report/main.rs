@@ -1,6 +1,8 @@
 //! What readers of a run see, as snapshots over runs made by hand.
 
 mod golden;
+mod hostile;
+mod html;
 
 use podferry::record::{Line, Run, fold};
 use podferry::report::{self, Style};
@@ -98,4 +100,39 @@ fn progress() {
     told.dedup();
     assert_eq!(progress.done(), (8, 8));
     insta::assert_snapshot!(told.join("\n"));
+}
+
+/// A run can be killed at any moment: whatever was recorded until then has a report in every format.
+#[test]
+fn every_beginning_of_a_run_has_a_report() {
+    let lines = golden::lines();
+    for end in 0..=lines.len() {
+        let run = fold(&lines[..end]);
+        let html = report::html(&run);
+        assert!(html.contains("</html>"), "after {end} events: {html}");
+        assert!(report::junit(&run).contains("</testsuites>") || end < 4, "after {end} events");
+        assert!(report::markdown(&run).starts_with("## podferry: "), "after {end} events");
+        assert!(serde_json::from_str::<serde_json::Value>(&report::json(&run)).is_ok(), "after {end} events");
+        let killed = end < lines.len();
+        let said = report::terminal::summary(&run, FOLDER, Style::PLAIN);
+        assert_eq!(said.starts_with("UNFINISHED"), killed, "after {end} events: {said}");
+    }
+}
+
+#[test]
+fn a_summary_for_github_stays_within_its_limit() {
+    let mut run = golden::run();
+    let failed = run.cases[2].clone();
+    for i in 0..40 {
+        let mut case = failed.clone();
+        case.id.0 = format!("{}-{i}", case.id.0);
+        let failure = case.evidence.steps[2].failure.as_mut().expect("the migration failed");
+        failure.message = "x".repeat(1 << 14);
+        failure.log = vec!["y".repeat(2048); 80];
+        run.cases.push(case);
+    }
+    let text = report::markdown(&run);
+    assert!(text.len() <= report::SUMMARY_LIMIT, "{} bytes", text.len());
+    assert!(text.contains("parts left out"), "nothing says that something is missing");
+    assert!(text.contains("<details>") || text.ends_with("See report.html.\n"));
 }

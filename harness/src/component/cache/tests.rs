@@ -92,6 +92,22 @@ fn what_a_killed_run_had_begun_goes_and_it_is_said() {
 }
 
 #[tokio::test]
+async fn a_sweep_leaves_what_a_living_run_is_making() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::at(dir.path());
+    let lock = cache.lock("k", "sid", &()).await.unwrap();
+    let unfinished = cache.unfinished("k", &()).unwrap();
+    sweep_unfinished(&unfinished.dir).unwrap();
+    assert!(unfinished.dir.exists());
+    drop(lock);
+    sweep_unfinished(&unfinished.dir).unwrap();
+    assert!(!unfinished.dir.exists());
+    sweep_unfinished(&unfinished.dir).unwrap();
+    sweep_unfinished(dir.path()).unwrap_err();
+    assert!(dir.path().exists());
+}
+
+#[tokio::test]
 async fn the_second_waits_for_the_first_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::at(dir.path());

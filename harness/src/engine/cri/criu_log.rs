@@ -73,6 +73,14 @@ impl Writing {
         Said { lines: Vec::new(), mixed: std::iter::once(note).chain(lines).collect() }
     }
 
+    /// The log's last three lines, whatever they say: what CRIU was doing when it was killed.
+    pub(super) fn end(&self) -> Vec<String> {
+        let log = read_ends(&self.path).unwrap_or_default();
+        let mut lines: Vec<String> = log.lines().rev().take(3).map(|line| line.trim().to_owned()).collect();
+        lines.reverse();
+        lines
+    }
+
     /// The log's length in bytes; 0 if there is none.
     pub(super) fn len(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |meta| meta.len())

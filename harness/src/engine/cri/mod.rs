@@ -3,10 +3,10 @@
 //!
 //! The rules that this room keeps, each because breaking it was seen to end in a container that stays frozen for ever,
 //! a restore that never ends, or a lost write (containerd 2.1.9, criu 4.2.1):
-//! - no deadline on a checkpoint, no cancelling, one at a time a container ([`checkpoint`]);
-//! - a restore is watched, and CRIU is killed when it spins ([`restore`]);
-//! - a frozen container is removed without being thawed, or it would answer clients once more ([`containers`]);
-//! - what a dead daemon left frozen is thawed when it comes back ([`daemon`]).
+//! - no deadline on a checkpoint, no cancelling, one at a time a container (`checkpoint.rs`);
+//! - a restore is watched, and CRIU is killed when it spins (`restore.rs`);
+//! - a frozen container is removed without being thawed, or it would answer clients once more (`containers.rs`);
+//! - what a dead daemon left frozen is thawed when it comes back (`daemon.rs`).
 
 mod checkpoint;
 mod classify;

@@ -14,7 +14,7 @@ use tonic::Status;
 const LOOK: Duration = Duration::from_millis(100);
 /// A pages image that is cut short makes CRIU read past its end for ever and log each try: gigabytes in minutes, in the
 /// node's memory. A restore that goes well logs some 100 KiB.
-const SPINNING: u64 = 64 << 20;
+const SPINNING: u64 = 32 << 20;
 /// How long the call may take to return once CRIU was killed.
 const RETURN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -77,7 +77,7 @@ impl Inner {
         let message = format!("can't restore container {name} from {image} on node {}: {why}", self.node.name());
         let mut error = EngineError::new(class, message);
         let Said { lines, mixed } = writing.said();
-        error.log = lines.into_iter().chain(mixed).collect();
+        error.log = lines.into_iter().chain(mixed).chain(writing.end()).collect();
         if ended.is_err() {
             error.log.push(format!("the call did not return within {RETURN_LIMIT:?} after CRIU was killed"));
         }

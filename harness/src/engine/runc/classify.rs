@@ -30,15 +30,18 @@ pub(super) fn criu_errors(log: &str) -> Vec<String> {
     kept
 }
 
-/// The message in what a runtime wrote: the last error of its log in JSON, or its last line of plain text.
+/// The message in what a runtime wrote: the last error of its log in JSON (runc: one a line; crun: over several lines),
+/// or its last line of plain text.
 pub(super) fn runtime_message(text: &str) -> String {
-    let from_json = |line: &str| {
-        let value: serde_json::Value = serde_json::from_str(line).ok()?;
-        let error = value.get("level").and_then(|l| l.as_str()) == Some("error");
-        error.then(|| value.get("msg")?.as_str().map(str::to_owned)).flatten()
-    };
-    let last = text.lines().rev().map(str::trim).find_map(from_json);
-    let plain = || text.lines().rev().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('{')).map(str::to_owned);
+    let mut last = None;
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>();
+    while let Some(Ok(value)) = values.next() {
+        if value["level"] == "error" {
+            last = value["msg"].as_str().map(str::to_owned).or(last);
+        }
+    }
+    let plain =
+        || text.lines().rev().map(str::trim).find(|l| !l.is_empty() && !l.starts_with(['{', '}'])).map(str::to_owned);
     let message = last.or_else(plain).unwrap_or_else(|| "it said nothing".into());
     // runc's logger on a plain stderr: time="..." level=error msg="...".
     match message.split_once("level=error msg=\"") {
@@ -59,7 +62,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
                 "CRIU binary not found or too old",
                 "could not load `libcriu",
                 "failed CRIU version check",
-                "criu not installed",
+                "CRIU: failed checking version",
             ],
             C::CriuMissing,
         ),
@@ -68,7 +71,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         (&["No mapping for", "Can't find mapping"], C::MountMissing),
         (&["Address already in use", "Can't bind inet socket"], C::PortTaken),
         (&["container with given ID already exists", "already exists"], C::NameTaken),
-        (&["container does not exist", "error opening file"], C::UnknownContainer),
+        (&["does not exist"], C::UnknownContainer),
         (
             &[
                 "container not running",
@@ -148,7 +151,7 @@ mod tests {
     #[case(During::Control, "container does not exist", "", C::UnknownContainer)]
     #[case(
         During::Control,
-        "error opening file `/data/crun/state/x/status`: No such file or directory",
+        "container `x` does not exist: open `/data/crun/state/x/status`: No such file or directory",
         "",
         C::UnknownContainer
     )]
@@ -171,6 +174,7 @@ mod tests {
     #[rstest]
     #[case("{\"level\":\"error\",\"msg\":\"container not running\",\"time\":\"t\"}\n", "container not running")]
     #[case("{\"level\":\"warning\",\"msg\":\"x\"}\n{\"msg\":\"boom\",\"level\":\"error\",\"time\":\"t\"}\n", "boom")]
+    #[case("{\n  \"msg\": \"over lines\",\n  \"level\": \"error\",\n  \"time\": \"t\"\n}\n", "over lines")]
     #[case("time=\"2026-11-22T17:19:45Z\" level=error msg=\"container not paused\"\n", "container not paused")]
     #[case("a\nb\n\n", "b")]
     #[case("", "it said nothing")]

@@ -14,11 +14,14 @@ use std::path::{Component, Path, PathBuf};
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
 
-/// Applies a layer to a folder. Names are kept from leading out of it, by `..` as well as by links that are there.
+/// Applies a layer to a folder. Names are kept from leading out of it, by `..` as well as by links that are there: an
+/// absolute link means the folder itself, as it does to the container.
+///
+/// The folder may be one in a node, named through `/proc/PID/root`. No path may be made canonical then: that link reads
+/// `/`, and the result would name a folder of the host's.
 ///
 /// Ownership, modes and times are kept; extended attributes are not.
 pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
-    let root = root.canonicalize()?;
     let mut tar = tar::Archive::new(layer);
     tar.set_preserve_permissions(true);
     tar.set_preserve_ownerships(true);
@@ -29,7 +32,7 @@ pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
         let mut entry = entry?;
         let name = clean(&entry.path()?)?;
         let Some(file_name) = name.file_name() else { continue };
-        let parent = inside(&root, &root.join(name.parent().unwrap_or(Path::new(""))))?;
+        let parent = resolve(root, name.parent().unwrap_or(Path::new("")))?;
         let target = parent.join(file_name);
         if file_name == OPAQUE {
             for child in fs::read_dir(&parent)? {
@@ -45,7 +48,12 @@ pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
         make_way(&target, kind.is_dir())?;
         match kind {
             tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => make_special(&entry, &target, kind)?,
-            _ => drop(entry.unpack_in(&root)?),
+            tar::EntryType::Link => {
+                let first = clean(&entry.link_name()?.unwrap_or_default())?;
+                let folder = resolve(root, first.parent().unwrap_or(Path::new("")))?;
+                fs::hard_link(folder.join(first.file_name().unwrap_or_default()), &target)?;
+            }
+            _ => drop(entry.unpack(&target)?),
         }
         if kind.is_dir() {
             folders.push((target, entry.header().mtime()?));
@@ -74,22 +82,41 @@ fn clean(name: &Path) -> io::Result<PathBuf> {
     Ok(clean)
 }
 
-/// The folder by its real path, made if it is not there; an error if a link on the way leads out of the root.
-fn inside(root: &Path, folder: &Path) -> io::Result<PathBuf> {
-    let real = match folder.canonicalize() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let above = folder.parent().ok_or(e)?;
-            let made = inside(root, above)?.join(folder.file_name().unwrap_or_default());
-            fs::create_dir(&made)?;
-            made
+/// The folder that a name means inside the root, by a path without links; made if it is not there.
+fn resolve(root: &Path, name: &Path) -> io::Result<PathBuf> {
+    let mut todo: Vec<std::ffi::OsString> = name.components().rev().map(|c| c.as_os_str().to_owned()).collect();
+    let mut real = PathBuf::new();
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        if part == ".." {
+            // At the root this does nothing, as in a container.
+            real.pop();
+            continue;
         }
-        other => other?,
-    };
-    if real.starts_with(root) {
-        return Ok(real);
+        let at = root.join(&real).join(&part);
+        match fs::symlink_metadata(&at) {
+            Ok(meta) if meta.is_symlink() => {
+                links += 1;
+                if links > 40 {
+                    let text = format!("entry below `{}`: too many links", name.display());
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                }
+                let target = fs::read_link(&at)?;
+                if target.is_absolute() {
+                    real = PathBuf::new();
+                }
+                let parts = target.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir));
+                todo.extend(parts.map(|c| c.as_os_str().to_owned()).rev());
+            }
+            Ok(_) => real.push(part),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(&at)?;
+                real.push(part);
+            }
+            Err(e) => return Err(e),
+        }
     }
-    let text = format!("a link at `{}` leads out of the folder that the layer is unpacked to", folder.display());
-    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+    Ok(root.join(real))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -78,22 +78,32 @@ fn later_layers_replace_and_remove() {
 
 #[test]
 fn nothing_is_written_or_removed_outside_the_root() {
-    for entries in [
-        &[("../x", FILE, "bad")][..],
-        &[("a/../../x", FILE, "bad")],
-        &[("out", LINK, ".."), ("out/x", FILE, "bad")],
-        &[("out", LINK, ".."), ("out/.wh.victim", FILE, "")],
-        &[("out", LINK, "/"), ("out/tmp/podferry-escaped", FILE, "bad")],
+    for (entries, refused) in [
+        (&[("../x", FILE, "bad")][..], true),
+        (&[("a/../../x", FILE, "bad")], true),
+        (&[("x", tar::EntryType::Link, "../victim")], true),
+        (&[("turn", LINK, "turn"), ("turn/x", FILE, "bad")], true),
+        (&[("out", LINK, ".."), ("out/x", FILE, "kept inside")], false),
+        (&[("out", LINK, ".."), ("out/.wh.victim", FILE, "")], false),
+        (&[("out", LINK, "/"), ("out/tmp/podferry-escaped", FILE, "kept inside")], false),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
         fs::write(dir.path().join("victim"), "1").unwrap();
-        let done = apply(&layer(entries)[..], &root);
-        assert!(done.is_err(), "{entries:?}");
-        assert!(!dir.path().join("x").exists() && dir.path().join("victim").exists(), "{entries:?}");
-        assert!(!Path::new("/tmp/podferry-escaped").exists());
+        assert_eq!(apply(&layer(entries)[..], &root).is_err(), refused, "{entries:?}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "{entries:?}");
+        assert!(dir.path().join("victim").exists() && !Path::new("/tmp/podferry-escaped").exists(), "{entries:?}");
     }
+}
+
+/// The way to a node's files: the link `/proc/PID/root` reads `/`.
+#[test]
+fn a_root_behind_proc_is_written_to_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Path::new("/proc/self/root").join(dir.path().strip_prefix("/").unwrap());
+    apply(&layer(&[("a/b", FILE, "1"), ("c", tar::EntryType::Link, "a/b")])[..], &root).unwrap();
+    assert_eq!(names(dir.path()), ["a", "a/b", "c"]);
 }
 
 #[test]

@@ -61,7 +61,7 @@ struct Crossing {
 /// Pixels.
 const BAR: f64 = 18.0;
 const HEAD: f64 = 22.0;
-const LIFE: f64 = 16.0;
+const LIFE: f64 = 18.0;
 const GAP: f64 = 8.0;
 const AXIS: f64 = 22.0;
 
@@ -90,8 +90,8 @@ impl Lanes {
                 bars: Vec::new(),
                 lives: Vec::new(),
             };
-            let first = client.endpoints.first().map_or(scale.from, |e| e.at_ms);
-            lane.bars.extend(bar(scale, first, scale.to - first, "serving", "it has answers".to_owned(), y + HEAD));
+            let (first, last) = (client.from_ms.unwrap_or(scale.from), client.to_ms.unwrap_or(scale.from));
+            lane.bars.extend(bar(scale, first, last - first, "serving", "it has answers".to_owned(), y + HEAD));
             for outage in &client.outages {
                 let text = format!("no answer {}{}", Millis(outage.ms), if outage.ended { "" } else { ", to the end" });
                 lane.bars.extend(bar(scale, outage.from_ms, outage.ms, "outage", text, y + HEAD));
@@ -100,7 +100,14 @@ impl Lanes {
             lanes.push(lane);
         }
         let label = label(case);
-        Some(Lanes { crossings: crossings(case, &lanes, scale), lanes, ticks: scale.ticks(zero), height: y + AXIS, axis: y, label })
+        Some(Lanes {
+            crossings: crossings(case, &lanes, scale),
+            lanes,
+            ticks: scale.ticks(zero),
+            height: y + AXIS,
+            axis: y,
+            label,
+        })
     }
 }
 
@@ -149,9 +156,9 @@ fn node_lane(case: &CaseView, name: &str, scale: Scale, y: f64) -> Lane {
         }
         let (x1, x2) = (scale.x(i.from_ms), scale.x(to));
         let (anchor, text) = if x1 > 60.0 { ("end", x2) } else { ("start", x1) };
-        lives.push(Life { x1, x2, y: below + 7.0 + lives.len() as f64 * LIFE, name: i.name.clone(), anchor, text });
+        lives.push(Life { x1, x2, y: below + 14.0 + lives.len() as f64 * LIFE, name: i.name.clone(), anchor, text });
     }
-    let height = HEAD + rows.len() as f64 * (BAR + 2.0) + lives.len() as f64 * LIFE + 6.0;
+    let height = HEAD + rows.len() as f64 * (BAR + 2.0) + lives.len() as f64 * LIFE + 8.0;
     Lane { name: format!("node {name}"), kind: "node", y, height, bars, lives }
 }
 

@@ -80,11 +80,8 @@ pub fn html(run: &Run) -> String {
         .enumerate()
         .map(|(i, (record, view))| case(i, record, view, run, &nodes, worst))
         .collect();
-    let statuses: Vec<(&str, String, usize)> = Status::WORST_FIRST
-        .into_iter()
-        .map(|s| (s.name(), class(s), view.counts.get(s)))
-        .filter(|s| s.2 > 0)
-        .collect();
+    let statuses: Vec<(&str, String, usize)> =
+        Status::WORST_FIRST.into_iter().map(|s| (s.name(), class(s), view.counts.get(s))).filter(|s| s.2 > 0).collect();
     let mut engines: Vec<&str> = view.cases.iter().map(|c| c.engine.name()).collect();
     engines.sort_unstable();
     engines.dedup();
@@ -93,9 +90,9 @@ pub fn html(run: &Run) -> String {
         policy => policy(), style => STYLE, script => SCRIPT, run => Serde(&view), cases => Serde(&cases),
         statuses => Serde(statuses), engines, verdict => Serde(verdict),
     };
-    environment()
-        .and_then(|env| env.get_template("page")?.render(page))
-        .unwrap_or_else(|e| format!("<!doctype html><title>podferry</title><p>This report could not be made: {}", plain(&e)))
+    environment().and_then(|env| env.get_template("page")?.render(page)).unwrap_or_else(|e| {
+        format!("<!doctype html><title>podferry</title><p>This report could not be made: {}", plain(&e))
+    })
 }
 
 /// The templates are embedded and a test renders every branch of them; should one fail all the same, the file says so.
@@ -169,7 +166,11 @@ fn link(file: &str) -> Link {
     let encode = |part: &str| {
         part.bytes().fold(String::new(), |mut out, b| {
             let plain = b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
-            if plain { out.push(char::from(b)) } else { out.push_str(&format!("%{b:02X}")) }
+            if plain {
+                out.push(char::from(b))
+            } else {
+                out.push_str(&format!("%{b:02X}"))
+            }
             out
         })
     };

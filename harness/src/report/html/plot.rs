@@ -71,7 +71,11 @@ fn plot(title: &str, case: &CaseView, client: &ClientView, h: &History, epoch: A
     let most = kept.iter().map(|a| a.1).fold(0.0, f64::max);
     let decades = Decades::over(least, most);
     let note = if kept.len() < all {
-        format!("{} dots stand for {} answers: each column's first, fastest and slowest", thousands(kept.len() as u64), thousands(all as u64))
+        format!(
+            "{} dots stand for {} answers: each column's first, fastest and slowest",
+            thousands(kept.len() as u64),
+            thousands(all as u64)
+        )
     } else {
         format!("each dot is one of {} answers", thousands(all as u64))
     };
@@ -195,7 +199,8 @@ fn unanswered(h: &History, epoch: At, scale: Scale) -> Vec<Strip> {
 }
 
 fn switches(client: &ClientView, scale: Scale) -> Vec<Tick> {
-    let seen = client.endpoints.iter().filter(|e| (scale.from..=scale.to).contains(&e.at_ms));
+    // The first is whom it began with, no switch.
+    let seen = client.endpoints.iter().skip(1).filter(|e| (scale.from..=scale.to).contains(&e.at_ms));
     seen.map(|e| {
         let at = scale.x(e.at_ms);
         Tick { at, label: e.instance.clone(), anchor: if at > 70.0 { "end" } else { "start" } }

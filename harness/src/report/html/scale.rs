@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_count_from_zero() {
-        let labels: Vec<String> = Scale { from: 900.0, to: 1_310.0 }.ticks(1_000.0).into_iter().map(|t| t.label).collect();
+        let labels: Vec<String> =
+            Scale { from: 900.0, to: 1_310.0 }.ticks(1_000.0).into_iter().map(|t| t.label).collect();
         assert_eq!(labels, ["-100 ms", "0", "100 ms", "200 ms", "300 ms"]);
     }
 

@@ -275,7 +275,7 @@ impl CaseView {
             id: text::line(&case.id.0),
             scenario: text::line(&case.scenario),
             title: text::line(&case.title),
-            origin: case.origin.clone(),
+            origin: text::origin(&case.origin),
             engine: case.engine,
             params: case.params.iter().map(|(k, v)| (text::line(k), text::line(v))).collect(),
             labels: case.labels.iter().map(|(k, v)| (text::line(k), text::line(v))).collect(),
@@ -342,7 +342,7 @@ fn check(record: &crate::record::CheckRecord) -> CheckView {
     CheckView {
         name: record.check.spec.name(),
         subject: text::line(&subject(&record.check.spec)),
-        origin: record.check.origin.clone(),
+        origin: text::origin(&record.check.origin),
         passed: record.verdict.passed,
         seen: text::message(&record.verdict.seen),
         wanted: record.verdict.wanted.as_deref().map(text::message),
@@ -366,7 +366,7 @@ fn step(s: &crate::record::StepRecord, epoch: At) -> StepView {
     StepView {
         id: text::line(&s.id),
         title: text::line(&s.title),
-        origin: s.origin.clone(),
+        origin: text::origin(&s.origin),
         from_ms: ms(epoch, s.from),
         ms: ms(s.from, s.to),
         as_expected: s.as_expected(),

@@ -12,6 +12,10 @@ pub struct ClientView {
     pub kind: String,
     /// The interval of its schedule.
     pub interval_ms: f64,
+    /// When it wanted its first operation; `null` if there is none.
+    pub from_ms: Option<f64>,
+    /// When it wanted its last one, or had its last answer.
+    pub to_ms: Option<f64>,
     /// Its operations.
     pub operations: u64,
     /// Those that were answered.
@@ -89,6 +93,8 @@ impl ClientView {
             name: text::line(name),
             kind: text::line(&history.kind),
             interval_ms: history.interval_ns as f64 / 1e6,
+            from_ms: history.ops.first().map(|op| ms(epoch, op.intended)),
+            to_ms: history.ops.iter().map(|op| op.intended.max(op.done)).max().map(|t| ms(epoch, t)),
             operations: history.ops.len() as u64,
             ok: n(OpOutcome::Ok),
             errors: n(OpOutcome::Error),

@@ -110,6 +110,9 @@ pub(super) fn of(case: &CaseRecord, clients: &[ClientView], epoch: At) -> Vec<Mi
         .collect()
 }
 
+/// Parts that are shorter would be told as `0.0 ms`.
+const LEAST_PART_MS: f64 = 0.05;
+
 /// Cuts the span into parts: each moment belongs to the phase that began last of those that run then, for a phase
 /// within another one explains more. The parts add up to the span.
 fn attribute(from: f64, to: f64, spans: &[PhaseView]) -> Vec<Part> {
@@ -122,7 +125,8 @@ fn attribute(from: f64, to: f64, spans: &[PhaseView]) -> Vec<Part> {
         let running = spans.iter().filter(|s| s.from_ms <= w[0] && s.from_ms + s.ms >= w[1]);
         let phase = running.max_by(|a, b| a.from_ms.total_cmp(&b.from_ms)).map(|s| s.phase);
         match parts.last_mut() {
-            Some(last) if last.phase == phase => last.ms += w[1] - w[0],
+            // A gap between two clock readings is no part: it goes to the phase before it.
+            Some(last) if last.phase == phase || w[1] - w[0] < LEAST_PART_MS => last.ms += w[1] - w[0],
             _ => parts.push(Part { phase, ms: w[1] - w[0] }),
         }
     }

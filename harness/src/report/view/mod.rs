@@ -23,7 +23,7 @@ pub(super) use migration::timeline as migration_timeline;
 pub(super) use state::sentence as state_sentence;
 
 use super::text;
-use crate::record::{At, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
+use crate::record::{At, ComponentRecord, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
 use serde::Serialize;
 
 /// Version of `run.json`. Fields are added under the same number; it changes when one is removed or changes meaning.
@@ -203,9 +203,9 @@ impl RunView {
             ms: run.ended.map(|e| Millis::from(e.since(run.epoch)).0),
             exit_code: run.exit_code,
             interrupted: run.interrupted,
-            host: run.host.clone(),
+            host: host(&run.host),
             image: text::line(&run.image),
-            nodes: run.nodes.clone(),
+            nodes: run.nodes.iter().map(node).collect(),
             differences: differences(&run.nodes),
             cases: run.cases.iter().map(|c| CaseView::of(c, run.epoch)).collect(),
             leaks: run.leaks.iter().map(leak).collect(),
@@ -219,6 +219,32 @@ impl RunView {
         let mut cases: Vec<&CaseView> = self.cases.iter().filter(|c| c.status.is_trouble()).collect();
         cases.sort_by_key(|c| rank(c.status));
         cases
+    }
+}
+
+fn host(h: &HostRecord) -> HostRecord {
+    HostRecord {
+        kernel: text::line(&h.kernel),
+        os: text::line(&h.os),
+        cpus: h.cpus,
+        cpu_model: text::line(&h.cpu_model),
+        memory_mib: h.memory_mib,
+        cgroup: text::line(&h.cgroup),
+    }
+}
+
+fn node(n: &NodeRecord) -> NodeRecord {
+    let component = |c: &ComponentRecord| ComponentRecord {
+        name: text::line(&c.name),
+        version: text::line(&c.version),
+        source: text::line(&c.source),
+        digest: text::line(&c.digest),
+    };
+    NodeRecord {
+        name: text::line(&n.name),
+        address: text::line(&n.address),
+        up_ms: n.up_ms,
+        components: n.components.iter().map(component).collect(),
     }
 }
 

@@ -57,7 +57,7 @@ impl Problem {
         Problem {
             kind,
             subject: text::line(subject),
-            origin: origin.clone(),
+            origin: text::origin(origin),
             class: None,
             message: text::message(message),
             wanted: None,

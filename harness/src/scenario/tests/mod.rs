@@ -1,5 +1,7 @@
 //! Tests of the room as a whole.
 
+mod invalid;
+mod robust;
 mod suite;
 
 use super::{Diagnostic, Scenario, Setting, SettingKind, WorkloadKind, load};

@@ -1,0 +1,299 @@
+//! The commands that look at scenarios and run none: `lint`, `plan`, `list`, `schema`, `new`, `explain`. Each gives the
+//! text to print and the exit code; only reading the files is done here.
+
+use crate::scenario::plan::Case;
+use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WorkloadKind, load, plan as make_plan};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Exit codes of the commands here.
+mod exit {
+    pub(super) const PASSED: u8 = 0;
+    pub(super) const USAGE: u8 = 2;
+    pub(super) const INVALID: u8 = 3;
+    pub(super) const NOTHING: u8 = 4;
+}
+
+/// How findings and plans are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people, with the line itself.
+    #[default]
+    Human,
+    /// A line a finding, `file:line:column: ...`, as editors read it.
+    Short,
+    /// One JSON document.
+    Json,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// Text to print, and the exit code.
+pub type Printed = (String, u8);
+
+/// A file that was read, or why it was not.
+struct Source {
+    file: String,
+    text: Result<String, String>,
+}
+
+/// The scenario files that paths stand for: a folder stands for all `*.yaml` and `*.yml` in it and below, in order.
+fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for path in paths {
+        if path.is_dir() { walk(path, 0, &mut all) } else { all.push(path.clone()) }
+    }
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|p| seen.insert(p.clone()));
+    all
+}
+
+/// Folders nested deeper than this are not scenarios but a loop of links.
+const DEEPEST: usize = 16;
+
+fn walk(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        // Told of as a file that cannot be read.
+        all.push(folder.to_owned());
+        return;
+    };
+    let mut entries: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            if depth < DEEPEST {
+                walk(&path, depth + 1, all);
+            }
+        } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+            all.push(path);
+        }
+    }
+}
+
+fn sources(paths: &[PathBuf]) -> Vec<Source> {
+    let read = |path: PathBuf| Source {
+        file: path.display().to_string(),
+        text: std::fs::read_to_string(&path).map_err(|e| e.to_string()),
+    };
+    files(paths).into_iter().map(read).collect()
+}
+
+/// Scenarios that were read, and what was found in all files.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The sound ones.
+    pub scenarios: Vec<Scenario>,
+    /// All findings with the text of their file.
+    pub findings: Vec<(Diagnostic, String)>,
+    /// Files that cannot be read, with the reason.
+    pub unreadable: Vec<String>,
+    /// Number of files.
+    pub files: usize,
+}
+
+impl Loaded {
+    /// Whether anything keeps the scenarios from being run: the exit code, if so.
+    pub fn refused(&self) -> Option<u8> {
+        let errors = self.findings.iter().any(|(d, _)| d.is_error());
+        if !self.unreadable.is_empty() {
+            Some(exit::USAGE)
+        } else if errors {
+            Some(exit::INVALID)
+        } else {
+            (self.files == 0).then_some(exit::NOTHING)
+        }
+    }
+
+    /// The findings, shown.
+    pub fn show(&self, format: Format) -> String {
+        if format == Format::Json {
+            let all: Vec<&Diagnostic> = self.findings.iter().map(|(d, _)| d).collect();
+            let value = serde_json::json!({"diagnostics": all, "unreadable": self.unreadable, "files": self.files});
+            return format!("{value:#}\n");
+        }
+        let mut out = String::new();
+        for message in &self.unreadable {
+            let _ = writeln!(out, "error: {message}");
+        }
+        for (d, text) in &self.findings {
+            match format {
+                Format::Human => out.push_str(&d.render(text)),
+                Format::Github => out.push_str(&annotation(d)),
+                Format::Short | Format::Json => {
+                    let _ = writeln!(out, "{d}");
+                }
+            }
+        }
+        out
+    }
+}
+
+/// `::error file=...,line=...,col=...,title=...::message`, escaped as the runner wants it.
+fn annotation(d: &Diagnostic) -> String {
+    let level = if d.is_error() { "error" } else { "warning" };
+    let data = |s: &str| s.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |s: &str| data(s).replace(':', "%3A").replace(',', "%2C");
+    let help = d.help.as_ref().map_or(String::new(), |h| format!(" ({h})"));
+    let (file, line, column) = (property(&d.file), d.place.line, d.place.column);
+    format!(
+        "::{level} file={file},line={line},col={column},title={}::{}\n",
+        d.code,
+        data(&format!("{}{help}", d.message))
+    )
+}
+
+/// Reads scenarios from files and folders.
+pub fn read(paths: &[PathBuf], workloads: &[WorkloadKind]) -> Loaded {
+    let mut loaded = Loaded::default();
+    for Source { file, text } in sources(paths) {
+        loaded.files += 1;
+        match text {
+            Ok(text) => {
+                let (scenario, found) = load(&text, &file, workloads);
+                loaded.scenarios.extend(scenario);
+                loaded.findings.extend(found.into_iter().map(|d| (d, text.clone())));
+            }
+            Err(why) => loaded.unreadable.push(format!("cannot read `{file}`: {why}")),
+        }
+    }
+    // Names must differ over all files.
+    if let Err(found) = make_plan(&loaded.scenarios, &Selection::default()) {
+        loaded.findings.extend(found.into_iter().map(|d| {
+            let text = std::fs::read_to_string(&d.file).unwrap_or_default();
+            (d, text)
+        }));
+    }
+    loaded
+}
+
+/// `podferry lint`: all that is wrong with the files.
+pub fn lint(paths: &[PathBuf], workloads: &[WorkloadKind], format: Format) -> Printed {
+    let loaded = read(paths, workloads);
+    let mut out = loaded.show(format);
+    if format == Format::Human {
+        let errors = loaded.findings.iter().filter(|(d, _)| d.is_error()).count();
+        let warnings = loaded.findings.len() - errors;
+        let _ = writeln!(
+            out,
+            "{}, {}, {}",
+            counted(loaded.files, "file"),
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        );
+        if let Some((d, _)) = loaded.findings.first() {
+            let _ = writeln!(out, "`podferry explain {}` tells more about a code", d.code);
+        }
+    }
+    (out, loaded.refused().unwrap_or(exit::PASSED))
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The plan of the files, or what to print in its place.
+pub fn planned(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection) -> Result<Plan, Printed> {
+    let loaded = read(paths, workloads);
+    if let Some(code) = loaded.refused() {
+        return Err((loaded.show(Format::Human), code));
+    }
+    let plan = make_plan(&loaded.scenarios, selection).map_err(|found| {
+        let show = |d: &Diagnostic| d.render(&std::fs::read_to_string(&d.file).unwrap_or_default());
+        (found.iter().map(show).collect::<String>(), exit::INVALID)
+    })?;
+    if plan.cases.is_empty() {
+        return Err((nothing(&loaded.scenarios, selection), exit::NOTHING));
+    }
+    Ok(plan)
+}
+
+fn nothing(scenarios: &[Scenario], selection: &Selection) -> String {
+    let names: Vec<&str> = scenarios.iter().map(Scenario::name).collect();
+    let engines: Vec<&str> = selection.engines.iter().map(|e| e.name()).collect();
+    format!(
+        "nothing selected: no case matches {} with engines {}\nscenarios: {}\n",
+        if selection.filters.is_empty() {
+            "the selection".to_owned()
+        } else {
+            format!("`{}`", selection.filters.join(" "))
+        },
+        engines.join(", "),
+        names.join(", ")
+    )
+}
+
+/// `podferry list`: the cases, one a line.
+pub fn list(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection, format: Format) -> Printed {
+    match planned(paths, workloads, selection) {
+        Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
+        Ok(plan) => (plan.cases.iter().map(|c| format!("{}\n", c.id)).collect(), exit::PASSED),
+        Err(printed) => printed,
+    }
+}
+
+/// `podferry plan`: the cases with their steps and checks. It says what would be done, and never that it passed.
+pub fn plan(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection, format: Format) -> Printed {
+    match planned(paths, workloads, selection) {
+        Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
+        Ok(plan) => (plan.cases.iter().map(shown).collect::<Vec<_>>().join("\n"), exit::PASSED),
+        Err(printed) => printed,
+    }
+}
+
+fn shown(case: &Case) -> String {
+    let mut out = format!("{}  {}\n  {}", case.id, case.title, case.origin);
+    if case.repetitions > 1 || case.warmup > 0 {
+        let _ = write!(out, "  {} repetitions after {} of warm-up", case.repetitions, case.warmup);
+    }
+    let _ = writeln!(out, "  timeout {:?}", case.timeout);
+    for (i, step) in case.steps.iter().enumerate() {
+        let expected = step.expect_error.as_ref().map_or(String::new(), |e| format!(", which must fail: {}", e.class));
+        let _ = writeln!(out, "  {:>2}. {}{expected}", i + 1, step.title);
+    }
+    for check in &case.checks {
+        let _ = writeln!(out, "   ?  {}  {}", check.spec.name(), check.origin);
+    }
+    out
+}
+
+fn json(plan: &Plan) -> String {
+    let case = |c: &Case| {
+        serde_json::json!({
+            "id": c.id, "scenario": c.scenario, "title": c.title, "file": c.origin.file, "line": c.origin.line,
+            "engine": c.engine, "params": c.params, "labels": c.labels, "nodes": c.nodes,
+            "repetitions": c.repetitions, "warmup": c.warmup, "timeout_ms": c.timeout.as_millis() as u64,
+            "steps": c.steps.iter().map(|s| serde_json::json!({
+                "id": s.id, "title": s.title, "line": s.origin.line,
+                "expect_error": s.expect_error.as_ref().map(|e| e.class),
+            })).collect::<Vec<_>>(),
+            "checks": c.checks,
+        })
+    };
+    let all: Vec<_> = plan.cases.iter().map(case).collect();
+    format!("{:#}\n", serde_json::json!({"cases": all}))
+}
+
+/// `podferry schema`: the JSON schema of the language.
+pub fn schema() -> Printed {
+    (crate::scenario::schema(), exit::PASSED)
+}
+
+/// `podferry new`: a scenario to start from.
+pub fn new() -> Printed {
+    (crate::scenario::new_template().to_owned(), exit::PASSED)
+}
+
+/// `podferry explain CODE`; without a code, the list of all.
+pub fn explain(code: Option<&str>) -> Printed {
+    let Some(code) = code else {
+        let line = |c: &crate::scenario::Code| format!("{}  {}\n", c.code, c.title);
+        return (CODES.iter().map(line).collect(), exit::PASSED);
+    };
+    match crate::scenario::explain(code) {
+        Some(text) => (format!("{code}: {text}\n"), exit::PASSED),
+        None => (format!("no such code: `{code}`; `podferry explain` lists them all\n"), exit::USAGE),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use super::*;
+use crate::record::EngineKind;
+use crate::scenario::{Setting, SettingKind};
+
+const SETTINGS: &[Setting] = &[Setting { name: "data", kind: SettingKind::Size, required: false, about: "size" }];
+const KINDS: &[WorkloadKind] = &[WorkloadKind {
+    name: "redis",
+    about: "redis",
+    settings: SETTINGS,
+    counter: false,
+    identity: true,
+    memory_digest: false,
+    clients: &[crate::scenario::plan::ClientKind::RedisWriter],
+}];
+
+fn template(folder: &Path, name: &str, change: (&str, &str)) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, crate::scenario::new_template().replace(change.0, change.1)).unwrap();
+    path
+}
+
+fn selection(filters: &[&str]) -> Selection {
+    Selection {
+        engines: vec![EngineKind::Cri, EngineKind::Runc],
+        filters: filters.iter().map(|f| (*f).to_owned()).collect(),
+        params: Vec::new(),
+    }
+}
+
+#[test]
+fn clean_files_pass_and_broken_ones_exit_3() {
+    let folder = tempfile::tempdir().unwrap();
+    template(folder.path(), "good.yaml", ("", ""));
+    let paths = [folder.path().to_owned()];
+    let (out, code) = lint(&paths, KINDS, Format::Human);
+    assert_eq!((out.as_str(), code), ("1 file, 0 errors, 0 warnings\n", 0));
+
+    let bad = template(folder.path(), "bad.yaml", ("workload: redis,", "workload: rediss,"));
+    let (out, code) = lint(&paths, KINDS, Format::Short);
+    assert_eq!(code, 3);
+    assert!(out.contains("bad.yaml:23:26: error[E0101]: there is no workload `rediss` (write `redis`)"), "{out}");
+    let (out, _) = lint(&[bad], KINDS, Format::Github);
+    assert!(out.starts_with("::error file=") && out.contains(",line=23,col=26,title=E0101::"), "{out}");
+    let (out, _) = lint(&paths, KINDS, Format::Json);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["diagnostics"][0]["code"], "E0101");
+    assert_eq!(value["diagnostics"][0]["line"], 23);
+}
+
+#[test]
+fn two_scenarios_of_one_name_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    template(folder.path(), "one.yaml", ("", ""));
+    template(folder.path(), "two.yaml", ("", ""));
+    let (out, code) = lint(&[folder.path().to_owned()], KINDS, Format::Human);
+    assert_eq!(code, 3);
+    assert!(out.contains("E0107") && out.contains("one.yaml"), "{out}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_usage_error() {
+    let (out, code) = lint(&[PathBuf::from("no/such.yaml")], KINDS, Format::Human);
+    assert_eq!(code, 2);
+    assert!(out.starts_with("error: cannot read `no/such.yaml`: "), "{out}");
+}
+
+#[test]
+fn selections() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [template(folder.path(), "good.yaml", ("", ""))];
+    let names = |s: &Selection| list(&paths, KINDS, s, Format::Human);
+    let all = "my-redis-migrates[engine=cri,data=1Mi]\nmy-redis-migrates[engine=runc,data=1Mi]\n\
+               my-redis-migrates[engine=cri,data=64Mi]\nmy-redis-migrates[engine=runc,data=64Mi]\n";
+    assert_eq!(names(&selection(&[])), (all.to_owned(), 0));
+    assert_eq!(names(&selection(&["redis"])).0, all);
+    assert_eq!(names(&selection(&["my-*-migrates"])).0, all);
+    assert_eq!(names(&selection(&["area=migration"])).0, all);
+    assert_eq!(names(&selection(&["engine=cri", "!data=64Mi"])).0.lines().count(), 1);
+    assert_eq!(names(&selection(&["my-redis-migrates[engine=cri,data=1Mi]"])).0.lines().count(), 1);
+    let (out, code) = names(&selection(&["memcached"]));
+    assert_eq!(code, 4);
+    assert!(out.contains("no case matches `memcached` with engines cri, runc"), "{out}");
+    let mut other = selection(&["engine=cri"]);
+    other.params = vec![("data".into(), "2Mi".into())];
+    assert_eq!(names(&other).0, "my-redis-migrates[engine=cri,data=2Mi]\n");
+}
+
+#[test]
+fn a_plan_shows_steps_and_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [template(folder.path(), "good.yaml", ("", ""))];
+    let (out, code) = plan(&paths, KINDS, &selection(&["my-redis-migrates[engine=cri,data=1Mi]"]), Format::Human);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!(out.replace(&folder.path().display().to_string(), "DIR"));
+    let (out, _) = plan(&paths, KINDS, &selection(&[]), Format::Json);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["cases"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn explanations() {
+    assert!(explain(Some("E0001")).0.starts_with("E0001: "));
+    assert!(explain(Some("invalid-archive")).1 == 0);
+    assert_eq!(explain(Some("E9")).1, 2);
+    assert_eq!(explain(None).0.lines().count(), CODES.len());
+}

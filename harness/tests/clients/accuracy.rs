@@ -1,0 +1,76 @@
+use crate::redis::Redis;
+use crate::server::Server;
+use crate::{soon, sound, start, wait_until};
+use podferry::check::outage;
+use podferry::client::Kind;
+use podferry::clock;
+use podferry::record::History;
+use podferry::stats::{median, quantile};
+use std::time::Duration;
+
+/// Redis stands still for a known time; the writer's history must say for how long, to a millisecond.
+#[test]
+fn a_known_outage_is_measured_to_a_millisecond() {
+    let redis = Redis::start();
+    for wanted in [20, 50, 100].map(Duration::from_millis) {
+        let mut errors = Vec::new();
+        for _ in 0..10 {
+            let client = start(Kind::RedisWriter, "redis", redis.address);
+            client.wait_answers(60, soon()).unwrap();
+            redis.freeze();
+            let from = clock::now();
+            wait_until(from + wanted);
+            let to = clock::now();
+            redis.thaw();
+            let answered = client.answered();
+            client.wait_answers(answered + 60, soon()).unwrap();
+            let history = client.stop();
+            sound(&history);
+            let seen = outage(&history, (from, to)).unwrap();
+            errors.push((seen.as_secs_f64() - to.since(from).as_secs_f64()).abs() * 1e3);
+        }
+        let error = median(&errors).unwrap();
+        assert!(error <= 1.0, "{wanted:?}: median error {error:.3} ms of {errors:.3?}");
+    }
+}
+
+fn latencies(history: &History) -> Vec<f64> {
+    history.ops.iter().map(|op| op.done.since(op.intended).as_secs_f64() * 1e3).collect()
+}
+
+/// 100 ms of 2 s stand still. Operations that fall due then wait 100 ms down to nothing, so one in a hundred of all
+/// waits more than 100 ms - 1 % of 2 s = 80 ms. A client that waits for its answers would make one such operation and
+/// have a p99 below a millisecond.
+#[test]
+fn a_stall_shows_in_the_p99_as_theory_says() {
+    let server = Server::start();
+    let client = start(Kind::CounterReader, "counter", server.address);
+    client.wait_answers(900, soon()).unwrap();
+    let closed = server.gate.write().unwrap();
+    let from = clock::now();
+    wait_until(from + Duration::from_millis(100));
+    let stalled = clock::now().since(from).as_secs_f64() * 1e3;
+    drop(closed);
+    client.wait_answers(2000, soon()).unwrap();
+    let history = client.stop();
+    sound(&history);
+    let theory = stalled - 0.01 * history.ops.len() as f64;
+    let p99 = quantile(&latencies(&history), 0.99).unwrap();
+    assert!((p99 - theory).abs() <= 0.1 * theory, "p99 {p99:.1} ms, theory {theory:.1} ms");
+}
+
+/// The schedule does not drift, and the client's own error is small and said.
+#[test]
+fn the_schedule_is_kept_and_the_error_is_said() {
+    let server = Server::start();
+    let client = start(Kind::TcpEcho, "echo", server.address);
+    client.wait_answers(1000, soon()).unwrap();
+    let history = client.stop();
+    sound(&history);
+    assert!(history.ops.iter().all(|op| op.value == op.key));
+    let late: Vec<f64> = history.ops.iter().map(|op| op.sent.since(op.intended).as_secs_f64() * 1e3).collect();
+    assert!(median(&late).unwrap() < 0.5, "median lateness {:?} ms", median(&late));
+    let worst = history.ops.iter().map(|op| op.sent.since(op.intended).as_nanos()).max().unwrap();
+    let said = u128::from(history.worst_lateness_ns);
+    assert!(said > 0 && said <= worst, "said {said} ns, and sent {worst} ns late");
+}

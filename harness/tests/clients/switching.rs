@@ -1,0 +1,139 @@
+use crate::server::{Server, free_address};
+use crate::{config, count, soon, sound, start};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket};
+use podferry::client::{Client, Endpoint, Kind, WaitError};
+use podferry::clock;
+use podferry::record::{At, OpOutcome};
+use std::io::{self, ErrorKind};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn a_switch_leaves_the_unanswered_unknown_and_goes_on_at_once() {
+    let (old, new) = (Server::silent(), Server::start());
+    let client = start(Kind::CounterReader, "src", old.address);
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(client.answered(), 0);
+    let told = clock::now();
+    client.switch("copy", Endpoint::Tcp(new.address)).unwrap();
+    let first = client.first_answer_from("copy", soon()).unwrap();
+    assert!(first >= told && first.since(told) < Duration::from_millis(20), "{:?}", first.since(told));
+    client.wait_answers(50, soon()).unwrap();
+    let last = client.last_answer().unwrap();
+    let history = client.stop();
+    sound(&history);
+    assert!(last.at >= first && last.key > 40);
+    assert_eq!(history.endpoints.iter().map(|e| e.instance.as_str()).collect::<Vec<_>>(), ["src", "copy"]);
+    let unknown: Vec<_> = history.ops.iter().filter(|op| op.outcome == OpOutcome::Unknown).collect();
+    assert!(unknown.len() >= 45, "{}", unknown.len());
+    assert!(unknown.iter().all(|op| op.endpoint == 0), "all were asked of the old one");
+    let copy: Vec<_> = history.ops.iter().filter(|op| op.endpoint == 1).collect();
+    assert!(count(&history, OpOutcome::Ok) >= 50 && copy.iter().all(|op| op.outcome != OpOutcome::Unknown));
+    assert!(copy.iter().filter(|op| op.outcome == OpOutcome::NotSent).count() <= 5, "only while it connected");
+}
+
+#[test]
+fn what_falls_due_without_a_connection_is_not_sent() {
+    let address = free_address();
+    let client = start(Kind::CounterReader, "late", address);
+    thread::sleep(Duration::from_millis(50));
+    let up = clock::now();
+    let _server = Server::on(TcpListener::bind(address).unwrap(), true);
+    let first = client.first_answer_from("late", soon()).unwrap();
+    assert!(first.since(up) < Duration::from_millis(20), "it is tried again each ms: {:?}", first.since(up));
+    let history = client.stop();
+    sound(&history);
+    assert!(count(&history, OpOutcome::NotSent) >= 45);
+    assert_eq!(count(&history, OpOutcome::Unknown), 0);
+}
+
+/// A listener with a full queue drops SYNs, as CRIU's network lock does; the kernel would try again after 1 s.
+#[test]
+fn a_dropped_syn_costs_no_second() {
+    let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(fd.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    listen(&fd, Backlog::new(1).unwrap()).unwrap();
+    let listener = TcpListener::from(fd);
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
+        queue.push(stream);
+    }
+    let client = start(Kind::CounterReader, "copy", address);
+    thread::sleep(Duration::from_millis(100));
+    let unlocked = clock::now();
+    let _server = Server::on(listener, true);
+    let first = client.first_answer_from("copy", soon()).unwrap();
+    assert!(first.since(unlocked) < Duration::from_millis(100), "{:?}", first.since(unlocked));
+    let history = client.stop();
+    sound(&history);
+    assert!(count(&history, OpOutcome::NotSent) >= 80);
+}
+
+#[test]
+fn an_operation_timeout_gives_the_connection_up() {
+    let server = Server::silent();
+    let mut config = config(Kind::CounterReader, "mute", Endpoint::Tcp(server.address));
+    config.op_timeout = Some(Duration::from_millis(20));
+    let client = Client::start(config).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let history = client.stop();
+    sound(&history);
+    assert!(count(&history, OpOutcome::NotSent) >= 2, "in the breaks between connections");
+    assert!(count(&history, OpOutcome::Unknown) >= 60);
+}
+
+#[test]
+fn a_wait_in_vain_says_what_it_waited_for() {
+    let server = Server::silent();
+    let client = start(Kind::CounterReader, "mute", server.address);
+    let error = client.wait_answers(3, clock::now() + Duration::from_millis(20)).unwrap_err();
+    assert_eq!(error.to_string(), "client `test` waited in vain for 3 answers; no answer came");
+    let error = client.first_answer_from("other", soon()).unwrap_err();
+    assert!(matches!(error, WaitError::NotAnEndpoint { .. }), "{error}");
+    let watch = client.watch().clone();
+    let waiter = thread::spawn(move || watch.first_answer_from("mute", soon()));
+    thread::sleep(Duration::from_millis(20));
+    client.stop();
+    let error = waiter.join().unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "client `test` ended while the first answer of `mute` was waited for; no answer came"
+    );
+}
+
+#[test]
+fn a_full_memory_ends_the_client_and_is_said() {
+    let server = Server::start();
+    let mut config = config(Kind::CounterReader, "counter", Endpoint::Tcp(server.address));
+    config.max_ops = 30;
+    let client = Client::start(config).unwrap();
+    client.wait_answers(30, soon()).unwrap();
+    thread::sleep(Duration::from_millis(10));
+    let history = client.stop();
+    assert_eq!(history.ops.len(), 30);
+    assert_eq!(history.ended_early.as_deref(), Some("it had made 30 operations, the most that it keeps"));
+}
+
+#[test]
+fn the_vantage_is_taken_on_the_clients_thread_and_its_failure_is_told() {
+    let server = Server::start();
+    let stood = Arc::new(Mutex::new(None));
+    let there = Arc::clone(&stood);
+    let mut there_config = config(Kind::CounterReader, "counter", Endpoint::Tcp(server.address));
+    there_config.vantage = Arc::new(move || {
+        *there.lock().unwrap() = thread::current().name().map(str::to_owned);
+        Ok(())
+    });
+    drop(Client::start(there_config).unwrap());
+    assert_eq!(stood.lock().unwrap().as_deref(), Some("client test"));
+    let mut nowhere = config(Kind::CounterReader, "counter", Endpoint::Tcp(server.address));
+    nowhere.vantage = Arc::new(|| Err(io::Error::new(ErrorKind::NotFound, "no such namespace")));
+    assert_eq!(Client::start(nowhere).unwrap_err().to_string(), "no such namespace");
+    let log = Endpoint::Log { path: "/log".into(), not_before: Some(At(0)) };
+    let error = Client::start(config(Kind::CounterReader, "counter", log)).unwrap_err();
+    assert_eq!(error.to_string(), "a counter-reader can't use the endpoint /log");
+}
