@@ -189,6 +189,19 @@ async fn a_value_of_redis_that_changed_changes_its_digest_and_the_journal_does_n
     assert_ne!(bed.workload.probe(t, LIMIT).unwrap().memory_hash, after.memory_hash);
 }
 
+/// What redis refuses while it is filled is told in its words, at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_full_says_so() {
+    let mut bed = bed("redis", &[("data", "64Mi")]).await;
+    bed.workload.args.extend(["--maxmemory".to_owned(), "8mb".to_owned()]);
+    let running = bed.start().await;
+    bed.workload.ready(&running.target, LIMIT).unwrap_or_else(|e| bed.told(e));
+    let began = Instant::now();
+    let text = bed.workload.load(&running.target, LIMIT).unwrap_err().to_string();
+    assert!(text.contains("OOM command not allowed"), "{text}");
+    assert!(began.elapsed() < LIMIT / 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn memcached() {
     let (one, _) = tells_itself_from_a_cold_start("memcached", &[("data", "32Mi")]).await;
