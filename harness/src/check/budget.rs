@@ -1,6 +1,7 @@
 use super::{Judged, count, red};
 use crate::record::{BudgetCheck, Evidence, Metric};
 use crate::stats::quantile;
+use std::cmp::Ordering;
 
 pub(super) fn judge(check: &BudgetCheck, evidence: &Evidence) -> Judged {
     let name = check.metric.name();
@@ -17,7 +18,12 @@ pub(super) fn judge(check: &BudgetCheck, evidence: &Evidence) -> Judged {
         return Err(red(format!("a sample of {name} is no number"), wanted(&check.bounds)));
     }
     let at = |p: f64| quantile(samples, p / 100.0).unwrap_or(f64::INFINITY);
-    let broken: Vec<(f64, f64)> = check.bounds.iter().copied().filter(|&(p, bound)| !(at(p) <= bound)).collect();
+    let broken: Vec<(f64, f64)> = check
+        .bounds
+        .iter()
+        .copied()
+        .filter(|&(p, bound)| at(p).partial_cmp(&bound).is_none_or(Ordering::is_gt))
+        .collect();
     let shown = if broken.is_empty() { &check.bounds } else { &broken };
     let each: Vec<String> =
         shown.iter().map(|&(p, _)| format!("{} {}", percentile(p), figure(check.metric, at(p)))).collect();

@@ -3,7 +3,9 @@
 mod control;
 pub(crate) mod fabric;
 mod init;
+mod running;
 mod sandbox;
+mod talk;
 mod wire;
 
 pub use init::init_main;

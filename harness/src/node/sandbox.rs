@@ -1,6 +1,8 @@
 use super::control::{Control, Started, gone};
 use super::fabric::{self, Fabric, on_own_thread};
 use super::init::SUBCOMMAND;
+use super::running::{Exit, Running};
+use super::talk::{Kill, Talk};
 use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
 use super::{Node, Program};
 use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
@@ -8,23 +10,19 @@ use crate::record::NodeRecord;
 use async_trait::async_trait;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
-use std::io::{self, PipeReader};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How long each step of making a node may take. It takes milliseconds; this is for a machine that is very busy.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How long a killed program may take to end.
-const DEATH: Duration = Duration::from_secs(5);
 
 /// Why a sandbox could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +126,7 @@ impl Sandbox {
         let started = self.control.start(exec, Streams::Passed, &files).map_err(refused)?;
         drop(ends);
         let Started { id, exited, .. } = started.await.map_err(refused)?;
-        *running = Some(Kill { control: self.control.clone(), id });
+        let running = running.insert(Kill { control: self.control.clone(), id, exited: Some(exited) });
         let lost = |source| ExecError::Io { command: self.command(exec), source };
         let mut talk = Talk::new(out, err).map_err(lost)?;
         let feed = async {
@@ -139,8 +137,8 @@ impl Sandbox {
             }
             Ok(())
         };
-        let code = talk.until(exited, feed).await.map_err(lost)?;
-        *running = None;
+        let code = talk.until(running.exited.as_mut().expect("set above"), feed).await.map_err(lost)?;
+        running.exited = None;
         talk.finish(code).map_err(lost)
     }
 }
@@ -174,8 +172,9 @@ impl Node for Sandbox {
         if let Ok(ended) = timeout(exec.timeout, self.converse(&exec, &mut running)).await {
             return ended;
         }
-        // Dropping it kills the program's group.
-        drop(running);
+        if let Some(running) = running {
+            running.end().await;
+        }
         Err(ExecError::Timeout { command: self.command(&exec), limit: exec.timeout })
     }
 
@@ -248,126 +247,5 @@ fn expect(channel: &Channel, wanted: impl Fn(&Reply) -> bool) -> Result<(), Sand
         Some((Reply::Broken(why), _)) => Err(SandboxError::Init(why)),
         Some((other, _)) => Err(SandboxError::Init(format!("PID 1 said {other:?} out of turn"))),
         None => Err(io(gone())),
-    }
-}
-
-/// Kills a program's process group when it is dropped.
-#[derive(Debug)]
-struct Kill {
-    control: Arc<Control>,
-    id: u64,
-}
-
-impl Drop for Kill {
-    fn drop(&mut self) {
-        // An error: the node has gone, and the program with it.
-        let _ = self.control.signal(self.id, nix::libc::SIGKILL, true);
-    }
-}
-
-/// The output of a program that runs.
-#[derive(Debug)]
-struct Talk {
-    out: pipe::Receiver,
-    err: pipe::Receiver,
-    output: Output,
-}
-
-impl Talk {
-    fn new(out: PipeReader, err: PipeReader) -> io::Result<Talk> {
-        let receiver = |pipe: PipeReader| pipe::Receiver::from_owned_fd(pipe.into());
-        Ok(Talk { out: receiver(out)?, err: receiver(err)?, output: Output::default() })
-    }
-
-    /// Reads until the program has ended. Its pipes may stay open longer than that, held by a child in the background.
-    async fn until(
-        &mut self,
-        mut exited: oneshot::Receiver<i32>,
-        feed: impl Future<Output = io::Result<()>>,
-    ) -> io::Result<i32> {
-        tokio::pin!(feed);
-        let (mut out_open, mut err_open, mut feeding) = (true, true, true);
-        loop {
-            tokio::select! {
-                code = &mut exited => return code.map_err(|_| gone()),
-                read = self.out.read_buf(&mut self.output.stdout), if out_open => out_open = read? > 0,
-                read = self.err.read_buf(&mut self.output.stderr), if err_open => err_open = read? > 0,
-                fed = &mut feed, if feeding => { fed?; feeding = false; }
-            }
-        }
-    }
-
-    /// Takes what is still in the pipes: all that the program wrote is there by now.
-    fn finish(mut self, code: i32) -> io::Result<Output> {
-        self.output.code = code;
-        drain(&self.out, &mut self.output.stdout)?;
-        drain(&self.err, &mut self.output.stderr)?;
-        Ok(self.output)
-    }
-}
-
-fn drain(pipe: &pipe::Receiver, into: &mut Vec<u8>) -> io::Result<()> {
-    let mut bytes = [0; 64 << 10];
-    // At most a pipe's capacity is left, so a child in the background that writes on can't keep this here.
-    for _ in 0..16 {
-        match nix::unistd::read(pipe, &mut bytes) {
-            Ok(0) | Err(nix::errno::Errno::EAGAIN) => break,
-            Ok(n) => into.extend_from_slice(&bytes[..n]),
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
-}
-
-/// A program that was started in the node and goes on.
-#[derive(Debug)]
-struct Running {
-    command: String,
-    control: Arc<Control>,
-    id: u64,
-    pid: u32,
-    exit: Exit,
-}
-
-#[derive(Debug)]
-enum Exit {
-    Running(oneshot::Receiver<i32>),
-    Ended(i32),
-}
-
-#[async_trait]
-impl Program for Running {
-    fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    async fn wait(&mut self) -> Result<i32, ExecError> {
-        match &mut self.exit {
-            Exit::Ended(code) => Ok(*code),
-            Exit::Running(exited) => {
-                let lost = |_| ExecError::Io { command: self.command.clone(), source: gone() };
-                let code = exited.await.map_err(lost)?;
-                self.exit = Exit::Ended(code);
-                Ok(code)
-            }
-        }
-    }
-
-    async fn signal(&self, signal: i32) -> Result<(), ExecError> {
-        let sent = self.control.signal(self.id, signal, false);
-        sent.map_err(|source| ExecError::Io { command: self.command.clone(), source })
-    }
-
-    async fn stop(&mut self, grace: Duration) -> Result<i32, ExecError> {
-        self.signal(nix::libc::SIGTERM).await?;
-        if let Ok(ended) = timeout(grace, self.wait()).await {
-            return ended;
-        }
-        self.signal(nix::libc::SIGKILL).await?;
-        match timeout(DEATH, self.wait()).await {
-            Ok(ended) => ended,
-            Err(_) => Err(ExecError::Timeout { command: self.command.clone(), limit: DEATH }),
-        }
     }
 }

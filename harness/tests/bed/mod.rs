@@ -87,6 +87,14 @@ impl Bed {
     }
 }
 
+/// Nodes end with the process anyway; their empty control groups would not.
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let down = async { tokio::join!(self.provider.down("a"), self.provider.down("b")) };
+        let _ = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(down));
+    }
+}
+
 pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
     ContainerSpec {
         name: name.to_owned(),

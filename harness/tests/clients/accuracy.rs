@@ -30,6 +30,7 @@ fn a_known_outage_is_measured_to_a_millisecond() {
             errors.push((seen.as_secs_f64() - to.since(from).as_secs_f64()).abs() * 1e3);
         }
         let error = median(&errors).unwrap();
+        eprintln!("frozen for {wanted:?}: error of the measured outage: median {error:.3} ms of {errors:.3?}");
         assert!(error <= 1.0, "{wanted:?}: median error {error:.3} ms of {errors:.3?}");
     }
 }
@@ -56,6 +57,7 @@ fn a_stall_shows_in_the_p99_as_theory_says() {
     sound(&history);
     let theory = stalled - 0.01 * history.ops.len() as f64;
     let p99 = quantile(&latencies(&history), 0.99).unwrap();
+    eprintln!("stalled for {stalled:.1} ms: p99 {p99:.1} ms, theory {theory:.1} ms");
     assert!((p99 - theory).abs() <= 0.1 * theory, "p99 {p99:.1} ms, theory {theory:.1} ms");
 }
 

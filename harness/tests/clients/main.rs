@@ -1,5 +1,6 @@
 //! Clients against real servers on loopback: a real redis from the node image that `PODFERRY_TEST_ROOTFS` names (needs
 //! root, to enter it), and plain sockets that misbehave on purpose.
+#![expect(clippy::print_stderr, reason = "figures are shown")]
 
 mod accuracy;
 mod follower;

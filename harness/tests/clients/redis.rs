@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A real redis on loopback, from the node image. Ends when dropped, and with this process at the latest.
-pub struct Redis {
+pub(crate) struct Redis {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Redis {
-    pub fn start() -> Redis {
+    pub(crate) fn start() -> Redis {
         let rootfs =
             std::env::var_os("PODFERRY_TEST_ROOTFS").expect("PODFERRY_TEST_ROOTFS names the root of a node image");
         let address = free_address();
@@ -44,13 +44,13 @@ impl Redis {
     }
 
     /// Stops all its threads; returns when they stand still.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         kill(self.pid(), Signal::SIGSTOP).unwrap();
         let status = waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).unwrap();
         assert!(matches!(status, WaitStatus::Stopped(..)), "{status:?}");
     }
 
-    pub fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         kill(self.pid(), Signal::SIGCONT).unwrap();
     }
 }

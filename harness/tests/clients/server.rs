@@ -6,23 +6,23 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 
 /// Counts requests; serves until the process ends.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     /// While it is held for writing, nothing is answered.
-    pub gate: Arc<RwLock<()>>,
+    pub(crate) gate: Arc<RwLock<()>>,
 }
 
 impl Server {
-    pub fn start() -> Server {
+    pub(crate) fn start() -> Server {
         Server::on(TcpListener::bind("127.0.0.1:0").unwrap(), true)
     }
 
     /// Takes requests and answers none.
-    pub fn silent() -> Server {
+    pub(crate) fn silent() -> Server {
         Server::on(TcpListener::bind("127.0.0.1:0").unwrap(), false)
     }
 
-    pub fn on(listener: TcpListener, answers: bool) -> Server {
+    pub(crate) fn on(listener: TcpListener, answers: bool) -> Server {
         let address = listener.local_addr().unwrap();
         let gate = Arc::new(RwLock::new(()));
         let theirs = Arc::clone(&gate);
@@ -55,6 +55,6 @@ fn serve(mut stream: TcpStream, gate: &RwLock<()>, answers: bool) {
 }
 
 /// An address on which nobody listens (yet).
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

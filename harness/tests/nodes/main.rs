@@ -1,4 +1,5 @@
-//! Local nodes, for real. Needs root and a node image: `PODFERRY_TEST_ROOTFS` names its root.
+//! Local nodes, for real. Needs root. `PODFERRY_TEST_ROOTFS` names the root of a node image; without it the shipped one
+//! is used, and made first if it is not in the cache.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "timings are shown, and one test speaks to another")]
 
 mod end;
@@ -6,6 +7,7 @@ mod network;
 mod programs;
 mod stack;
 
+use podferry::component::{Cache, NodeImage, NodeImageSpec, node_image};
 use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::provider::Provider;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
 
 /// A run with two nodes.
 struct Run {
@@ -27,7 +30,7 @@ struct Run {
 
 impl Run {
     async fn up() -> Run {
-        Run::up_with(config()).await
+        Run::up_with(config().await).await
     }
 
     async fn up_with(config: LocalConfig) -> Run {
@@ -51,13 +54,21 @@ impl Drop for Run {
     }
 }
 
-fn config() -> LocalConfig {
+async fn rootfs() -> PathBuf {
+    static SHIPPED: OnceCell<NodeImage> = OnceCell::const_new();
+    if let Some(given) = std::env::var_os("PODFERRY_TEST_ROOTFS") {
+        return given.into();
+    }
+    let shipped = || async { node_image(&NodeImageSpec::shipped(), &Cache::of_user(), &()).await.unwrap() };
+    SHIPPED.get_or_init(shipped).await.rootfs.clone()
+}
+
+async fn config() -> LocalConfig {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let rootfs = std::env::var_os("PODFERRY_TEST_ROOTFS");
     LocalConfig {
         run_id: RunId(format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))),
         podferry: env!("CARGO_BIN_EXE_podferry").into(),
-        image_rootfs: rootfs.expect("PODFERRY_TEST_ROOTFS names the root of a node image").into(),
+        image_rootfs: rootfs().await,
         overrides: Vec::new(),
         components: Vec::new(),
         data_size: 1 << 30,
@@ -98,8 +109,9 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_fast() -> io::Result<()> {
+    let config = config().await;
     let from = Instant::now();
-    let run = Run::up().await;
+    let run = Run::up_with(config).await;
     let up = from.elapsed();
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for _ in 0..50 {

@@ -55,7 +55,7 @@ async fn binaries_of_the_user_take_the_place_of_the_images() {
     let mine = dir.path().join("my, runc:1");
     fs::write(&mine, "#!/bin/sh\necho mine\n").unwrap();
     fs::set_permissions(&mine, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut config = config();
+    let mut config = config().await;
     config.overrides = vec![(mine.clone(), "/sbin/runc".into()), (mine, "/opt/new/tool".into())];
     let run = Run::up_with(config).await;
     assert_eq!(said(&run.a, "runc; /usr/sbin/runc; /opt/new/tool").await, "mine\nmine\nmine");
@@ -66,7 +66,7 @@ async fn binaries_of_the_user_take_the_place_of_the_images() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_cant_be_made_says_why_and_leaves_nothing() {
-    let mut config = config();
+    let mut config = config().await;
     let id = config.run_id.clone();
     config.image_rootfs = "/no/such/root".into();
     config.overrides = vec![("/no/such/file".into(), "/sbin/runc".into())];

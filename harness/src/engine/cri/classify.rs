@@ -98,7 +98,12 @@ fn control(any: &dyn Fn(&[&str]) -> bool) -> C {
 }
 
 fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
-    if any(&["only CONTAINER_RUNNING containers can be checkpointed", "container not running"]) {
+    // The last is said in the moment between a task's end and CRI's notice of it.
+    if any(&[
+        "only CONTAINER_RUNNING containers can be checkpointed",
+        "container not running",
+        "failed to get task for container",
+    ]) {
         C::NotRunning
     } else if any(&["criu failed: type DUMP", "criu failed: type FEATURE_CHECK", "cannot pause a paused container"]) {
         C::DumpFailed

@@ -31,7 +31,6 @@ struct Lane {
 
 #[derive(Clone, Debug, Serialize)]
 struct Bar {
-    #[serde(flatten)]
     strip: Strip,
     y: f64,
     /// Text on it, if there is room.

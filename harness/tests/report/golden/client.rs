@@ -30,7 +30,8 @@ impl Load {
         let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
         let mut acknowledged = 0;
         let ops: Vec<Op> = (0..self.count).map(|i| self.op(i, &mut noise, &mut acknowledged)).collect();
-        let held = |op: &&Op| op.outcome == OpOutcome::Ok || (op.outcome == OpOutcome::Unknown && op.key % 2 == 0);
+        let held =
+            |op: &&Op| op.outcome == OpOutcome::Ok || (op.outcome == OpOutcome::Unknown && op.key.is_multiple_of(2));
         let before: Vec<u64> =
             ops.iter().filter(|o| o.outcome == OpOutcome::Ok && o.done <= at(self.away)).map(|o| o.key).collect();
         let lost: Vec<u64> = before.into_iter().rev().take(usize::try_from(self.lost).expect("few")).collect();
