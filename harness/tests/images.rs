@@ -2,6 +2,8 @@
 //! namespaces of its own at its own port. Needs root, a node image (`PODFERRY_TEST_ROOTFS` names its root) and the
 //! workloads (`PODFERRY_WORKLOADS` names their folder).
 
+#![expect(clippy::print_stdout, reason = "the times are for who runs the test")]
+
 use podferry::client::Vantage;
 use podferry::image::{Image, NodeRoot, Store, WorkloadBinaries, unpack};
 use podferry::process::{Exec, HostProgram};

@@ -124,7 +124,7 @@ async fn collect(root: NodeRoot<'_>, binaries: &WorkloadBinaries, spec: &ImageSp
         files.extend(libraries(root.dir, program).await?);
     }
     for file in &matching(root.dir, &files) {
-        if !layer.from_root(root.dir, file)? {
+        if !layer.take_from(root.dir, file)? {
             return Err(ImageError::NotInNode { file: file.clone(), repository: spec.repository.clone() });
         }
     }
