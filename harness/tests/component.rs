@@ -1,13 +1,16 @@
 //! Node images for real: fetched, unpacked and cached. Needs root and the package archive.
 
 use podferry::component::{
-    Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, Progress, node_image, refresh_node_image, resolve,
+    Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, Progress, node_image, refresh_node_image,
+    resolve, sweep_unfinished,
 };
-use podferry::ledger::{Ledger, dead_in};
+use podferry::ledger::{Claim, Ledger, UNFINISHED_IMAGE, dead_in};
 use podferry::record::RunId;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -32,7 +35,8 @@ impl Told {
 /// The shortest list that makes an image: 20 packages, some seconds.
 fn small(dir: &Path, more: &str) -> NodeImageSpec {
     let file = dir.join("small.packages");
-    let list = format!("# small\nsuite = sid\n?exact-name(runc)\nbase-files\nbase-passwd\nlibc-bin\nbusybox-static\n{more}\n");
+    let list =
+        format!("# small\nsuite = sid\n?exact-name(runc)\nbase-files\nbase-passwd\nlibc-bin\nbusybox-static\n{more}\n");
     fs::write(&file, list).unwrap();
     NodeImageSpec::named(file.to_str().unwrap()).unwrap()
 }
@@ -70,7 +74,6 @@ async fn an_image_is_made_once_and_says_what_is_in_it() {
     assert_eq!(runc.source, format!("package runc {} (sid)", first.packages["runc"]));
     assert!(runc.digest.starts_with("sha256:"));
 
-    // No archive is reachable through that mirror: it can only come from the cache.
     let from = Instant::now();
     let again = node_image(&spec, &cache, &()).await.unwrap();
     let took = from.elapsed();
@@ -168,6 +171,69 @@ async fn a_list_without_the_base_is_told_what_it_lacks() {
     assert!(matches!(error, ComponentError::Build { .. }), "{error}");
     assert!(error.to_string().contains("its packages bring no /usr/share/base-passwd/passwd.master"), "{error}");
     assert!(error.hint().unwrap().contains("?essential"));
+}
+
+const CHILD: &str = "PODFERRY_TEST_COMPONENT_CHILD";
+
+/// Not a test of its own: the run that `a_run_killed_with_sigkill_leaves_what_the_next_one_sweeps` kills. Without the
+/// variable it has nothing to do.
+#[tokio::test]
+async fn child_that_makes_an_image() {
+    let Some(dir) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let ledger = Ledger::open_in(&dir.join("runs"), &RunId("killed".into())).unwrap();
+    let cache = Cache::at(dir.join("cache")).with_ledger(Arc::new(ledger));
+    node_image(&small(&dir, ""), &cache, &Printed).await.unwrap();
+}
+
+struct Printed;
+
+impl Progress for Printed {
+    #[expect(clippy::print_stdout, reason = "read by the parent")]
+    fn say(&self, line: &str) {
+        println!("\n{line}");
+    }
+    fn update(&self, line: &str) {
+        self.say(line);
+    }
+}
+
+/// Processes that have the folder in their command line.
+fn busy_with(dir: &Path) -> Vec<String> {
+    let dir = dir.to_str().unwrap();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|p| fs::read(p.path().join("cmdline")).ok());
+    lines.map(|l| String::from_utf8_lossy(&l).replace('\0', " ")).filter(|l| l.contains(dir)).collect()
+}
+
+#[tokio::test]
+async fn a_run_killed_with_sigkill_leaves_what_the_next_one_sweeps() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_makes_an_image", "--nocapture"])
+        .env(CHILD, dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    assert!(out.lines().any(|l| l.unwrap().contains("fetching packages, 2 of ")));
+    assert!(busy_with(dir.path()).iter().any(|l| l.contains("mmdebstrap")), "{:?}", busy_with(dir.path()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let from = Instant::now();
+    while !busy_with(dir.path()).is_empty() {
+        assert!(from.elapsed() < Duration::from_secs(5), "still there: {:?}", busy_with(dir.path()));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(dir.path().to_str().unwrap()));
+
+    let cache = Cache::at(dir.path().join("cache"));
+    let run = dead_in(&dir.path().join("runs")).unwrap().pop().unwrap();
+    assert_eq!((run.claims.len(), run.claims[0].kind.as_str()), (1, UNFINISHED_IMAGE));
+    assert_eq!(images(&cache).len(), 1);
+    let sweep = |c: &Claim| sweep_unfinished(Path::new(&c.name)).map_err(|e| e.to_string());
+    assert!(run.sweep(sweep).unwrap().is_empty());
+    assert_eq!(images(&cache), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ const DIR: &str = "/tmp/podferry-doctor";
 /// On the node's own loopback, so it meets nobody.
 const PORT: &str = "6390";
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a killed process may take to end.
+const DEATH: Duration = Duration::from_secs(5);
 
 /// What `criu check` says. Only a warning: the real dump decides.
 pub(super) async fn criu_check(node: &SharedNode) -> Finding {
@@ -54,21 +56,24 @@ async fn try_it(node: &SharedNode) -> Result<(Millis, Millis), Trouble> {
     let start = Trouble::of("it does not start");
     node.run(Exec::new("mkdir").args(["-p", DIR])).await.map_err(&start)?;
     let log = Path::new(DIR).join("redis.log");
-    let args = ["--port", PORT, "--bind", "127.0.0.1", "--save", "", "--dir", DIR];
+    let pid_file = Path::new(DIR).join("redis.pid");
+    let args = ["--port", PORT, "--bind", "127.0.0.1", "--save", "", "--dir", DIR, "--pidfile"];
     // A session of its own, as containers have one: CRIU refuses a process whose session's leader it does not dump.
-    let redis = Exec::new("setsid").arg("redis-server").args(args);
+    // setsid forks for that, so the server is not the program that was started, but it ends with the server.
+    let redis = Exec::new("setsid").args(["--wait", "redis-server"]).args(args).arg(&pid_file);
     let mut redis = node.spawn(redis, &log).await.map_err(&start)?;
     ready(node, &log).await?;
+    let pid = fs::read_to_string(node.host_path(&pid_file));
+    let pid = pid.map_err(|e| Trouble { doing: "it tells no process id", said: e.to_string() })?;
     cli(node, &["SET", "doctor", &secret]).await.map_err(Trouble::of("it does not answer"))?;
 
     let from = Instant::now();
-    let pid = redis.pid().to_string();
-    criu(node, "dump", &["--tree", &pid]).await?;
+    criu(node, "dump", &["--tree", pid.trim()]).await?;
     let dump = from.elapsed();
     // CRIU kills what it dumped; its number must be free for the restore.
-    let killed = tokio::time::timeout(PATIENCE, redis.wait()).await;
-    let gone = |said: String| Trouble { doing: "it goes on after the dump", said };
-    killed.map_err(|e| gone(e.to_string()))?.map_err(|e| gone(e.to_string()))?;
+    let still_there = |said: String| Trouble { doing: "it is still there after its dump", said };
+    let killed = tokio::time::timeout(DEATH, redis.wait()).await;
+    killed.map_err(|_| still_there(format!("waited {DEATH:?}")))?.map_err(|e| still_there(e.to_string()))?;
 
     let from = Instant::now();
     criu(node, "restore", &["--restore-detached"]).await?;

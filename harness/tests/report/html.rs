@@ -53,3 +53,18 @@ fn a_long_history_is_drawn_with_few_dots() {
     assert!(html.contains("dots stand for"));
     assert!(html.len() < short + 64 * 1024, "{} bytes, {short} with a short history", html.len());
 }
+
+/// A log follower has no schedule: the pauses of a program that prints now and then are no outages.
+#[test]
+fn a_client_without_a_schedule_has_no_outages() {
+    let mut run = golden::run();
+    run.cases.truncate(1);
+    assert!(report::html(&run).contains("no answer 142 ms"));
+    for history in run.cases[0].evidence.histories.values_mut() {
+        (history.kind, history.interval_ns) = ("log-follower".to_owned(), 0);
+    }
+    let html = report::html(&run);
+    assert!(!html.contains("no answer"));
+    assert!(!html.contains("class=\"plot\""));
+    assert!(html.contains("takes what comes"));
+}

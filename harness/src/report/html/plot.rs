@@ -36,6 +36,9 @@ const DOTS: usize = 3 * COLUMNS;
 
 /// The plots of a client: through the migration if there was one, and the whole history if that is much longer.
 pub(super) fn plots(case: &CaseView, client: &ClientView, history: &History, epoch: At) -> Vec<Plot> {
+    if history.interval_ns == 0 {
+        return Vec::new();
+    }
     let (Some(first), Some(last)) = (history.ops.first(), history.ops.last()) else { return Vec::new() };
     let whole = Scale::around(ms(epoch, first.intended), ms(epoch, last.intended), 0.01);
     let zero = case.migrations.first().map_or(whole.from, |m| m.from_ms);

@@ -10,7 +10,8 @@ pub struct ClientView {
     pub name: String,
     /// Its kind.
     pub kind: String,
-    /// The interval of its schedule.
+    /// The interval of its schedule; 0 for one that has none and takes what comes (a log follower): its gaps are the
+    /// workload's own pauses, so it has no latency and no outages.
     pub interval_ms: f64,
     /// When it wanted its first operation; `null` if there is none.
     pub from_ms: Option<f64>,
@@ -71,7 +72,8 @@ pub struct Latency {
 /// A span without any answer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Outage {
-    /// When the last answer before it arrived.
+    /// When the last answer before it arrived. The figure `downtime` takes off half an interval of the schedule, for the
+    /// outage began that much later on average; this is the bare gap.
     pub from_ms: f64,
     /// Until the next answer, or the client's last try.
     pub ms: f64,
@@ -88,6 +90,7 @@ const NAMED: usize = 20;
 
 impl ClientView {
     pub(super) fn of(name: &str, history: &History, epoch: At) -> ClientView {
+        let scheduled = history.interval_ns > 0;
         let n = |outcome| history.ops.iter().filter(|op| op.outcome == outcome).count() as u64;
         ClientView {
             name: text::line(name),
@@ -100,8 +103,8 @@ impl ClientView {
             errors: n(OpOutcome::Error),
             unknown: n(OpOutcome::Unknown),
             not_sent: n(OpOutcome::NotSent),
-            latency: Latency::of(&history.ops),
-            outages: outages(history, epoch),
+            latency: scheduled.then(|| Latency::of(&history.ops)).flatten(),
+            outages: if scheduled { outages(history, epoch) } else { Vec::new() },
             endpoints: history
                 .endpoints
                 .iter()
