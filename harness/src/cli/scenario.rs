@@ -2,7 +2,7 @@
 //! text to print and the exit code; only reading the files is done here.
 
 use crate::scenario::plan::Case;
-use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WorkloadKind, load, plan as make_plan};
+use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WorkloadKind, load_all, plan as make_plan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -145,16 +145,17 @@ fn annotation(d: &Diagnostic) -> String {
 /// Reads scenarios from files and folders.
 pub fn read(paths: &[PathBuf], workloads: &[WorkloadKind]) -> Loaded {
     let mut loaded = Loaded::default();
+    let mut texts = Vec::new();
     for Source { file, text } in sources(paths) {
         loaded.files += 1;
         match text {
-            Ok(text) => {
-                let (scenario, found) = load(&text, &file, workloads);
-                loaded.scenarios.extend(scenario);
-                loaded.findings.extend(found.into_iter().map(|d| (d, text.clone())));
-            }
+            Ok(text) => texts.push((file, text)),
             Err(why) => loaded.unreadable.push(format!("cannot read `{file}`: {why}")),
         }
+    }
+    for ((_, text), (scenario, found)) in texts.iter().zip(load_all(&texts, workloads)) {
+        loaded.scenarios.extend(scenario);
+        loaded.findings.extend(found.into_iter().map(|d| (d, text.clone())));
     }
     // Names must differ over all files.
     if let Err(found) = make_plan(&loaded.scenarios, &Selection::default()) {

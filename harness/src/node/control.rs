@@ -6,7 +6,12 @@ use std::os::fd::BorrowedFd;
 use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+/// How long a killed program may take to end.
+pub(super) const DEATH: Duration = Duration::from_secs(5);
 
 /// The harness's end of the line to PID 1 of a node. A thread of its own reads the replies, so that a node serves
 /// callers on any runtime.
@@ -25,13 +30,59 @@ struct Waiting {
     exited: Option<oneshot::Sender<i32>>,
 }
 
-/// A program that PID 1 has started.
+/// A program that PID 1 was asked to start. It is killed, with its process group, if this is dropped before the
+/// program's end is known, or before it was let go.
 #[derive(Debug)]
 pub(super) struct Started {
+    pub(super) control: Arc<Control>,
     pub(super) id: u64,
-    pub(super) pid: u32,
-    /// Its exit code; an error when the node has gone.
-    pub(super) exited: oneshot::Receiver<i32>,
+    started: oneshot::Receiver<io::Result<u32>>,
+    /// `None`: it has ended, or was let go.
+    exited: Option<oneshot::Receiver<i32>>,
+}
+
+impl Started {
+    /// Its process id in the node, once it runs.
+    pub(super) async fn pid(&mut self) -> io::Result<u32> {
+        let pid = (&mut self.started).await.map_err(|_| gone()).flatten();
+        if pid.is_err() {
+            self.exited = None;
+        }
+        pid
+    }
+
+    /// Waits for its end; to be called again if it was cancelled.
+    pub(super) async fn exit(&mut self) -> io::Result<i32> {
+        let exited = self.exited.as_mut().ok_or_else(gone)?;
+        let code = exited.await.map_err(|_| gone());
+        self.exited = None;
+        code
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(super) async fn end(mut self) {
+        self.kill();
+        // It may hang in the kernel, or be frozen: the caller has waited long enough.
+        let _ = timeout(DEATH, self.exit()).await;
+    }
+
+    /// Lets it live on: its exit code is told by what is returned.
+    pub(super) fn let_go(mut self) -> Option<oneshot::Receiver<i32>> {
+        self.exited.take()
+    }
+
+    fn kill(&self) {
+        // An error: the node has gone, and the program with it.
+        let _ = self.control.signal(self.id, nix::libc::SIGKILL, true);
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if self.exited.is_some() {
+            self.kill();
+        }
+    }
 }
 
 impl Control {
@@ -46,13 +97,13 @@ impl Control {
         Ok(control)
     }
 
-    /// Starts a program. The caller's ends of `files` may be closed afterwards.
+    /// Asks PID 1 to start a program. The caller's ends of `files` may be closed afterwards.
     pub(super) fn start(
-        &self,
+        self: &Arc<Self>,
         exec: &Exec,
         streams: Streams,
         files: &[BorrowedFd<'_>],
-    ) -> io::Result<impl Future<Output = io::Result<Started>> + use<>> {
+    ) -> io::Result<Started> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell_start, started) = oneshot::channel();
         let (tell_exit, exited) = oneshot::channel();
@@ -65,10 +116,7 @@ impl Control {
             self.waiting().as_mut().map(|map| map.remove(&id));
             return Err(e);
         }
-        Ok(async move {
-            let pid = started.await.map_err(|_| gone())??;
-            Ok(Started { id, pid, exited })
-        })
+        Ok(Started { control: self.clone(), id, started, exited: Some(exited) })
     }
 
     /// Sends a signal to a program, or to its process group. One that has ended is no error.

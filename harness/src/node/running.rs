@@ -1,14 +1,11 @@
 use super::Program;
-use super::control::{Control, gone};
+use super::control::{Control, DEATH, gone};
 use crate::process::ExecError;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-
-/// How long a killed program may take to end.
-pub(super) const DEATH: Duration = Duration::from_secs(5);
 
 /// A program that was started in the node and goes on.
 #[derive(Debug)]
@@ -24,6 +21,8 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) enum Exit {
     Running(oneshot::Receiver<i32>),
+    /// The node ended under it: its code will never be known.
+    Lost,
     Ended(i32),
 }
 
@@ -34,19 +33,18 @@ impl Program for Running {
     }
 
     async fn wait(&mut self) -> Result<i32, ExecError> {
-        match &mut self.exit {
-            Exit::Ended(code) => Ok(*code),
-            Exit::Running(exited) => {
-                let lost = |_| ExecError::Io { command: self.command.clone(), source: gone() };
-                let code = exited.await.map_err(lost)?;
-                self.exit = Exit::Ended(code);
-                Ok(code)
-            }
+        if let Exit::Running(exited) = &mut self.exit {
+            self.exit = exited.await.map_or(Exit::Lost, Exit::Ended);
+        }
+        match self.exit {
+            Exit::Ended(code) => Ok(code),
+            Exit::Lost | Exit::Running(_) => Err(ExecError::Io { command: self.command.clone(), source: gone() }),
         }
     }
 
     async fn signal(&self, signal: i32) -> Result<(), ExecError> {
-        let sent = self.control.signal(self.id, signal, false);
+        let known = nix::sys::signal::Signal::try_from(signal).map_err(std::io::Error::from);
+        let sent = known.and_then(|_| self.control.signal(self.id, signal, false));
         sent.map_err(|source| ExecError::Io { command: self.command.clone(), source })
     }
 

@@ -2,7 +2,7 @@ use super::control::{Control, Started, gone};
 use super::fabric::{self, Fabric, on_own_thread};
 use super::init::SUBCOMMAND;
 use super::running::{Exit, Running};
-use super::talk::{Kill, Talk};
+use super::talk::Talk;
 use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
 use super::{Node, Program};
 use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
@@ -105,13 +105,14 @@ impl Sandbox {
     }
 
     async fn go_on(&self, exec: Exec, streams: Streams) -> Result<Box<dyn Program>, ExecError> {
-        let started = self.control.start(&exec, streams, &[]).map_err(|e| self.start_error(&exec, e))?;
-        let Started { id, pid, exited } = started.await.map_err(|e| self.start_error(&exec, e))?;
-        let exit = Exit::Running(exited);
+        let mut started = self.control.start(&exec, streams, &[]).map_err(|e| self.start_error(&exec, e))?;
+        let pid = started.pid().await.map_err(|e| self.start_error(&exec, e))?;
+        let id = started.id;
+        let exit = started.let_go().map_or(Exit::Lost, Exit::Running);
         Ok(Box::new(Running { command: self.command(&exec), control: self.control.clone(), id, pid, exit }))
     }
 
-    async fn converse(&self, exec: &Exec, running: &mut Option<Kill>) -> Result<Output, ExecError> {
+    async fn converse(&self, exec: &Exec, running: &mut Option<Started>) -> Result<Output, ExecError> {
         let refused = |e| self.start_error(exec, e);
         let (out, out_end) = io::pipe().map_err(refused)?;
         let (err, err_end) = io::pipe().map_err(refused)?;
@@ -125,8 +126,9 @@ impl Sandbox {
         let files: Vec<_> = ends.iter().map(AsFd::as_fd).collect();
         let started = self.control.start(exec, Streams::Passed, &files).map_err(refused)?;
         drop(ends);
-        let Started { id, exited, .. } = started.await.map_err(refused)?;
-        let running = running.insert(Kill { control: self.control.clone(), id, exited: Some(exited) });
+        // Kept by the caller from here on, so that it dies with its time even if it has not told its start yet.
+        let program = running.insert(started);
+        program.pid().await.map_err(refused)?;
         let lost = |source| ExecError::Io { command: self.command(exec), source };
         let mut talk = Talk::new(out, err).map_err(lost)?;
         let feed = async {
@@ -137,8 +139,7 @@ impl Sandbox {
             }
             Ok(())
         };
-        let code = talk.until(running.exited.as_mut().expect("set above"), feed).await.map_err(lost)?;
-        running.exited = None;
+        let code = talk.until(program, feed).await.map_err(lost)?;
         talk.finish(code).map_err(lost)
     }
 }

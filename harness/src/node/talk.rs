@@ -1,48 +1,10 @@
 //! A program that the harness talks with until its end.
 
-use super::control::{Control, gone};
-use super::running::DEATH;
+use super::control::Started;
 use crate::process::Output;
 use std::io::{self, PipeReader};
-use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
-
-/// Kills a program's process group when it is dropped before the program's end is known.
-#[derive(Debug)]
-pub(super) struct Kill {
-    pub(super) control: Arc<Control>,
-    pub(super) id: u64,
-    /// `None`: it has ended.
-    pub(super) exited: Option<oneshot::Receiver<i32>>,
-}
-
-impl Kill {
-    /// Kills it and waits until it is gone.
-    pub(super) async fn end(mut self) {
-        let exited = self.exited.take();
-        self.kill();
-        if let Some(exited) = exited {
-            // It may hang in the kernel, or be frozen: the caller has waited long enough.
-            let _ = timeout(DEATH, exited).await;
-        }
-    }
-
-    fn kill(&self) {
-        // An error: the node has gone, and the program with it.
-        let _ = self.control.signal(self.id, nix::libc::SIGKILL, true);
-    }
-}
-
-impl Drop for Kill {
-    fn drop(&mut self) {
-        if self.exited.is_some() {
-            self.kill();
-        }
-    }
-}
 
 /// The output of a program that runs.
 #[derive(Debug)]
@@ -61,14 +23,14 @@ impl Talk {
     /// Reads until the program has ended. Its pipes may stay open longer than that, held by a child in the background.
     pub(super) async fn until(
         &mut self,
-        exited: &mut oneshot::Receiver<i32>,
+        program: &mut Started,
         feed: impl Future<Output = io::Result<()>>,
     ) -> io::Result<i32> {
         tokio::pin!(feed);
         let (mut out_open, mut err_open, mut feeding) = (true, true, true);
         loop {
             tokio::select! {
-                code = &mut *exited => return code.map_err(|_| gone()),
+                code = program.exit() => return code,
                 read = self.out.read_buf(&mut self.output.stdout), if out_open => out_open = read? > 0,
                 read = self.err.read_buf(&mut self.output.stderr), if err_open => err_open = read? > 0,
                 fed = &mut feed, if feeding => { fed?; feeding = false; }

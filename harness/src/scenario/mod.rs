@@ -109,6 +109,25 @@ pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scena
     finish(document, r)
 }
 
+/// What [`load`] gives for a file.
+pub type Loaded = (Option<Scenario>, Vec<Diagnostic>);
+
+/// [`load`] for many files, (name, text), on all processors; in their order.
+pub fn load_all(files: &[(String, String)], workloads: &[WorkloadKind]) -> Vec<Loaded> {
+    let each = |(file, text): &(String, String)| load(text, file, workloads);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    if files.len() < 64 || threads < 2 {
+        return files.iter().map(each).collect();
+    }
+    let share = files.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            files.chunks(share).map(|part| scope.spawn(move || part.iter().map(each).collect::<Vec<_>>())).collect();
+        let joined = parts.into_iter().map(|p| p.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.flatten().collect()
+    })
+}
+
 fn finish(document: Option<Document>, r: Reader) -> (Option<Scenario>, Vec<Diagnostic>) {
     let Reader { file, mut diagnostics, .. } = r;
     diagnostics.sort_by_key(|d| (d.place.offset, d.code));

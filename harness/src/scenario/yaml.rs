@@ -1,15 +1,18 @@
 //! Text -> a tree of nodes, each with its place. The only module that names the YAML crate: what the rest of the room
 //! sees is [`Node`]. Nothing is interpreted here: a scalar is its text, and repeated keys are all kept, so that every
 //! mistake can be told of and not only the first that a deserialiser meets.
+//!
+//! Made of the crate's events rather than through serde: its `Spanned` gives the same places at four times the cost.
 
 use super::place::Place;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
-use serde_saphyr::{Location, Spanned};
-use std::fmt;
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use std::collections::HashMap;
 
-/// Deepest nesting of a scenario. The language needs six levels; the bound keeps hostile input off the stack.
+/// Deepest nesting of a scenario. The language needs eight levels; the bound keeps hostile input off the stack.
 const DEEPEST: usize = 32;
+
+/// Most nodes of a file, with those that aliases stand for: ten lines of aliases can stand for a billion.
+const MOST_NODES: usize = 100_000;
 
 /// A YAML node with its place.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub(super) enum Value {
 pub(super) struct Key {
     pub(super) text: String,
     pub(super) place: Place,
+    /// Whether it is a plain `<<`, whose value is merged in.
+    merge: bool,
 }
 
 /// What is no YAML.
@@ -47,168 +52,178 @@ pub(super) struct Malformed {
     pub(super) place: Place,
 }
 
+impl Malformed {
+    fn new(message: impl Into<String>, place: Place) -> Self {
+        Malformed { message: message.into(), place }
+    }
+}
+
 /// Parses one document.
 pub(super) fn parse(text: &str) -> Result<Node, Malformed> {
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: DEEPEST, max_nodes: 100_000, max_documents: 2 },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000, max_replay_stack_depth: 8 },
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
-        strict_booleans: true,
-        underscored_numbers_as_strings: true,
-        leading_zero_numbers_as_strings: true,
+    let options = serde_saphyr::granit_parser::options! {
         emit_comments: false,
-        with_snippet: false,
+        flow_nesting_limit: DEEPEST,
+        block_nesting_limit: DEEPEST,
     };
-    match serde_saphyr::from_str_with_options::<Raw>(text, options) {
-        Ok(raw) => Ok(node(raw, text)),
-        Err(error) => Err(Malformed {
-            // Some errors (an empty file, an anchor that is not closed) have no place or line 0.
-            place: error.location().filter(|l| l.line() > 0).map_or_else(|| end_of(text), |l| place(l, text)),
-            message: message_of(&error),
-        }),
-    }
+    let parser = Parser::new_from_str_with_options(text, options);
+    Tree { text, parser, anchors: HashMap::new(), nodes: 0 }.document()
 }
 
-/// The crate's message without the position that it appends: the diagnostic has one of its own.
-fn message_of(error: &serde_saphyr::Error) -> String {
-    let formatter = serde_saphyr::DefaultMessageFormatter;
-    serde_saphyr::MessageFormatter::format_message(&formatter, error.without_snippet()).into_owned()
+struct Tree<'t> {
+    text: &'t str,
+    parser: Parser<'t, StrInput<'t>>,
+    /// Nodes that aliases can stand for, with the number of nodes in each.
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
 }
 
-fn end_of(text: &str) -> Place {
-    let line = text.lines().count().max(1) as u32;
-    Place { line, column: 1, offset: text.len() as u32, length: 0 }
-}
-
-fn place(l: Location, text: &str) -> Place {
-    let size = text.len() as u64;
-    let offset = l.span().byte_offset().unwrap_or(0).min(size);
-    let length = l.span().byte_len().unwrap_or(0).min(size - offset);
-    Place { line: l.line() as u32, column: l.column().max(1) as u32, offset: offset as u32, length: length as u32 }
-}
-
-/// A node as the YAML crate hands it over, before its text is cut out of the source.
-struct Raw(Spanned<RawValue>);
-
-enum RawValue {
-    Null,
-    Text(String),
-    /// A plain scalar that the YAML crate took for a number or boolean: what was written stands in the source.
-    Inferred(String),
-    List(Vec<Raw>),
-    Map(Vec<(Spanned<String>, Raw)>),
-}
-
-fn node(raw: Raw, text: &str) -> Node {
-    let Spanned { value, referenced, defined } = raw.0;
-    let value = match value {
-        RawValue::Null => Value::Null,
-        RawValue::Text(s) => Value::Scalar(s),
-        RawValue::Inferred(shown) => Value::Scalar(as_written(defined, text).map_or(shown, str::to_owned)),
-        RawValue::List(items) => Value::List(items.into_iter().map(|i| node(i, text)).collect()),
-        RawValue::Map(entries) => Value::Map(
-            entries
-                .into_iter()
-                .map(|(k, v)| (Key { place: place(k.referenced, text), text: k.value }, node(v, text)))
-                .collect(),
-        ),
-    };
-    Node { value, place: place(referenced, text) }
-}
-
-fn as_written(defined: Location, text: &str) -> Option<&str> {
-    let at = place(defined, text);
-    let cut = text.get(at.offset as usize..(at.offset + at.length) as usize)?.trim();
-    (!cut.is_empty()).then_some(cut)
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Spanned::deserialize(d).map(Raw)
-    }
-}
-
-impl<'de> Deserialize<'de> for RawValue {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = RawValue;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a scalar, a list or a mapping")
+impl<'t> Tree<'t> {
+    fn next(&mut self) -> Result<(Event<'t>, Place), Malformed> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                let place = self.place(&span);
+                Ok((event, place))
+            }
+            Some(Err(e)) => Err(self.malformed(&e)),
+            None => Err(Malformed::new("the file ends too early", self.end())),
+        }
     }
 
-    fn visit_unit<E>(self) -> Result<RawValue, E> {
-        Ok(RawValue::Null)
+    fn place(&self, span: &Span) -> Place {
+        let offset = span.start.byte_offset().unwrap_or(0).min(self.text.len());
+        let end = span.end.byte_offset().unwrap_or(offset).clamp(offset, self.text.len());
+        // The parser counts lines from 1 and columns from 0.
+        Place {
+            line: span.start.line().max(1) as u32,
+            column: span.start.col() as u32 + 1,
+            offset: offset as u32,
+            length: (end - offset) as u32,
+        }
     }
 
-    fn visit_none<E>(self) -> Result<RawValue, E> {
-        Ok(RawValue::Null)
+    fn malformed(&self, e: &ScanError) -> Malformed {
+        Malformed::new(e.info(), self.place(&Span::empty(*e.marker())))
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<RawValue, D::Error> {
-        RawValue::deserialize(d)
+    fn end(&self) -> Place {
+        Place { line: self.text.lines().count().max(1) as u32, column: 1, offset: self.text.len() as u32, length: 0 }
     }
 
-    fn visit_bool<E>(self, v: bool) -> Result<RawValue, E> {
-        Ok(RawValue::Inferred(v.to_string()))
+    fn document(mut self) -> Result<Node, Malformed> {
+        let root = loop {
+            match self.next()? {
+                (Event::StreamStart | Event::DocumentStart(..), _) => {}
+                (Event::StreamEnd, _) => return Err(Malformed::new("the file is empty", self.end())),
+                (event, place) => break self.node(event, place, 0)?.0,
+            }
+        };
+        loop {
+            match self.next()? {
+                (Event::DocumentEnd, _) => {}
+                (Event::StreamEnd, _) => return Ok(root),
+                (_, place) => return Err(Malformed::new("a second document begins: a file holds one scenario", place)),
+            }
+        }
     }
 
-    fn visit_i64<E>(self, v: i64) -> Result<RawValue, E> {
-        Ok(RawValue::Inferred(v.to_string()))
+    /// A node, and the number of nodes in it.
+    fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<(Node, usize), Malformed> {
+        if depth > DEEPEST {
+            return Err(Malformed::new("nested too deeply", place));
+        }
+        let before = self.count(1, place)?;
+        let (value, anchor, tagged) = match event {
+            Event::Scalar(text, style, anchor, tag) => (scalar(&text, style), anchor, tag.is_some()),
+            Event::SequenceStart(_, anchor, tag) => (self.list(depth)?, anchor, tag.is_some()),
+            Event::MappingStart(_, anchor, tag) => (self.map(depth)?, anchor, tag.is_some()),
+            Event::Alias(id) => return self.alias(id, place),
+            _ => return Err(Malformed::new("a value is missing", place)),
+        };
+        if tagged {
+            return Err(Malformed::new("tags (`!name`) have no use here", place));
+        }
+        let (node, size) = (Node { value, place }, self.nodes - before);
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        Ok((node, size))
     }
 
-    fn visit_u64<E>(self, v: u64) -> Result<RawValue, E> {
-        Ok(RawValue::Inferred(v.to_string()))
+    /// Adds to the number of nodes, and gives the number before.
+    fn count(&mut self, more: usize, place: Place) -> Result<usize, Malformed> {
+        let before = self.nodes;
+        self.nodes += more;
+        if self.nodes > MOST_NODES {
+            return Err(Malformed::new(format!("more than {MOST_NODES} nodes"), place));
+        }
+        Ok(before)
     }
 
-    fn visit_i128<E>(self, v: i128) -> Result<RawValue, E> {
-        Ok(RawValue::Inferred(v.to_string()))
+    fn alias(&mut self, id: usize, place: Place) -> Result<(Node, usize), Malformed> {
+        let Some(size) = self.anchors.get(&id).map(|(_, size)| *size) else {
+            return Err(Malformed::new("an alias of what it stands in", place));
+        };
+        self.count(size, place)?;
+        match self.anchors.get(&id) {
+            Some((node, _)) => Ok((Node { place, value: node.value.clone() }, size + 1)),
+            None => Err(Malformed::new("an alias of nothing", place)),
+        }
     }
 
-    fn visit_u128<E>(self, v: u128) -> Result<RawValue, E> {
-        Ok(RawValue::Inferred(v.to_string()))
-    }
-
-    fn visit_f64<E>(self, v: f64) -> Result<RawValue, E> {
-        Ok(RawValue::Inferred(v.to_string()))
-    }
-
-    fn visit_str<E>(self, v: &str) -> Result<RawValue, E> {
-        Ok(RawValue::Text(v.to_owned()))
-    }
-
-    fn visit_string<E>(self, v: String) -> Result<RawValue, E> {
-        Ok(RawValue::Text(v))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawValue, A::Error> {
+    fn list(&mut self, depth: usize) -> Result<Value, Malformed> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(Value::List(items)),
+                (event, place) => items.push(self.node(event, place, depth + 1)?.0),
+            }
         }
-        Ok(RawValue::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawValue, A::Error> {
+    fn map(&mut self, depth: usize) -> Result<Value, Malformed> {
         let mut entries = Vec::new();
-        while let Some(key) = map.next_key::<Spanned<String>>()? {
-            entries.push((key, map.next_value()?));
+        loop {
+            let (event, place) = self.next()?;
+            if event == Event::MappingEnd {
+                return merged(entries).map(Value::Map);
+            }
+            let plain = matches!(&event, Event::Scalar(_, ScalarStyle::Plain, ..));
+            let text = match (&event, self.node(event.clone(), place, depth + 1)?.0.value) {
+                (Event::Scalar(text, ..), _) => text.clone().into_owned(),
+                (_, Value::Scalar(text)) => text,
+                _ => return Err(Malformed::new("a key is a single value", place)),
+            };
+            let key = Key { merge: plain && text == "<<", text, place };
+            let (event, place) = self.next()?;
+            entries.push((key, self.node(event, place, depth + 1)?.0));
         }
-        Ok(RawValue::Map(entries))
     }
+}
 
-    fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<RawValue, E> {
-        Err(E::custom("binary values have no use here"))
-    }
+fn scalar(text: &str, style: ScalarStyle) -> Value {
+    let null = style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL");
+    if null { Value::Null } else { Value::Scalar(text.to_owned()) }
+}
 
-    fn visit_enum<A: serde::de::EnumAccess<'de>>(self, _: A) -> Result<RawValue, A::Error> {
-        Err(A::Error::custom("tags (`!name`) have no use here"))
+/// Puts what `<<` refers to in its place; keys that are written out win, then those of the first mapping.
+fn merged(entries: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, Malformed> {
+    if !entries.iter().any(|(k, _)| k.merge) {
+        return Ok(entries);
     }
+    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(k, _)| k.merge);
+    for (key, node) in merges {
+        let parts = match node.value {
+            Value::List(items) => items.into_iter().map(|i| i.value).collect(),
+            value => vec![value],
+        };
+        for part in parts {
+            let Value::Map(more) = part else {
+                return Err(Malformed::new("`<<` takes a mapping or a list of mappings", key.place));
+            };
+            let new = |(k, _): &(Key, Node)| !own.iter().any(|(o, _)| o.text == k.text);
+            let more: Vec<_> = more.into_iter().filter(new).collect();
+            own.extend(more);
+        }
+    }
+    Ok(own)
 }

@@ -11,6 +11,7 @@ async fn programs_give_output_code_and_signal() {
     let output = a.output(sh("cat; echo oops >&2; exit 7").stdin("in")).await.unwrap();
     assert_eq!((output.code, output.text().as_str(), output.stderr.as_slice()), (7, "in", &b"oops\n"[..]));
     assert_eq!(a.output(sh("kill -9 $$")).await.unwrap().code, 137);
+    assert_eq!(a.output(sh("kill -40 $$")).await.unwrap().code, 168, "a real-time signal");
     let error = a.run(sh("echo why >&2; exit 3")).await.unwrap_err();
     assert_eq!(error.to_string(), "`[a] sh -c 'echo why >&2; exit 3'` ended with 3: why");
 
@@ -51,9 +52,15 @@ async fn a_program_dies_with_its_time_or_its_caller() {
     let death = "for i in $(seq 500); do kill -0 $(cat /tmp/pid) 2>/dev/null || break; sleep 0.01; done; echo $i";
     let dead = |tries: String| assert_ne!(tries, "500", "the child in the background lives on");
     let endless = sh("sleep 60 & echo $! > /tmp/pid; wait");
+    // Also when its time is up before it is known to have started.
+    let marked = || sh("sleep 61").timeout(Duration::ZERO);
+    for _ in 0..20 {
+        assert!(matches!(run.a.run(marked()).await, Err(ExecError::Timeout { .. })));
+    }
     let error = run.a.run(endless.clone().timeout(Duration::from_millis(200))).await.unwrap_err();
     assert!(matches!(error, ExecError::Timeout { .. }), "{error}");
     dead(said(&run.a, death).await);
+    assert_eq!(said(&run.a, "busybox pgrep -f -x 'sleep 61' | wc -l").await, "0");
 
     let pid = run.b.host_path(Path::new("/tmp/pid"));
     tokio::select! {
@@ -81,6 +88,7 @@ async fn programs_go_on_and_are_stopped() {
     assert_eq!(program.stop(Duration::from_secs(5)).await.unwrap(), 5);
     assert_eq!(program.wait().await.unwrap(), 5, "the code stays known");
     program.signal(9).await.unwrap();
+    assert!(program.signal(99).await.is_err(), "no such signal");
 
     let mut stubborn = run.a.spawn(sh("trap '' TERM; echo; while :; do sleep 1; done"), log).await.unwrap();
     until("the trap is set", Duration::from_secs(5), || fs::read_to_string(&host_log).is_ok_and(|t| t.len() > 8)).await;

@@ -5,8 +5,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::process::{WaitOptions, wait};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -131,14 +131,17 @@ impl Agent {
         while self.signals.read_signal()?.is_some() {}
         let mut ended = Vec::new();
         loop {
-            let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, code),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-                Ok(_) | Err(Errno::EINTR) => continue,
+            // Not nix's: that fails on a real-time signal, of which it has no name.
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some(ended)) => ended,
+                Ok(None) | Err(rustix::io::Errno::CHILD) => break,
+                Err(rustix::io::Errno::INTR) => continue,
                 Err(e) => return Err(e.into()),
             };
-            if let Some(id) = self.running.iter().find_map(|(id, p)| (*p == pid).then_some(*id)) {
+            let Some(code) = status.exit_status().or_else(|| status.terminating_signal().map(|s| 128 + s)) else {
+                continue;
+            };
+            if let Some(id) = self.running.iter().find_map(|(id, p)| (p.as_raw() == pid.as_raw_pid()).then_some(*id)) {
                 self.running.remove(&id);
                 ended.push((id, code));
             }
