@@ -6,7 +6,7 @@ use crate::step::cargo;
 use std::time::{Duration, Instant};
 
 /// Test targets that need real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 2] = ["clients", "nodes"];
+const NODE_TESTS: [&str; 3] = ["clients", "images", "nodes"];
 
 /// Runs one part, or all. Every part runs even if an earlier one failed; the code is that of the first failure.
 pub(crate) fn run(args: &[String]) -> Result<u8, String> {

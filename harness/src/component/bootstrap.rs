@@ -68,7 +68,7 @@ async fn install(packages: &[&str], progress: &dyn Progress) -> Result<(), Compo
     if find_program("apt-get").is_none() {
         let remedy = "install mmdebstrap, apt and Debian's archive keyring by this system's package manager (they are \
                       packaged for Fedora, Arch, openSUSE and NixOS as well)";
-        return Err(lacks("this system has no apt-get to install it by", remedy.to_owned()));
+        return Err(lacks("no apt-get is here to install it by", remedy.to_owned()));
     }
     let by_hand = format!("try it by hand: apt-get update && apt-get install {}", packages.join(" "));
     if !nix::unistd::geteuid().is_root() {

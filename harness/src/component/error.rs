@@ -23,7 +23,7 @@ pub enum ComponentError {
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// The host lacks a program.
-    #[error("{what} is not there, and {why}")]
+    #[error("this system lacks {what}: {why}")]
     Lacks {
         /// The program.
         what: String,

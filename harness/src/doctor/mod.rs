@@ -77,29 +77,30 @@ pub fn healthy(findings: &[Finding]) -> bool {
 /// What a run looks at before it begins; takes no more than some milliseconds. Only what is not all right is of use to
 /// the reader.
 pub fn quick_host_check() -> Vec<Finding> {
-    vec![
-        host::root(nix::unistd::geteuid().as_raw()),
-        host::capabilities(&host::status()),
-        host::namespaces(),
-        host::programs(),
-        host::bootstrap_tool(),
-    ]
+    let root = host::root(nix::unistd::geteuid().as_raw());
+    let is_root = root.state == State::Ok;
+    let mut findings = vec![root];
+    // Who is not root lacks them all, and needs one advice and not two.
+    if is_root {
+        findings.push(host::capabilities(&host::status()));
+    }
+    findings.extend([host::namespaces(), host::programs(), host::bootstrap_tool()]);
+    findings
 }
 
 /// Does all checks, the last of them in a throw-away node: takes a second, or half a minute when the node image is to be
 /// made first. Each check that could not be done because of one before it says so.
 pub async fn doctor(cx: &Context<'_>) -> Vec<Finding> {
     let mut findings = quick_host_check();
-    findings.push(host::kernel());
-    findings.push(host::overlay(cx.cache.dir()).await);
-    findings.push(host::cgroups());
-    findings.push(room::disk(cx.cache.dir()));
-    findings.push(room::memory(&room::meminfo()));
-    match in_a_node(cx, &mut findings).await {
-        Ok(()) => {}
-        Err(finding) => findings.push(*finding),
+    findings.extend([host::kernel(), host::cgroups(), room::disk(cx.cache.dir()), room::memory(&room::meminfo())]);
+    // Without root nothing below can do any good, and each would fail in a way of its own.
+    if findings.iter().all(|f| f.name != "root" || f.state == State::Ok) {
+        findings.push(host::overlay(cx.cache.dir()).await);
+        if let Err(finding) = in_a_node(cx, &mut findings).await {
+            findings.push(*finding);
+        }
     }
-    for name in ["node image", "node", "criu", "dump and restore"] {
+    for name in ["overlay", "node image", "node", "criu", "dump and restore"] {
         if findings.iter().all(|f| f.name != name) {
             findings.push(Finding::missing(name, "not tried, because of what is missing above", "mend that first"));
         }
@@ -108,10 +109,6 @@ pub async fn doctor(cx: &Context<'_>) -> Vec<Finding> {
 }
 
 async fn in_a_node(cx: &Context<'_>, findings: &mut Vec<Finding>) -> Result<(), Box<Finding>> {
-    // Without root nothing below can do any good, and each would fail in a way of its own.
-    if findings.iter().any(|f| f.name == "root" && f.state == State::Missing) {
-        return Ok(());
-    }
     let image = node_image(cx.image, cx.cache, cx.progress).await.map_err(|e| {
         let remedy = e.hint().unwrap_or_else(|| "see above".to_owned());
         Finding::missing("node image", Chain(&e).to_string(), remedy)

@@ -20,7 +20,7 @@ pub(super) fn nearest(dir: &Path) -> &Path {
 pub(super) fn disk(cache: &Path) -> Finding {
     let there = nearest(cache);
     match statvfs(there) {
-        Ok(s) => disk_finding(cache, u64::from(s.blocks_available()) * u64::from(s.fragment_size()) / MIB),
+        Ok(s) => disk_finding(cache, s.blocks_available() * s.fragment_size() / MIB),
         Err(e) => Finding::warn("disk", format!("can't see the room at {}: {e}", there.display()), "look by df"),
     }
 }

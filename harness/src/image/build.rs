@@ -2,7 +2,7 @@
 
 use super::layer::Layer;
 use super::libraries::libraries;
-use super::store::{Settings, Store, digest_of};
+use super::store::{Settings, Store, digest_of, identity};
 use super::{Image, ImageError};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -58,13 +58,10 @@ impl WorkloadBinaries {
         WorkloadBinaries { dir: named.or_else(beside).unwrap_or_default() }
     }
 
-    fn read(&self, name: &str) -> Result<(PathBuf, Vec<u8>), ImageError> {
+    /// The file of a program.
+    fn find_file(&self, name: &str) -> Result<PathBuf, ImageError> {
         let path = self.dir.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok((path, bytes)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(ImageError::NoBinary { path }),
-            Err(e) => Err(ImageError::io("read", path)(e)),
-        }
+        if path.is_file() { Ok(path) } else { Err(ImageError::NoBinary { path }) }
     }
 }
 
@@ -104,7 +101,7 @@ pub async fn build(
 fn key(root: NodeRoot<'_>, binaries: &WorkloadBinaries, spec: &ImageSpec) -> Result<String, ImageError> {
     let mut own = Vec::new();
     for (_, name) in &spec.binaries {
-        own.push(digest_of(&binaries.read(name)?.1));
+        own.push(identity(&binaries.find_file(name)?)?);
     }
     // What takes nothing from the node image does not change with it.
     let node = if spec.programs.is_empty() && spec.files.is_empty() { "" } else { root.key };
@@ -127,12 +124,12 @@ async fn collect(root: NodeRoot<'_>, binaries: &WorkloadBinaries, spec: &ImageSp
         files.extend(libraries(root.dir, program).await?);
     }
     for file in &matching(root.dir, &files) {
-        if !layer.from_root(root.dir, file)? {
+        if !layer.take_from(root.dir, file)? {
             return Err(ImageError::NotInNode { file: file.clone(), repository: spec.repository.clone() });
         }
     }
     for (inside, name) in &spec.binaries {
-        layer.host_file(inside, &binaries.read(name)?.0, 0o755);
+        layer.host_file(inside, &binaries.find_file(name)?, 0o755);
     }
     for (inside, mode) in &spec.dirs {
         layer.dir(inside, *mode);

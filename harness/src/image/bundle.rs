@@ -63,7 +63,9 @@ impl Bundle {
     }
 
     fn not_tar(&self, e: &io::Error) -> ImageError {
-        self.invalid(format!("is no whole tar archive: {e}"))
+        // The tar crate quotes what it could not read, whatever bytes those are.
+        let said: String = e.to_string().chars().filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+        self.invalid(format!("is no whole tar archive: {said}"))
     }
 
     pub(super) fn path(&self) -> &Path {

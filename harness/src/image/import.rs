@@ -2,14 +2,13 @@
 
 use super::bundle::{Bundle, Hashing};
 use super::inspect::Tree;
-use super::store::{Blob, digest_of};
+use super::store::{Blob, digest_of, identity};
 use super::{Image, ImageError, Store};
 use flate2::bufread::MultiGzDecoder;
 use oci_spec::image::{ImageConfiguration, ImageIndex, ImageManifest};
 use serde::Deserialize;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// The largest document (manifest, configuration) that is read; real ones have some kilobytes.
@@ -68,24 +67,12 @@ pub fn import(store: &Store, archive: &Path) -> Result<Image, ImageError> {
     Ok(image)
 }
 
-/// Names an archive's content without reading it: its place in the file system and its times.
 fn key(archive: &Path) -> Result<String, ImageError> {
     let meta = fs::metadata(archive).map_err(ImageError::io("read", archive))?;
     if !meta.is_file() {
         return Err(ImageError::Invalid { archive: archive.to_owned(), what: "is no file".to_owned() });
     }
-    let inputs = format!(
-        "import 1 {} {} {} {} {}.{} {}.{}",
-        archive.display(),
-        meta.dev(),
-        meta.ino(),
-        meta.size(),
-        meta.mtime(),
-        meta.mtime_nsec(),
-        meta.ctime(),
-        meta.ctime_nsec()
-    );
-    Ok(digest_of(inputs.as_bytes()).replace(':', "-"))
+    Ok(digest_of(format!("import 1 {}", identity(archive)?).as_bytes()).replace(':', "-"))
 }
 
 /// The repository that an archive's image goes to: its file name, in the characters that repositories have.

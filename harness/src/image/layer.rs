@@ -53,7 +53,7 @@ impl Layer {
 
     /// Adds a file or folder of a root, with every link on the way to it: a merged `/usr` looks the same in the image.
     /// `Ok(false)`: the root has no such file.
-    pub(super) fn from_root(&mut self, root: &Path, inside: &str) -> Result<bool, ImageError> {
+    pub(super) fn take_from(&mut self, root: &Path, inside: &str) -> Result<bool, ImageError> {
         let mut path = clean(Path::new("/"), Path::new(inside));
         for _ in 0..MOST_LINKS {
             match self.walk(root, &path)? {

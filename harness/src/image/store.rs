@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
@@ -234,6 +235,14 @@ fn tag_of(digest: &str) -> &str {
 /// `sha256:...` of bytes.
 pub(super) fn digest_of(bytes: &[u8]) -> String {
     Hasher(Sha256::new_with_prefix(bytes)).digest()
+}
+
+/// Names a file's content without reading it: its place in the file system and its times. Whoever writes to it changes
+/// the last of them, which nobody can set.
+pub(super) fn identity(file: &Path) -> Result<String, ImageError> {
+    let m = fs::metadata(file).map_err(ImageError::io("read", file))?;
+    let times = (m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec());
+    Ok(format!("{} {} {} {} {times:?}", file.display(), m.dev(), m.ino(), m.size()))
 }
 
 /// A digest in the making.

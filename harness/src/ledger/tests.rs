@@ -112,6 +112,7 @@ const CHILD: &str = "PODFERRY_TEST_LEDGER_CHILD";
 /// Not a test of its own: the other half of `a_run_killed_with_sigkill_is_dead`, which starts it in a process of its
 /// own. Without the variable it has nothing to do.
 #[test]
+#[expect(clippy::print_stdout, reason = "read by the parent")]
 fn child_that_holds_a_ledger() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
     let ledger = Ledger::open_in(Path::new(&dir), &id("killed")).unwrap();

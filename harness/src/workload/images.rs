@@ -9,7 +9,8 @@ fn owned(list: &[&str]) -> Vec<String> {
 }
 
 fn spec(name: &str) -> ImageSpec {
-    let env = owned(&["PATH=/usr/sbin:/usr/bin"]);
+    // redis 8 does not start under a locale that the image lacks, and the image has none.
+    let env = owned(&["PATH=/usr/sbin:/usr/bin", "LC_ALL=C"]);
     ImageSpec { repository: format!("podferry/{name}"), env, ..ImageSpec::default() }
 }
 

@@ -95,21 +95,16 @@ fn key(i: u64) -> String {
 /// read its replies.
 pub(super) fn load(talk: &mut Talk, keys: u64) -> Result<(), ProbeError> {
     let writer = talk.writer()?;
-    let written = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let writing = scope.spawn(move || write_all(writer, keys));
-        for i in 0..keys {
-            match reply(talk) {
-                Ok(Reply::Text(t)) if t == "OK" => {}
-                Ok(other) => return Err(talk.nonsense(&format!("SET {}", key(i)), &format!("{other:?}"))),
-                Err(e) => return Err(e),
-            }
+        let answered = talk.repeated(b"+OK\r\n", keys);
+        if answered.is_err() {
+            talk.give_up();
         }
-        writing
-            .join()
-            .unwrap_or_else(|_| Err(std::io::Error::other("the writing thread panicked")))
-            .map_err(|source| ProbeError::Io { what: format!("loading {}", talk.who), source })
-    });
-    written?;
+        let written = writing.join().unwrap_or_else(|_| Err(std::io::Error::other("the writing thread panicked")));
+        answered?;
+        written.map_err(|source| ProbeError::Io { what: format!("loading {}", talk.who), source })
+    })?;
     match ask(talk, &["EXISTS", &key(keys.saturating_sub(1))])? {
         Reply::Number(1) => Ok(()),
         other => Err(talk.nonsense("EXISTS of the last key", &format!("{other:?}"))),

@@ -28,7 +28,7 @@ fn links_on_the_way_to_a_file_come_with_it() {
     fs::write(root.path().join("usr/lib64/ld-2.so"), "x").unwrap();
     symlink("/usr/lib64/ld-2.so", root.path().join("usr/lib64/ld.so")).unwrap();
     let mut layer = Layer::default();
-    assert!(layer.from_root(root.path(), "/lib64/ld.so").unwrap());
+    assert!(layer.take_from(root.path(), "/lib64/ld.so").unwrap());
     assert_eq!(
         names(&layer, &store),
         [
@@ -45,9 +45,9 @@ fn links_on_the_way_to_a_file_come_with_it() {
 fn a_missing_file_is_told_and_a_loop_is_an_error() {
     let root = tempdir().unwrap();
     let mut layer = Layer::default();
-    assert!(!layer.from_root(root.path(), "/a/b").unwrap());
+    assert!(!layer.take_from(root.path(), "/a/b").unwrap());
     symlink("l", root.path().join("l")).unwrap();
-    let e = layer.from_root(root.path(), "/l").unwrap_err();
+    let e = layer.take_from(root.path(), "/l").unwrap_err();
     assert!(e.to_string().ends_with("`/l` is a loop of links"), "{e}");
 }
 
@@ -60,7 +60,7 @@ fn the_same_parts_give_the_same_bytes() {
     let digest = |swap: bool| {
         let mut layer = Layer::default();
         let steps: [&dyn Fn(&mut Layer); 3] =
-            [&|l| l.text(&long, "x", 0o644), &|l| assert!(l.from_root(root.path(), "f").unwrap()), &|l| {
+            [&|l| l.text(&long, "x", 0o644), &|l| assert!(l.take_from(root.path(), "f").unwrap()), &|l| {
                 l.link("l", "f")
             }];
         if swap {

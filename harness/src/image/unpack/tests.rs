@@ -26,12 +26,15 @@ pub(in crate::image) fn raw(kind: EntryType, name: &str, target: &str, content: 
     out
 }
 
-pub(in crate::image) fn layer(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
+pub(in crate::image) fn layer(entries: &[Entry<'_>]) -> Vec<u8> {
     let content = |k: EntryType| if k == EntryType::Regular { b"hello".as_slice() } else { b"" };
     let mut out: Vec<u8> = entries.iter().flat_map(|(k, n, t)| raw(*k, n, t, content(*k))).collect();
     out.resize(out.len() + 1024, 0);
     out
 }
+
+/// Kind, name and target.
+pub(in crate::image) type Entry<'a> = (EntryType, &'a str, &'a str);
 
 const FILE: EntryType = EntryType::Regular;
 const DIR: EntryType = EntryType::Directory;
@@ -113,7 +116,7 @@ fn what_is_in_the_way_gives_way() {
 
 #[test]
 fn hostile_layers_name_the_entry() {
-    let cases: [(&[(EntryType, &str, &str)], &str); 5] = [
+    let cases: [(&[Entry], &str); 5] = [
         (&[(FILE, "../a", "")], "entry `../a` leads out of the root by `..`"),
         (&[(FILE, "/a", "")], "entry `/a` is an absolute path"),
         (
