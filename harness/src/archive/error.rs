@@ -63,7 +63,7 @@ impl ArchiveError {
         ArchiveError::Invalid { archive: archive.to_owned(), entry: entry.map(str::to_owned), what: what.into() }
     }
 
-    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 ArchiveError::NoSpace { path: path.to_owned() }

@@ -154,7 +154,8 @@ fn copy_tree(from: &Path, into: &Path) -> std::io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_tree(&entry.path(), &target)?;
         } else if entry.file_type()?.is_file() {
-            fs::copy(entry.path(), target)?;
+            let copied = fs::copy(entry.path(), &target);
+            copied.map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", entry.path().display())))?;
         }
     }
     Ok(())

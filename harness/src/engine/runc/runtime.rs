@@ -136,8 +136,8 @@ impl Inner {
                 let message = runtime_message(&text);
                 (None, format!("{what}: {} ended with {code} and says: {message}", self.kind))
             }
-            Ended::Killed(why) => {
-                (Some(ErrorClass::Timeout), format!("{what}: {why}; {} and criu were killed", self.kind))
+            Ended::Killed { class, why } => {
+                (Some(class), format!("{what}: {why}; {} and criu were killed", self.kind))
             }
         };
         let lines = criu_log.and_then(|path| read_tail(&path)).map(|text| criu_errors(&text)).unwrap_or_default();

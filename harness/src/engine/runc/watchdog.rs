@@ -3,6 +3,7 @@
 use super::runtime::Inner;
 use crate::node::Program;
 use crate::process::{Exec, ExecError};
+use crate::record::ErrorClass;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +14,12 @@ pub(super) enum Ended {
     /// By itself, with this code.
     Code(i32),
     /// By force, for this reason.
-    Killed(String),
+    Killed {
+        /// What kind of failure that is.
+        class: ErrorClass,
+        /// What was seen.
+        why: String,
+    },
 }
 
 /// How often a log's size is looked at; that the program ends is waited for, not looked for.
@@ -29,14 +35,18 @@ pub(super) async fn watch(
     criu_log: Option<&Path>,
 ) -> Result<Ended, ExecError> {
     let end = Instant::now() + limit;
-    let why = loop {
+    let (class, why) = loop {
         match tokio::time::timeout(LOOK, program.wait()).await {
             Ok(code) => return code.map(Ended::Code),
-            Err(_) if Instant::now() >= end => break format!("it did not end within {limit:?}"),
+            Err(_) if Instant::now() >= end => {
+                break (ErrorClass::Timeout, format!("it did not end within {limit:?}"));
+            }
             Err(_) => {
                 let size = criu_log.and_then(|log| fs::metadata(log).ok()).map_or(0, |m| m.len());
                 if size > inner.limits.restore_log {
-                    break format!("criu wrote {} MiB of log and did not come to an end", size >> 20);
+                    // What criu 4.2 does with a pages image that is cut: it reads nothing, for ever, and logs that.
+                    let why = format!("criu wrote {} MiB of log and did not come to an end", size >> 20);
+                    break (ErrorClass::InvalidArchive, why);
                 }
             }
         }
@@ -44,7 +54,7 @@ pub(super) async fn watch(
     kill_all(inner, program.pid(), making).await?;
     // Its end is certain now; a node that cannot say so is gone.
     program.wait().await?;
-    Ok(Ended::Killed(why))
+    Ok(Ended::Killed { class, why })
 }
 
 /// Kills a call of the runtime's with all below it, then, if the call was making the container, what is in the
