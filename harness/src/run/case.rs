@@ -5,11 +5,11 @@ use super::recorder::Recorder;
 use super::world::World;
 use super::{clients::Clients, judge};
 use crate::engine::{Checkpoint, Container, ContainerSpec, Engine};
-use crate::record::{ErrorClass, Event, Failure, Leak, Outcome, StepRecord};
+use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, StepRecord};
 use crate::scenario::plan::{Case, Step};
 use crate::clock;
 use regex::Regex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,14 +58,21 @@ pub(super) struct Held {
 }
 
 /// How a case ended.
+#[derive(Default)]
 pub(super) struct Ended {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: Option<Outcome>,
     pub(super) reason: Option<String>,
+    /// What the clients of the last repetition saw.
+    pub(super) histories: BTreeMap<String, History>,
 }
 
 impl Ended {
-    fn errored(failure: &Failure) -> Self {
-        Ended { outcome: Outcome::Errored, reason: Some(failure.message.clone()) }
+    pub(super) fn new(outcome: Outcome, reason: Option<String>) -> Self {
+        Ended { outcome: Some(outcome), reason, histories: BTreeMap::new() }
+    }
+
+    fn passed(&self) -> bool {
+        self.outcome == Some(Outcome::Passed)
     }
 }
 
@@ -73,11 +80,11 @@ impl Ended {
 pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Recorder) -> Ended {
     match super::requirements::unmet(world, case).await {
         Ok(None) => {}
-        Ok(Some(reason)) => return Ended { outcome: Outcome::Skipped, reason: Some(reason) },
-        Err(failure) => return Ended::errored(&failure),
+        Ok(Some(reason)) => return Ended::new(Outcome::Skipped, Some(reason)),
+        Err(failure) => return Ended::new(Outcome::Errored, Some(failure.message)),
     }
     let total = case.warmup + case.repetitions;
-    let mut ended = Ended { outcome: Outcome::Passed, reason: None };
+    let mut ended = Ended::new(Outcome::Passed, None);
     for repetition in 0..total {
         if total > 1 {
             let warmup = repetition < case.warmup;
@@ -95,13 +102,13 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             killed: Vec::new(),
         };
         let this = run.repetition(repetition >= case.warmup).await;
-        if this.outcome != Outcome::Passed {
+        if !this.passed() {
             return this;
         }
         ended = this;
     }
     if let Some(failed) = judge::budgets(case, recorder) {
-        ended = failed;
+        ended = Ended { histories: ended.histories, ..failed };
     }
     ended
 }
@@ -111,13 +118,14 @@ impl CaseRun<'_> {
         let failed = self.steps().await;
         self.revive().await;
         self.last_look(failed.is_some()).await;
-        let judged = judge::repetition(self, counts, failed);
+        let mut ended = judge::repetition(self, counts, failed);
         let leaks = self.clean_up().await;
-        if judged.outcome == Outcome::Passed && !leaks.is_empty() {
+        if ended.passed() && !leaks.is_empty() {
             let names: Vec<_> = leaks.iter().map(|l| format!("{} {}", l.kind, l.name)).collect();
-            return Ended { outcome: Outcome::Leaked, reason: Some(format!("left behind: {}", names.join(", "))) };
+            ended = Ended::new(Outcome::Leaked, Some(format!("left behind: {}", names.join(", "))));
         }
-        judged
+        ended.histories = self.clients.take_histories();
+        ended
     }
 
     /// Runs the steps until one does not go as the scenario says; that one's failure, if it is not a check's matter.
@@ -161,7 +169,12 @@ impl CaseRun<'_> {
     /// the report alone: what state is the source in, was anything lost?
     async fn last_look(&mut self, failed: bool) {
         action::clients::stop_all(self).await;
-        let names: Vec<String> = self.instances.keys().cloned().collect();
+        let checked = self.case.checks.iter().filter_map(|c| match &c.spec {
+            CheckSpec::Instance(instance) => Some(&instance.of),
+            _ => None,
+        });
+        // Instances that never came to be are looked at too: a check may want them absent.
+        let names: BTreeSet<String> = self.instances.keys().chain(checked).cloned().collect();
         for name in names {
             let capture = action::capture::capture(self, &name, &format!("final:{name}"), !failed).await;
             self.record(Event::Capture(capture));
@@ -197,6 +210,11 @@ impl CaseRun<'_> {
             self.record(Event::Leaked(leak.clone()));
         }
         leaks
+    }
+
+    /// The latest phase of a kind in this case.
+    pub(super) fn last_phase(&self, phase: Phase) -> Option<PhaseSpan> {
+        self.recorder.evidence(&self.case.id).phases.into_iter().rev().find(|p| p.phase == phase)
     }
 
     pub(super) fn record(&self, event: Event) {

@@ -1,1 +1,150 @@
-//! Room `run`.
+//! Executes a plan: makes nodes, does the steps of each case, has the evidence judged, takes everything down again.
+//! Every event goes through the [`Recorder`]; what is reported comes from there alone.
+
+mod action;
+mod carry;
+mod case;
+mod clients;
+mod exit;
+mod judge;
+mod preparation;
+mod recorder;
+mod requirements;
+mod store;
+mod world;
+
+pub use exit::Exit;
+pub use preparation::Preparations;
+pub use recorder::{Listener, Recorder};
+pub use store::{StoredRunError, load, write_reports};
+pub use world::Stores;
+
+use crate::provider::Provider;
+use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, Outcome, Run};
+use crate::scenario::plan::{Case, Plan};
+use case::Ended;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use world::World;
+
+/// What a run is made of.
+pub struct Session {
+    /// What to do.
+    pub plan: Plan,
+    /// Makes the nodes.
+    pub provider: Arc<dyn Provider>,
+    /// Images on the host.
+    pub stores: Stores,
+    /// Makes workloads ready.
+    pub preparations: Preparations,
+    /// Takes the events.
+    pub recorder: Arc<Recorder>,
+    /// Whether a skip makes the run fail.
+    pub deny_skips: bool,
+    /// How long all cases together may take.
+    pub timeout: Duration,
+}
+
+/// Runs a session to its end, whatever happens: on an interrupt (`stop` turns true) or at the run's timeout the case
+/// that runs is given up, and everything is taken down all the same.
+pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
+    let Session { plan, provider, stores, preparations, recorder, deny_skips, timeout } = session;
+    for case in &plan.cases {
+        recorder.case(&case.id, planned(case));
+    }
+    let world = World::new(provider, stores, preparations, Arc::clone(&recorder));
+    let mut timed_out = false;
+    tokio::select! {
+        () = cases(&world, &plan, &recorder) => {}
+        () = tokio::time::sleep(timeout) => {
+            timed_out = true;
+            recorder.error(Failure {
+                class: ErrorClass::Timeout,
+                message: format!("the run did not end within {timeout:?}"),
+                hint: Some("give it more with --timeout, or select fewer cases".to_owned()),
+                log: Vec::new(),
+            });
+        }
+        _ = stop.wait_for(|stop| *stop) => recorder.run(Event::Interrupted),
+    }
+    for failure in world.raze().await {
+        recorder.run(Event::Leaked(crate::record::Leak {
+            kind: "node".to_owned(),
+            name: failure.message.clone(),
+            reason: "it could not be taken down".to_owned(),
+        }));
+    }
+    let exit = Exit::of(&recorder.fold(), deny_skips, timed_out);
+    recorder.run(Event::RunFinished { exit_code: exit as u8 });
+    recorder.fold()
+}
+
+async fn cases(world: &World, plan: &Plan, recorder: &Recorder) {
+    let kinds: BTreeSet<EngineKind> = plan.cases.iter().map(|c| c.engine).collect();
+    let nodes: BTreeSet<String> = plan.cases.iter().flat_map(|c| c.nodes.iter().cloned()).collect();
+    let kinds: Vec<_> = kinds.into_iter().collect();
+    let nodes: Vec<_> = nodes.into_iter().collect();
+    if let Err(failure) = world.raise(&kinds, &nodes).await {
+        recorder.error(failure);
+        return;
+    }
+    for (number, case) in plan.cases.iter().enumerate() {
+        recorder.case(&case.id, Event::CaseStarted);
+        let done = tokio::time::timeout(case.timeout, case::run(world, case, number, recorder)).await;
+        let ended = done.unwrap_or_else(|_| {
+            Ended::new(Outcome::Failed, Some(format!("the case did not end within {:?}", case.timeout)))
+        });
+        let outcome = ended.outcome.unwrap_or(Outcome::Errored);
+        if !matches!(outcome, Outcome::Passed | Outcome::Skipped) {
+            let logs = recorder.dir().join("cases").join(folder(&case.id)).join("logs");
+            world.collect_logs(case, &logs).await;
+            for failure in world.raze().await {
+                recorder.error(failure);
+            }
+        }
+        let finished = Event::CaseFinished { outcome, reason: ended.reason };
+        recorder.case_finished(&case.id, finished, ended.histories);
+    }
+}
+
+fn planned(case: &Case) -> Event {
+    Event::CasePlanned {
+        scenario: case.scenario.clone(),
+        title: case.title.clone(),
+        origin: case.origin.clone(),
+        engine: case.engine,
+        params: case.params.clone(),
+        labels: case.labels.clone(),
+        rerun: rerun(case),
+    }
+}
+
+/// The command that runs a case again, as the user would type it where this run was started.
+fn rerun(case: &Case) -> String {
+    let program = std::env::var("PODFERRY_COMMAND").unwrap_or_else(|_| "podferry".to_owned());
+    let given = if case.origin.file.starts_with("scenarios/") {
+        String::new()
+    } else {
+        format!(" --scenario {}", case.origin.file)
+    };
+    format!("{program} run --engine {}{given} '{}'", case.engine, case.id)
+}
+
+/// The folder of a case inside the run's: its name, with what file names should not hold replaced.
+pub(crate) fn folder(case: &CaseId) -> String {
+    case.0.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.=,".contains(c) { c } else { '_' }).collect()
+}
+
+/// An error with its causes, outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        text.push_str(": ");
+        text.push_str(&e.to_string());
+        cause = e.source();
+    }
+    text
+}

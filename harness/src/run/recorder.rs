@@ -1,19 +1,26 @@
 use crate::clock;
-use crate::record::{CaseId, Event, Failure, Line, Run, fold};
+use crate::record::{CaseId, CaseRecord, Event, Failure, History, Line, Run, fold};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Called with every line as it is recorded, for live progress.
-pub type Listener = Box<dyn Fn(&Line) + Send + Sync>;
+/// Told of what happens as it happens, for live progress.
+pub trait Listener: Send + Sync {
+    /// A line was recorded.
+    fn line(&self, line: &Line);
+
+    /// A case ended; with the histories of its clients.
+    fn case(&self, case: &CaseRecord);
+}
 
 /// Appends events to `events.jsonl` and keeps them. One line is one write, flushed at once: a run that is killed has
 /// all that happened before.
 pub struct Recorder {
     dir: PathBuf,
     inner: Mutex<Inner>,
-    listener: Listener,
+    listener: Box<dyn Listener>,
 }
 
 struct Inner {
@@ -27,7 +34,7 @@ impl Recorder {
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn create(dir: &Path, listener: Listener) -> io::Result<Self> {
+    pub fn create(dir: &Path, listener: Box<dyn Listener>) -> io::Result<Self> {
         let file = File::create_new(dir.join("events.jsonl"))?;
         let inner = Inner { file: BufWriter::new(file), lines: Vec::new(), broken: None };
         Ok(Recorder { dir: dir.to_owned(), inner: Mutex::new(inner), listener })
@@ -63,6 +70,15 @@ impl Recorder {
         self.fold().cases.into_iter().find(|c| c.id == *case).map(|c| c.evidence).unwrap_or_default()
     }
 
+    /// Records how a case ended, and tells the listener of the whole.
+    pub fn case_finished(&self, case: &CaseId, event: Event, histories: BTreeMap<String, History>) {
+        self.case(case, event);
+        if let Some(mut record) = self.fold().cases.into_iter().find(|c| c.id == *case) {
+            record.evidence.histories = histories;
+            self.listener.case(&record);
+        }
+    }
+
     /// The first error of writing the file, if there was one: a full disk must not end a run, but must be told.
     pub fn broken(&self) -> Option<String> {
         self.lock().broken.as_ref().map(|e| format!("writing events.jsonl: {e}"))
@@ -75,7 +91,7 @@ impl Recorder {
         }
         inner.lines.push(line.clone());
         drop(inner);
-        (self.listener)(&line);
+        self.listener.line(&line);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

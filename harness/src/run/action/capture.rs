@@ -1,0 +1,67 @@
+use crate::clock;
+use crate::record::{Capture, ErrorClass, Failure, OutsideReport};
+use crate::run::case::{CaseRun, Live};
+use std::time::Duration;
+
+/// How long a workload may take to say what it is.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// Looks at an instance from the inside and from the outside. A witness that has nothing to say leaves `None`: what
+/// that means is for the checks. A workload that is frozen or gone is not asked; where none is expected to answer
+/// (`expected` is false) it gets less time.
+pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &str, expected: bool) -> Capture {
+    let mut capture = Capture {
+        name: name.to_owned(),
+        instance: instance.to_owned(),
+        at: clock::now(),
+        inside: None,
+        outside: None,
+    };
+    let Some(live) = run.instances.get(instance) else { return capture };
+    capture.outside = match live.engine.inspect(&live.container).await {
+        Ok(outside) => outside,
+        Err(e) => Some(OutsideReport { engine_state: format!("unknown: {e}"), ..OutsideReport::default() }),
+    };
+    if capture.outside.as_ref().is_some_and(|o| o.engine_state == "running" && o.frozen != Some(true)) {
+        let patience = if expected { PROBE } else { PROBE / 5 };
+        capture.inside = probe(run, live, patience).await;
+    }
+    capture.at = clock::now();
+    capture
+}
+
+async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Option<crate::record::SelfReport> {
+    let prepared = run.world.workload(&run.case.workloads[&live.workload]).await.ok()?;
+    prepared.probe(run.world.target(live), patience).await.ok()
+}
+
+/// Waits until the instance's counter has come so far. Looked at each 10 ms over the workload's own protocol: the
+/// workload offers nothing to wait on, and how exactly it is met does not matter.
+pub(super) async fn await_counter(
+    run: &CaseRun<'_>,
+    instance: &str,
+    at_least: u64,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let live = run.live(instance)?;
+    let end = tokio::time::Instant::now() + patience.mul_f64(0.95);
+    let mut last = None;
+    loop {
+        if let Some(report) = probe(run, live, patience).await {
+            last = report.counter.or(last);
+        }
+        if last.is_some_and(|v| v >= at_least) {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() >= end {
+            let seen = last.map_or("no counter was seen".to_owned(), |v| format!("it is at {v}"));
+            return Err(Failure {
+                class: ErrorClass::Timeout,
+                message: format!("the counter of {instance} did not reach {at_least}: {seen}"),
+                hint: None,
+                log: Vec::new(),
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

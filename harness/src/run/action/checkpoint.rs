@@ -1,0 +1,153 @@
+use crate::archive;
+use crate::clock;
+use crate::engine::Checkpoint;
+use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord};
+use crate::run::case::{CaseRun, Held};
+use crate::run::carry;
+use crate::scenario::plan::{Damage, Medium};
+
+/// Takes a checkpoint; see [`SourceFate`] for what becomes of the source.
+pub(super) async fn checkpoint(
+    run: &mut CaseRun<'_>,
+    instance: &str,
+    name: &str,
+    source: SourceFate,
+    medium: Medium,
+) -> Result<(), Failure> {
+    let live = run.live(instance)?.clone();
+    if source != SourceFate::Running {
+        let from = clock::now();
+        live.engine.freeze(&live.container).await?;
+        run.phase(Phase::Freeze, &live.node, from);
+    }
+    let taken = take(run, instance, name).await;
+    if taken.is_err() && source != SourceFate::Running {
+        live.engine.thaw(&live.container).await?;
+    }
+    let held = taken?;
+    let (bytes, digest) = digest(run, &held).await?;
+    record(run, instance, name, &held, bytes, &digest.0, digest.1);
+    let mut held = Held { digest: Some(digest.0), ..held };
+    if medium == Medium::Image {
+        held.reference = Some(carry::publish(run.world, &held).await?);
+    }
+    run.checkpoints.insert(name.to_owned(), held);
+    if source != SourceFate::Running {
+        super::deploy::remove(run, instance).await?;
+    }
+    Ok(())
+}
+
+/// The engine's call alone, timed.
+pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str) -> Result<Held, Failure> {
+    let live = run.live(instance)?.clone();
+    let from = clock::now();
+    let checkpoint = live.engine.checkpoint(&live.container, &format!("{}-{name}", run.tag)).await?;
+    run.phase(Phase::Checkpoint, &live.node, from);
+    Ok(Held {
+        checkpoint,
+        nodes: vec![live.node.clone()],
+        workload: live.workload.clone(),
+        spec: live.spec.clone(),
+        digest: None,
+        reference: None,
+    })
+}
+
+/// Size, digest, and when the digesting was done.
+pub(super) async fn digest(
+    run: &CaseRun<'_>,
+    held: &Held,
+) -> Result<(u64, (String, crate::record::At)), Failure> {
+    let from = clock::now();
+    let node = &held.nodes[0];
+    let digested = carry::digest(run.world, node, &held.checkpoint).await?;
+    run.phase(Phase::Digest, node, from);
+    Ok((digested.bytes, (digested.digest, from)))
+}
+
+/// Records a checkpoint, with what CRIU says of it.
+pub(super) fn record(
+    run: &CaseRun<'_>,
+    instance: &str,
+    name: &str,
+    held: &Held,
+    bytes: u64,
+    digest: &str,
+    to: crate::record::At,
+) {
+    let path = run.world.host_path(&held.nodes[0], &held.checkpoint.path);
+    let stats = path.and_then(|p| archive::stats(&p).ok().flatten());
+    let from = run.last_phase(Phase::Checkpoint).map_or(to, |p| p.from);
+    run.record(Event::Checkpoint(CheckpointRecord {
+        name: name.to_owned(),
+        of: instance.to_owned(),
+        node: held.nodes[0].clone(),
+        engine: held.checkpoint.engine,
+        from,
+        to: run.last_phase(Phase::Checkpoint).map_or(to, |p| p.to),
+        bytes,
+        digest: digest.to_owned(),
+        criu_frozen_us: stats.as_ref().map(|s| u64::from(s.frozen_us)),
+        criu_pages_written: stats.as_ref().map(|s| s.pages_written),
+    }));
+}
+
+/// Carries a checkpoint to another node and verifies that it arrived whole.
+pub(super) async fn transfer(run: &mut CaseRun<'_>, name: &str, to: &str) -> Result<(), Failure> {
+    let held = run.held(name)?.clone();
+    let from = clock::now();
+    let moved = carry::carry(run.world, &held, to).await?;
+    run.phase(Phase::Transfer, to, from);
+    record_transfer(run, name, &held, to, moved.bytes, from);
+    if let Some(held) = run.checkpoints.get_mut(name) {
+        held.nodes.push(to.to_owned());
+    }
+    Ok(())
+}
+
+/// Records how a checkpoint was carried.
+pub(super) fn record_transfer(
+    run: &CaseRun<'_>,
+    name: &str,
+    held: &Held,
+    to: &str,
+    bytes: u64,
+    from: crate::record::At,
+) {
+    let via = match (&held.reference, held.checkpoint.shared) {
+        (Some(_), _) => "registry",
+        (None, true) => "shared",
+        (None, false) => "file",
+    };
+    run.record(Event::Transfer(TransferRecord {
+        checkpoint: name.to_owned(),
+        from_node: held.nodes[0].clone(),
+        to_node: to.to_owned(),
+        via: via.to_owned(),
+        bytes,
+        from,
+        to: clock::now(),
+    }));
+}
+
+/// Makes a damaged copy, on the first node that has the checkpoint; its digest stays that of the unharmed one.
+pub(super) async fn tamper(
+    run: &mut CaseRun<'_>,
+    name: &str,
+    copy: &str,
+    damage: &Damage,
+) -> Result<(), Failure> {
+    let held = run.held(name)?.clone();
+    let file = format!("{}-{copy}", run.tag);
+    let path = held.checkpoint.path.with_file_name(if held.checkpoint.archive { format!("{file}.tar") } else { file.clone() });
+    let bad = Held {
+        checkpoint: Checkpoint { name: file, path, ..held.checkpoint.clone() },
+        nodes: vec![held.nodes[0].clone()],
+        reference: None,
+        ..held.clone()
+    };
+    carry::tamper(run.world, &held, &bad, damage).await?;
+    run.checkpoints.insert(copy.to_owned(), bad);
+    Ok(())
+}

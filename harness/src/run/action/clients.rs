@@ -1,0 +1,155 @@
+use crate::client::{Client, ClientConfig, DEFAULT_MAX_OPS, Endpoint, Kind};
+use crate::clock;
+use crate::record::{At, ErrorClass, Event, Failure};
+use crate::run::case::{CaseRun, Live};
+use crate::scenario::plan::ClientKind;
+use crate::run::chain;
+use std::path::Path;
+use std::time::Duration;
+
+/// Starts a client on its target.
+pub(super) async fn start(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failure> {
+    let spec = &run.case.clients[name];
+    let live = run.live(&spec.target)?.clone();
+    let kind = kind(spec.kind);
+    let client = Client::start(ClientConfig {
+        name: name.to_owned(),
+        kind,
+        interval: Duration::from_secs_f64(1.0 / spec.rate),
+        op_timeout: spec.op_timeout,
+        instance: spec.target.clone(),
+        endpoint: endpoint(run, &live, kind, None).await?,
+        vantage: run.world.vantage(),
+        max_ops: DEFAULT_MAX_OPS,
+    })
+    .map_err(|e| surroundings(format!("can't start client {name}: {e}")))?;
+    run.clients.add(name, spec.target.clone(), client);
+    Ok(())
+}
+
+fn kind(kind: ClientKind) -> Kind {
+    match kind {
+        ClientKind::RedisWriter => Kind::RedisWriter,
+        ClientKind::CounterReader => Kind::CounterReader,
+        ClientKind::TcpEcho => Kind::TcpEcho,
+        ClientKind::LogFollower => Kind::LogFollower,
+    }
+}
+
+/// Where a client of this kind finds an instance: its address and port, or its log.
+async fn endpoint(
+    run: &CaseRun<'_>,
+    live: &Live,
+    kind: Kind,
+    not_before: Option<At>,
+) -> Result<Endpoint, Failure> {
+    if kind == Kind::LogFollower {
+        let path = run.world.host_path(&live.node, &live.container.log);
+        let path = path.ok_or_else(|| surroundings(format!("node {} is gone", live.node)))?;
+        return Ok(Endpoint::Log { path, not_before });
+    }
+    let port = run.world.workload(&run.case.workloads[&live.workload]).await?.port()?;
+    Ok(Endpoint::Tcp((live.container.slot.address, port).into()))
+}
+
+/// Points every client that follows `from` to the new instance. Lines of its log from before its restore are the
+/// source's: containerd copies them.
+pub(super) async fn switch(
+    run: &mut CaseRun<'_>,
+    from: &str,
+    into: &str,
+    live: &Live,
+    restored: At,
+) -> Result<(), Failure> {
+    for name in run.clients.following(from) {
+        let kind = kind(run.case.clients[&name].kind);
+        let endpoint = endpoint(run, live, kind, Some(restored)).await?;
+        run.clients.switch(&name, into, endpoint)?;
+    }
+    Ok(())
+}
+
+/// When the first client of `instance` had its first answer; `None` if no client follows it.
+pub(super) async fn first_answer(
+    run: &CaseRun<'_>,
+    instance: &str,
+    patience: Duration,
+) -> Result<Option<At>, Failure> {
+    let Some(name) = run.clients.following(instance).into_iter().next() else { return Ok(None) };
+    let watch = run.clients.watch(&name)?;
+    let asked = instance.to_owned();
+    let deadline = clock::now() + patience;
+    let answer = tokio::task::spawn_blocking(move || watch.first_answer_from(&asked, deadline))
+        .await
+        .map_err(|e| surroundings(format!("waiting for client {name}: {e}")))?;
+    answer.map(Some).map_err(|e| Failure {
+        class: ErrorClass::WorkloadUnreachable,
+        message: format!("{instance} gave client {name} no answer within {patience:?} after its restore: {e}"),
+        hint: Some("the engine said that it runs: look at its log and at the addresses in the report".to_owned()),
+        log: Vec::new(),
+    })
+}
+
+/// Waits for answers counted from now.
+pub(super) async fn await_answers(
+    run: &CaseRun<'_>,
+    name: &str,
+    count: u64,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let watch = run.clients.watch(name)?;
+    let patience = patience.mul_f64(0.95);
+    let deadline = clock::now() + patience;
+    let before = watch.answered();
+    let waiter = watch.clone();
+    let reached = tokio::task::spawn_blocking(move || waiter.wait_answers(before + count, deadline))
+        .await
+        .map_err(|e| surroundings(format!("waiting for client {name}: {e}")))?;
+    reached.map(|_| ()).map_err(|e| Failure {
+        class: ErrorClass::WorkloadUnreachable,
+        message: format!("client {name} had {} of {count} answers within {patience:?}: {e}", watch.answered() - before),
+        hint: None,
+        log: Vec::new(),
+    })
+}
+
+/// Stops a client, reads what a writer's last instance holds, and keeps its history as a file.
+pub(super) async fn stop(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failure> {
+    let Some(running) = run.clients.take(name) else {
+        return Err(surroundings(format!("client {name} does not run")));
+    };
+    let client = running.client;
+    let mut history = tokio::task::spawn_blocking(move || client.stop())
+        .await
+        .map_err(|e| surroundings(format!("stopping client {name}: {e}")))?;
+    if let Some(live) = run.instances.get(&running.follows).filter(|l| !l.removed) {
+        let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
+        // No answer leaves it unread, and that fails the check that needs it.
+        history.final_journal = prepared.journal(run.world.target(live)).await.ok().flatten();
+    }
+    let file = format!("cases/{}/{name}-{}.csv", crate::run::folder(&run.case.id), run.tag);
+    let path = run.recorder.dir().join(&file);
+    let written = make_parent(&path).and_then(|()| crate::client::write_history(&path, &history).map_err(|e| chain(&e)));
+    run.clients.keep(name, history);
+    written.map_err(surroundings)?;
+    run.record(Event::History { client: name.to_owned(), file });
+    Ok(())
+}
+
+fn make_parent(path: &Path) -> Result<(), String> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(dir).map_err(|e| format!("can't make the folder {}: {e}", dir.display()))
+}
+
+/// Stops what still runs.
+pub(in crate::run) async fn stop_all(run: &mut CaseRun<'_>) {
+    for name in run.clients.running() {
+        if let Err(failure) = stop(run, &name).await {
+            run.recorder.error(failure);
+        }
+    }
+}
+
+fn surroundings(message: String) -> Failure {
+    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
+}

@@ -1,0 +1,87 @@
+use crate::clock;
+use crate::engine::ContainerSpec;
+use crate::record::{ErrorClass, Event, Failure, InstanceRecord, Phase};
+use crate::run::case::{CaseRun, Live};
+use std::sync::Arc;
+
+/// Starts a workload and waits until it answers and holds its data.
+pub(super) async fn deploy(
+    run: &mut CaseRun<'_>,
+    workload: &str,
+    node: &str,
+    instance: &str,
+) -> Result<(), Failure> {
+    let engine = run.world.engine(run.case.engine, node).await?;
+    let prepared = run.world.workload(&run.case.workloads[workload]).await?;
+    let spec = ContainerSpec {
+        name: run.container_name(instance),
+        image: Arc::clone(&prepared.image),
+        args: prepared.args(),
+        env: Vec::new(),
+        memory_limit: None,
+    };
+    let from = clock::now();
+    let slot = engine.prepare(&spec).await?;
+    run.phase(Phase::Prepare, node, from);
+    let container = match engine.start(&slot).await {
+        Ok(container) => container,
+        Err(e) => {
+            // The slot is ours until a container owns it; what the start says matters more than what this says.
+            let _ = engine.discard(&slot).await;
+            return Err(e.into());
+        }
+    };
+    let live =
+        Live { workload: workload.to_owned(), node: node.to_owned(), engine, container, spec, removed: false };
+    adopt(run, instance, live.clone(), None);
+    prepared.await_ready(run.world.target(&live)).await?;
+    prepared.load(run.world.target(&live)).await
+}
+
+/// Puts an instance among those of the case and records its start.
+pub(super) fn adopt(run: &mut CaseRun<'_>, name: &str, live: Live, restored_from: Option<String>) {
+    run.record(Event::Instance(InstanceRecord {
+        name: name.to_owned(),
+        workload: live.workload.clone(),
+        node: live.node.clone(),
+        container_id: live.container.id.clone(),
+        restored_from,
+        started: clock::now(),
+        ended: None,
+    }));
+    run.instances.insert(name.to_owned(), live);
+}
+
+/// Stops and removes an instance.
+pub(super) async fn remove(run: &mut CaseRun<'_>, instance: &str) -> Result<(), Failure> {
+    let live = run.live(instance)?.clone();
+    let from = clock::now();
+    live.engine.remove(&live.container).await?;
+    run.phase(Phase::StopSource, &live.node, from);
+    gone(run, instance);
+    Ok(())
+}
+
+/// Notes that an instance is no more.
+pub(super) fn gone(run: &mut CaseRun<'_>, instance: &str) {
+    if let Some(live) = run.instances.get_mut(instance) {
+        live.removed = true;
+    }
+    run.record(Event::InstanceEnded { name: instance.to_owned() });
+}
+
+/// Kills a daemon of a node; it is brought back when the steps are over.
+pub(super) async fn kill(run: &mut CaseRun<'_>, node: &str, role: &str) -> Result<(), Failure> {
+    if role != "containerd" {
+        return Err(Failure {
+            class: ErrorClass::Unsupported,
+            message: format!("can't kill `{role}` on node {node}: only containerd"),
+            hint: None,
+            log: Vec::new(),
+        });
+    }
+    let engine = run.world.engine(run.case.engine, node).await?;
+    engine.kill_daemon().await?;
+    run.killed.push(engine);
+    Ok(())
+}

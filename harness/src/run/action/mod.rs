@@ -1,0 +1,72 @@
+//! What each step of a scenario does. One file for each kind of action.
+
+pub(super) mod capture;
+pub(super) mod checkpoint;
+pub(super) mod clients;
+pub(super) mod deploy;
+pub(super) mod migrate;
+pub(super) mod restore;
+
+use super::case::CaseRun;
+use crate::clock;
+use crate::record::{At, Event, Failure, Phase, PhaseSpan};
+use crate::scenario::plan::{Action, Step};
+
+/// Does a step.
+pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
+    match &step.action {
+        Action::Deploy { workload, node, instance } => deploy::deploy(run, workload, node, instance).await,
+        Action::StartClient { client } => clients::start(run, client).await,
+        Action::StopClient { client } => clients::stop(run, client).await,
+        Action::AwaitAnswers { client, count } => clients::await_answers(run, client, *count, step.timeout).await,
+        Action::AwaitCounter { instance, at_least } => {
+            capture::await_counter(run, instance, *at_least, step.timeout).await
+        }
+        Action::Pause { time } => {
+            tokio::time::sleep(*time).await;
+            Ok(())
+        }
+        Action::Capture { instance, name } => {
+            run.live(instance)?;
+            let capture = capture::capture(run, instance, name, true).await;
+            run.record(Event::Capture(capture));
+            Ok(())
+        }
+        Action::Freeze { instance } => {
+            let live = run.live(instance)?.clone();
+            let from = clock::now();
+            live.engine.freeze(&live.container).await?;
+            run.phase(Phase::Freeze, &live.node, from);
+            Ok(())
+        }
+        Action::Thaw { instance } => {
+            let live = run.live(instance)?.clone();
+            Ok(live.engine.thaw(&live.container).await?)
+        }
+        Action::Checkpoint { instance, name, source, medium } => {
+            checkpoint::checkpoint(run, instance, name, *source, *medium).await
+        }
+        Action::Transfer { checkpoint, to } => checkpoint::transfer(run, checkpoint, to).await,
+        Action::Tamper { checkpoint, name, damage } => checkpoint::tamper(run, checkpoint, name, damage).await,
+        Action::Restore { checkpoint, node, instance, verify } => {
+            restore::restore(run, checkpoint, node, instance, *verify).await
+        }
+        Action::Migrate { instance, to, into, source, medium } => {
+            migrate::migrate(run, &migrate::Move { step: &step.id, instance, to, into, source: *source, medium: *medium })
+                .await
+        }
+        Action::Remove { instance } => deploy::remove(run, instance).await,
+        Action::Kill { node, role } => deploy::kill(run, node, role).await,
+    }
+}
+
+impl CaseRun<'_> {
+    /// Records a phase that ends now.
+    fn phase(&self, phase: Phase, node: &str, from: At) {
+        self.phase_until(phase, node, from, clock::now());
+    }
+
+    fn phase_until(&self, phase: Phase, node: &str, from: At, to: At) {
+        self.record(Event::Phase(PhaseSpan { phase, node: node.to_owned(), step: self.step, from, to }));
+    }
+}

@@ -1,0 +1,68 @@
+use super::deploy;
+use crate::clock;
+use crate::engine::{ContainerSpec, Engine, Restored, Slot};
+use crate::record::{Failure, Phase};
+use crate::run::carry;
+use crate::run::case::{CaseRun, Held, Live};
+use std::sync::Arc;
+
+/// Restores a checkpoint under a name of its own and waits until it answers.
+pub(super) async fn restore(
+    run: &mut CaseRun<'_>,
+    checkpoint: &str,
+    node: &str,
+    instance: &str,
+    verify: bool,
+) -> Result<(), Failure> {
+    let held = run.held(checkpoint)?.clone();
+    if verify {
+        carry::verify(run.world, &held, node).await?;
+    }
+    let engine = run.world.engine(run.case.engine, node).await?;
+    let spec = ContainerSpec { name: run.container_name(instance), ..held.spec.clone() };
+    let from = clock::now();
+    let slot = engine.prepare(&spec).await?;
+    run.phase(Phase::Prepare, node, from);
+    let restored = into_slot(run, &engine, &slot, &held, node).await?;
+    let live = Live {
+        workload: held.workload.clone(),
+        node: node.to_owned(),
+        engine,
+        container: restored.container,
+        spec,
+        removed: false,
+    };
+    deploy::adopt(run, instance, live.clone(), Some(checkpoint.to_owned()));
+    let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
+    prepared.await_ready(run.world.target(&live)).await?;
+    run.phase(Phase::FirstAnswer, node, restored.restore_to);
+    Ok(())
+}
+
+/// The engine's calls alone, timed; a slot whose restore failed is given back.
+pub(super) async fn into_slot(
+    run: &CaseRun<'_>,
+    engine: &Arc<dyn Engine>,
+    slot: &Slot,
+    held: &Held,
+    node: &str,
+) -> Result<Restored, Failure> {
+    let done = match &held.reference {
+        Some(reference) => engine.restore_image(slot, reference).await,
+        None => engine.restore(slot, &held.checkpoint).await,
+    };
+    match done {
+        Ok(restored) => {
+            if let Some(from) = restored.create_from {
+                run.phase_until(Phase::Create, node, from, restored.restore_from);
+            }
+            run.phase_until(Phase::Restore, node, restored.restore_from, restored.restore_to);
+            Ok(restored)
+        }
+        Err(e) => {
+            // What the restore says matters more; a slot that stays is found by the leak check.
+            let _ = engine.discard(slot).await;
+            Err(e.into())
+        }
+    }
+}

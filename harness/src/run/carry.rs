@@ -1,0 +1,121 @@
+//! Carrying checkpoints from node to node, and looking at them before anything is restored from them.
+
+use super::case::Held;
+use super::world::World;
+use crate::archive::{self, ArchiveError, Form};
+use crate::engine::Checkpoint;
+use crate::record::{ErrorClass, Failure};
+use crate::scenario::plan::Damage;
+use std::path::PathBuf;
+
+/// What was carried.
+pub(super) struct Carried {
+    pub(super) bytes: u64,
+    pub(super) digest: String,
+}
+
+/// Bytes and digest of a checkpoint where it lies.
+pub(super) async fn digest(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<Carried, Failure> {
+    let path = place(world, node, checkpoint)?;
+    let (bytes, digest) = blocking(move || archive::digest(&path)).await?;
+    Ok(Carried { bytes, digest })
+}
+
+/// Copies a checkpoint to another node, and reads it again there: it must have the digest that it had when it was
+/// taken, if that is known, else the one that it has at its source now. Both digests are taken side by side.
+pub(super) async fn carry(world: &World, held: &Held, to: &str) -> Result<Carried, Failure> {
+    if held.checkpoint.shared {
+        return Ok(Carried { bytes: 0, digest: held.digest.clone().unwrap_or_default() });
+    }
+    let from = place(world, &held.nodes[0], &held.checkpoint)?;
+    let target = place(world, to, &held.checkpoint)?;
+    let source = from.clone();
+    let known = held.digest.clone();
+    let at_source = async {
+        match known {
+            Some(digest) => Ok(digest),
+            None => blocking(move || archive::digest(&source)).await.map(|(_, digest)| digest),
+        }
+    };
+    let at_target = blocking(move || {
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| ArchiveError::io("write", parent, e))?;
+        }
+        archive::copy(&from, &target)?;
+        archive::digest(&target)
+    });
+    let (sent, arrived) = tokio::join!(at_source, at_target);
+    let (sent, (bytes, digest)) = (sent?, arrived?);
+    if sent != digest {
+        return Err(mismatch(&held.checkpoint, to, &sent, &digest));
+    }
+    Ok(Carried { bytes, digest })
+}
+
+/// Looks at a checkpoint before a restore: its structure, then its digest, where that is known. Structure first, since
+/// it says what is wrong where a digest only says that something is.
+pub(super) async fn verify(world: &World, held: &Held, node: &str) -> Result<(), Failure> {
+    verify_structure(world, node, &held.checkpoint).await?;
+    let Some(known) = &held.digest else { return Ok(()) };
+    let seen = digest(world, node, &held.checkpoint).await?.digest;
+    if *known != seen {
+        return Err(mismatch(&held.checkpoint, node, known, &seen));
+    }
+    Ok(())
+}
+
+/// Looks at the structure alone: entries, escaping paths, pages images of the length that their maps tell. CRIU 4.2
+/// spins for ever on a pages image that is cut.
+pub(super) async fn verify_structure(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    let path = place(world, node, checkpoint)?;
+    let form = if checkpoint.archive { Form::CriArchive } else { Form::ImageFolder };
+    blocking(move || archive::verify(&path, form)).await
+}
+
+/// Makes a damaged copy beside the checkpoint.
+pub(super) async fn tamper(world: &World, held: &Held, bad: &Held, damage: &Damage) -> Result<(), Failure> {
+    let from = place(world, &held.nodes[0], &held.checkpoint)?;
+    let to = place(world, &bad.nodes[0], &bad.checkpoint)?;
+    let damage = damage.clone();
+    blocking(move || archive::tamper(&from, &to, &damage)).await
+}
+
+/// Puts a checkpoint into the store as a checkpoint image, from where every node can pull it; gives its reference.
+pub(super) async fn publish(world: &World, held: &Held) -> Result<String, Failure> {
+    let path = place(world, &held.nodes[0], &held.checkpoint)?;
+    let store = std::sync::Arc::clone(world.store());
+    let (container, name) = (held.spec.name.clone(), held.checkpoint.name.clone());
+    let made = tokio::task::spawn_blocking(move || crate::image::checkpoint_image(&store, &path, &container, &name)).await;
+    match made {
+        Ok(Ok(image)) => Ok(image.reference),
+        Ok(Err(e)) => Err(Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }),
+        Err(e) => Err(surroundings(format!("making a checkpoint image of {}: {e}", held.checkpoint.name))),
+    }
+}
+
+fn place(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<PathBuf, Failure> {
+    world.host_path(node, &checkpoint.path).ok_or_else(|| surroundings(format!("node {node} is gone")))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(e)) => Err(Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }),
+        Err(e) => Err(surroundings(format!("reading a checkpoint: {e}"))),
+    }
+}
+
+fn mismatch(checkpoint: &Checkpoint, node: &str, sent: &str, seen: &str) -> Failure {
+    Failure {
+        class: ErrorClass::DigestMismatch,
+        message: format!("checkpoint {} on node {node} is not what was taken: {seen}, not {sent}", checkpoint.name),
+        hint: Some("it was changed after it was taken, or harmed on the way: carry it again".to_owned()),
+        log: Vec::new(),
+    }
+}
+
+fn surroundings(message: String) -> Failure {
+    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
+}

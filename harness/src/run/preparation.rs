@@ -1,0 +1,147 @@
+//! Workloads made ready: settings understood, image in the store; and the asking of their instances.
+
+use super::case::Live;
+use crate::client::Vantage;
+use crate::component::NodeImage;
+use crate::image::{self, Image, ImageError, NodeRoot, Store, WorkloadBinaries};
+use crate::record::{ErrorClass, Failure, SelfReport};
+use crate::scenario::plan;
+use crate::workload::{self, ProbeError, Target, Workload};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long a workload may take until it answers, and to take its data. A step's own timeout ends both earlier.
+const READY: Duration = Duration::from_secs(60);
+const LOAD: Duration = Duration::from_secs(300);
+
+/// A workload with its image in the store.
+pub(super) struct Prepared {
+    workload: Workload,
+    pub(super) image: Arc<Image>,
+}
+
+/// Makes workloads ready, each once a run.
+pub struct Preparations {
+    rootfs: PathBuf,
+    key: String,
+    store: Arc<Store>,
+    binaries: WorkloadBinaries,
+    vantage: Vantage,
+    ready: Mutex<HashMap<String, Arc<Prepared>>>,
+    pause: Mutex<Option<Arc<Image>>>,
+}
+
+impl Preparations {
+    /// Images are made from this node image and kept in this store; instances are asked from this vantage.
+    pub fn new(image: &NodeImage, store: Arc<Store>, vantage: Vantage) -> Self {
+        Preparations {
+            rootfs: image.rootfs.clone(),
+            key: image.key.clone(),
+            store,
+            binaries: WorkloadBinaries::find(),
+            vantage,
+            ready: Mutex::default(),
+            pause: Mutex::default(),
+        }
+    }
+
+    /// The workload as a scenario asks for it.
+    pub(super) async fn get(&self, wanted: &plan::Workload) -> Result<Arc<Prepared>, Failure> {
+        let name = format!("{} {:?}", wanted.kind, wanted.with);
+        let mut ready = self.ready.lock().await;
+        if let Some(prepared) = ready.get(&name) {
+            return Ok(Arc::clone(prepared));
+        }
+        let workload = Workload::new(&wanted.kind, &wanted.with)?;
+        let image = workload.image(&self.store, self.root(), &self.binaries).await.map_err(failure)?;
+        let prepared = Arc::new(Prepared { workload, image: Arc::new(image) });
+        ready.insert(name, Arc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    /// The image of a sandbox's own container.
+    pub(super) async fn pause(&self) -> Result<Arc<Image>, Failure> {
+        let mut pause = self.pause.lock().await;
+        if let Some(image) = pause.as_ref() {
+            return Ok(Arc::clone(image));
+        }
+        let spec = workload::pause();
+        let image = image::build(&self.store, self.root(), &self.binaries, &spec).await.map_err(failure)?;
+        let image = Arc::new(image);
+        *pause = Some(Arc::clone(&image));
+        Ok(image)
+    }
+
+    fn root(&self) -> NodeRoot<'_> {
+        NodeRoot { dir: &self.rootfs, key: &self.key }
+    }
+
+    /// An instance as it is asked through.
+    pub(super) fn target(&self, live: &Live) -> Target {
+        let log = live.engine.node().host_path(&live.container.log);
+        Target { connect: Arc::new(Arc::clone(&self.vantage)), address: live.container.slot.address, log }
+    }
+}
+
+impl Prepared {
+    /// Program and arguments; empty: the image's own.
+    pub(super) fn args(&self) -> Vec<String> {
+        self.workload.args.clone()
+    }
+
+    /// The port that it listens on.
+    pub(super) fn port(&self) -> Result<u16, Failure> {
+        self.workload.port.ok_or_else(|| Failure {
+            class: ErrorClass::WorkloadUnreachable,
+            message: format!("workload {} listens on no port", self.workload.kind),
+            hint: Some("use a client of kind log-follower".to_owned()),
+            log: Vec::new(),
+        })
+    }
+
+    /// Waits until the instance answers.
+    pub(super) async fn await_ready(self: &Arc<Self>, target: Target) -> Result<(), Failure> {
+        self.ask(move |w| w.ready(&target, READY)).await
+    }
+
+    /// Fills a fresh instance with its data.
+    pub(super) async fn load(self: &Arc<Self>, target: Target) -> Result<(), Failure> {
+        self.ask(move |w| w.load(&target, LOAD)).await
+    }
+
+    /// Asks the instance for all that it says of itself.
+    pub(super) async fn probe(self: &Arc<Self>, target: Target, limit: Duration) -> Result<SelfReport, Failure> {
+        self.ask(move |w| w.probe(&target, limit)).await
+    }
+
+    /// The sequence numbers that a writer's journal in it holds.
+    pub(super) async fn journal(self: &Arc<Self>, target: Target) -> Result<Option<Vec<u64>>, Failure> {
+        self.ask(move |w| w.journal(&target, READY)).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Workload) -> Result<T, ProbeError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let this = Arc::clone(self);
+        let kind = this.workload.kind.clone();
+        let failed = |message: String| Failure {
+            class: ErrorClass::WorkloadUnreachable,
+            message: format!("workload {kind}: {message}"),
+            hint: None,
+            log: Vec::new(),
+        };
+        match tokio::task::spawn_blocking(move || question(&this.workload)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(e)) => Err(failed(super::chain(&e))),
+            Err(e) => Err(failed(e.to_string())),
+        }
+    }
+}
+
+fn failure(e: ImageError) -> Failure {
+    Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }
+}

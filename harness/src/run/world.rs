@@ -1,0 +1,226 @@
+//! What the cases of a run share: nodes with their engines, images, the registry that serves them.
+
+use super::case::Live;
+use super::preparation::{Preparations, Prepared};
+use crate::client::Vantage;
+use crate::engine::cri::{CriEngine, CriOptions};
+use crate::engine::runc::RuncEngine;
+use crate::engine::Engine;
+use crate::image::{Registry, Store};
+use crate::node::SharedNode;
+use crate::provider::Provider;
+use crate::record::{EngineKind, ErrorClass, Event, Failure, Leak};
+use crate::run::recorder::Recorder;
+use crate::scenario::plan::Case;
+use crate::workload::Target;
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Where the registry of each node listens, inside the node: the address that references of images begin with.
+const REGISTRY_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+
+/// Where images are kept.
+#[derive(Clone)]
+pub struct Stores {
+    /// Workloads' images, kept from run to run.
+    pub lasting: Arc<Store>,
+    /// Checkpoint images, which hold memory: they go with the run.
+    pub of_run: Arc<Store>,
+}
+
+/// Nodes, engines and images of a run. Nodes are made when a case first asks for them and serve the cases after it;
+/// after a case that failed or leaked they are made anew, so that no case suffers from one before it.
+pub(super) struct World {
+    provider: Arc<dyn Provider>,
+    /// Images that last, and checkpoint images that go with the run.
+    stores: Stores,
+    preparations: Preparations,
+    recorder: Arc<Recorder>,
+    nodes: Mutex<BTreeMap<String, InUse>>,
+    /// The same nodes, for calls that cannot wait.
+    roots: std::sync::Mutex<BTreeMap<String, SharedNode>>,
+}
+
+struct InUse {
+    node: SharedNode,
+    engines: BTreeMap<EngineKind, Arc<dyn Engine>>,
+    _registry: crate::image::RegistryHandle,
+}
+
+impl World {
+    pub(super) fn new(
+        provider: Arc<dyn Provider>,
+        stores: Stores,
+        preparations: Preparations,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        World { provider, stores, preparations, recorder, nodes: Mutex::default(), roots: std::sync::Mutex::default() }
+    }
+
+    /// The engine on a node; both are made when they are first asked for.
+    pub(super) async fn engine(&self, kind: EngineKind, name: &str) -> Result<Arc<dyn Engine>, Failure> {
+        let mut nodes = self.nodes.lock().await;
+        if !nodes.contains_key(name) {
+            let made = self.make(name, &[kind]).await?;
+            nodes.insert(name.to_owned(), made);
+        }
+        let in_use = nodes.get_mut(name).expect("inserted above");
+        if let Some(engine) = in_use.engines.get(&kind) {
+            return Ok(Arc::clone(engine));
+        }
+        let engine = self.connect(kind, &in_use.node).await?;
+        in_use.engines.insert(kind, Arc::clone(&engine));
+        Ok(engine)
+    }
+
+    /// Makes several nodes with their engines at the same time: what a run starts with.
+    pub(super) async fn raise(&self, kinds: &[EngineKind], names: &[String]) -> Result<(), Failure> {
+        let made = join_all(names.iter().map(|name| self.make(name, kinds))).await;
+        let mut nodes = self.nodes.lock().await;
+        let mut failed = None;
+        for (name, made) in names.iter().zip(made) {
+            match made {
+                Ok(made) => drop(nodes.insert(name.clone(), made)),
+                Err(failure) => failed = failed.or(Some(failure)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn make(&self, name: &str, kinds: &[EngineKind]) -> Result<InUse, Failure> {
+        let made = self.make_with(name, kinds).await;
+        if made.is_err() {
+            // The first error is the one to tell.
+            let _ = self.provider.down(name).await;
+        }
+        made
+    }
+
+    async fn make_with(&self, name: &str, kinds: &[EngineKind]) -> Result<InUse, Failure> {
+        let node = self.provider.node(name).await?;
+        self.recorder.run(Event::NodeUp(node.record().clone()));
+        let listener = node
+            .listen(REGISTRY_ADDRESS)
+            .map_err(|e| surroundings(format!("no registry can listen on node {name}: {e}")))?;
+        let stores = vec![Arc::clone(&self.stores.lasting), Arc::clone(&self.stores.of_run)];
+        let registry = Registry::serve(stores, listener)
+            .map_err(|e| surroundings(format!("the registry of node {name} does not start: {e}")))?;
+        let mut engines = BTreeMap::new();
+        for made in join_all(kinds.iter().map(|kind| self.connect(*kind, &node))).await {
+            let engine = made?;
+            engines.insert(engine.kind(), engine);
+        }
+        self.roots().insert(name.to_owned(), Arc::clone(&node));
+        Ok(InUse { node, engines, _registry: registry })
+    }
+
+    async fn connect(&self, kind: EngineKind, node: &SharedNode) -> Result<Arc<dyn Engine>, Failure> {
+        let node = Arc::clone(node);
+        let made = match kind {
+            EngineKind::Cri => {
+                let pause = self.preparations.pause().await?;
+                CriEngine::connect(node, CriOptions::new(pause)).await
+            }
+            EngineKind::Runc | EngineKind::Crun => RuncEngine::connect(node, kind).await,
+        };
+        Ok(made?)
+    }
+
+    /// Takes all nodes down; the next case gets new ones.
+    pub(super) async fn raze(&self) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        let mut nodes = self.nodes.lock().await;
+        self.roots().clear();
+        let names: Vec<String> = nodes.keys().cloned().collect();
+        nodes.clear();
+        for done in join_all(names.iter().map(|name| self.provider.down(name))).await {
+            failures.extend(done.err());
+        }
+        failures
+    }
+
+    /// What the engines of a case still hold when it should hold nothing.
+    pub(super) async fn left(&self, case: &Case) -> Vec<Leak> {
+        let mut leaks = Vec::new();
+        for name in &case.nodes {
+            let engine = self.nodes.lock().await.get(name).and_then(|n| n.engines.get(&case.engine).cloned());
+            let Some(engine) = engine else { continue };
+            match engine.left().await {
+                Ok(left) => leaks.extend(left.into_iter().map(|what| Leak {
+                    kind: "engine".to_owned(),
+                    name: format!("{what} on {name}"),
+                    reason: "still there after the case removed all that it made".to_owned(),
+                })),
+                Err(e) => leaks.push(Leak { kind: "engine".to_owned(), name: name.clone(), reason: e.message }),
+            }
+        }
+        leaks
+    }
+
+    /// Keeps the engines' logs of a case as evidence.
+    pub(super) async fn collect_logs(&self, case: &Case, into: &Path) {
+        for name in &case.nodes {
+            let engine = self.nodes.lock().await.get(name).and_then(|n| n.engines.get(&case.engine).cloned());
+            let Some(engine) = engine else { continue };
+            let into = into.join(name);
+            let made = std::fs::create_dir_all(&into).map_err(|e| e.to_string());
+            let done = match made {
+                Ok(()) => engine.collect_logs(&into).await.map_err(|e| e.message),
+                Err(e) => Err(e),
+            };
+            if let Err(message) = done {
+                self.recorder.error(surroundings(format!("keeping the logs of node {name}: {message}")));
+            }
+        }
+    }
+
+    /// A workload with its image and settings.
+    pub(super) async fn workload(
+        &self,
+        workload: &crate::scenario::plan::Workload,
+    ) -> Result<Arc<Prepared>, Failure> {
+        self.preparations.get(workload).await
+    }
+
+    /// The path on the host of a path inside a node.
+    pub(super) fn host_path(&self, node: &str, inside: &Path) -> Option<PathBuf> {
+        self.roots().get(node).map(|n| n.host_path(inside))
+    }
+
+    /// Removes a file or folder inside a node; gone already is no error.
+    pub(super) fn remove_path(&self, node: &str, inside: &Path, folder: bool) -> io::Result<()> {
+        let Some(path) = self.host_path(node, inside) else { return Ok(()) };
+        let done = if folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        match done {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn vantage(&self) -> Vantage {
+        self.provider.vantage()
+    }
+
+    /// Where checkpoint images go.
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.stores.of_run
+    }
+
+    /// An instance as it is asked through.
+    pub(super) fn target(&self, live: &Live) -> Target {
+        self.preparations.target(live)
+    }
+
+    fn roots(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SharedNode>> {
+        self.roots.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn surroundings(message: String) -> Failure {
+    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
+}
