@@ -1,4 +1,4 @@
-//! The `podferry` binary.
+//! The `podferry` program.
 
 use std::process::ExitCode;
 
@@ -7,5 +7,5 @@ fn main() -> ExitCode {
     if let Some(code) = podferry::node::init_main(std::env::args_os()) {
         return code;
     }
-    ExitCode::SUCCESS
+    podferry::cli::main(std::env::args_os())
 }

@@ -32,6 +32,7 @@ pub enum Format {
 pub type Printed = (String, u8);
 
 /// A file that was read, or why it was not.
+#[derive(Clone)]
 struct Source {
     file: String,
     text: Result<String, String>,
@@ -70,7 +71,12 @@ fn walk(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) {
     }
 }
 
+/// No paths: the shipped suite.
 fn sources(paths: &[PathBuf]) -> Vec<Source> {
+    if paths.is_empty() {
+        let shipped = |(file, text): (&str, &str)| Source { file: file.to_owned(), text: Ok(text.to_owned()) };
+        return super::shipped::SUITE.map(shipped).to_vec();
+    }
     let read = |path: PathBuf| Source {
         file: path.display().to_string(),
         text: std::fs::read_to_string(&path).map_err(|e| e.to_string()),

@@ -6,6 +6,7 @@ mod cache;
 mod contained;
 mod error;
 mod fixup;
+mod host;
 mod identity;
 mod node_image;
 mod overrides;
@@ -13,6 +14,7 @@ mod spec;
 
 pub use cache::{Cache, sweep_unfinished};
 pub use error::{ComponentError, Fault};
+pub use host::host_record;
 pub use node_image::{NodeImage, node_image, refresh_node_image};
 pub use overrides::{Bind, Override, OverrideError, Resolved, resolve};
 pub use spec::{NodeImageSpec, SpecError};

@@ -1,0 +1,169 @@
+use super::scenario::Format;
+use crate::record::EngineKind;
+use crate::scenario::Selection;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 passed (skips are listed)    1 a bug in podferry        2 usage
+  3 invalid scenario             4 nothing selected        10 a scenario failed
+ 13 skipped under --deny-skips  20 surroundings failed     21 the host lacks something
+ 22 the run timed out           23 something leaked       130 interrupted
+
+Start with `podferry doctor` if anything is amiss; `podferry explain CODE` tells of a diagnostic or error class.";
+
+/// End-to-end tests for checkpoint, restore and migration of stateful containers: real nodes, real state, with proof.
+#[derive(Debug, Parser)]
+#[command(name = "podferry", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run scenarios (the default: also meant when only flags or filters are given)
+    Run(RunArgs),
+    /// List the cases that a run would do
+    List(ShowArgs),
+    /// Show the cases with every step and check
+    Plan(ShowArgs),
+    /// Check scenario files without running them
+    Lint(LintArgs),
+    /// Print the JSON Schema of scenario files
+    Schema,
+    /// Print a commented scenario to start from
+    New,
+    /// Tell what a diagnostic code or an error class means
+    Explain {
+        /// E0103, invalid-archive, ...; none: lists them all
+        code: Option<String>,
+    },
+    /// Check this host by doing: make a node, dump and restore a listening process in it
+    Doctor(DoctorArgs),
+    /// Show or prepare what runs on the nodes
+    Component(ComponentArgs),
+    /// Sweep up what killed runs left behind
+    Clean,
+    /// Render a stored run again
+    Report(ReportArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which cases.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct SelectArgs {
+    /// Part of a case's name, a pattern with * and ?, or a label or cell (`data=64Mi`); `!` before it leaves those out
+    #[arg(value_name = "FILTER")]
+    pub(super) filters: Vec<String>,
+    /// Scenario files or folders instead of the shipped suite
+    #[arg(long = "scenario", value_name = "PATH")]
+    pub(super) scenarios: Vec<PathBuf>,
+    /// Engines: cri, runc, crun
+    #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_value = "cri,runc")]
+    pub(super) engines: Vec<EngineKind>,
+}
+
+impl SelectArgs {
+    /// The same, as the scenario room wants it.
+    pub(super) fn selection(&self) -> Selection {
+        Selection { engines: self.engines.clone(), filters: self.filters.clone(), params: Vec::new() }
+    }
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    /// How to print them
+    #[arg(long, value_enum, default_value = "human")]
+    pub(super) format: Format,
+}
+
+/// What runs on the nodes.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct StackArgs {
+    /// Debian suite of the node image, or a file that lists suite and packages
+    #[arg(long, value_name = "SUITE|FILE", default_value = "sid")]
+    pub(super) node_image: String,
+    /// A binary of your own in place of the node image's: containerd=PATH, runc=, crun=, criu=
+    #[arg(long = "component", value_name = "NAME=PATH")]
+    pub(super) components: Vec<String>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) stack: StackArgs,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = "target/e2e")]
+    pub(super) out: PathBuf,
+    /// Exit with 13 if anything was skipped
+    #[arg(long)]
+    pub(super) deny_skips: bool,
+    /// How long the whole run may take
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
+    pub(super) timeout: Duration,
+    /// Plain lines, no live progress
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct LintArgs {
+    /// Scenario files or folders; none: the shipped suite
+    #[arg(value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// How to print what is found
+    #[arg(long, value_enum, default_value = "human")]
+    pub(super) format: Format,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) stack: StackArgs,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct ComponentArgs {
+    #[command(subcommand)]
+    pub(super) command: ComponentCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ComponentCommand {
+    /// Show components with version, source and digest
+    List(StackArgs),
+    /// Prepare the node image
+    Image {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// Build it anew from today's packages, and drop older ones
+        #[arg(long)]
+        refresh: bool,
+        /// Print only the path of its root
+        #[arg(long)]
+        path: bool,
+    },
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct ReportArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN", default_value = "target/e2e/latest")]
+    pub(super) run: PathBuf,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("`{text}` is no time, like 90s or 30m"))?;
+    Duration::try_from(span).map_err(|_| format!("`{text}` is below zero"))
+}

@@ -1,0 +1,66 @@
+use super::terminal::{complain, print};
+use crate::ledger::{self, Claim};
+use crate::provider::local;
+use crate::record::RunId;
+use crate::run::Exit;
+use std::path::Path;
+
+/// `podferry clean`: removes what dead runs left behind. Runs that live are not touched.
+pub(super) fn clean() -> Exit {
+    match sweep() {
+        Ok(swept) if swept.runs == 0 => {
+            print("nothing to clean: no dead run left anything behind");
+            Exit::Passed
+        }
+        Ok(swept) => {
+            print(&format!("swept up after {} dead run(s): {} thing(s)", swept.runs, swept.things));
+            swept.exit()
+        }
+        Err(message) => {
+            complain(&format!("error: {message}"));
+            Exit::Surroundings
+        }
+    }
+}
+
+/// What a sweep found.
+#[derive(Debug, Default)]
+pub(super) struct Swept {
+    pub(super) runs: usize,
+    pub(super) things: usize,
+    pub(super) stuck: Vec<String>,
+}
+
+impl Swept {
+    fn exit(&self) -> Exit {
+        for stuck in &self.stuck {
+            complain(&format!("leaked: {stuck}"));
+        }
+        if self.stuck.is_empty() { Exit::Passed } else { Exit::Leaked }
+    }
+}
+
+/// Sweeps up after dead runs; also done at each start of a run.
+pub(super) fn sweep() -> Result<Swept, String> {
+    let mut swept = Swept::default();
+    for dead in ledger::dead().map_err(|e| e.to_string())? {
+        let run = RunId(dead.run.clone());
+        swept.runs += 1;
+        let unswept = dead.sweep(|claim| undo(&run, claim, &mut swept.things)).map_err(|e| e.to_string())?;
+        swept.stuck.extend(unswept.into_iter().map(|u| format!("{} {}: {}", u.claim.kind, u.claim.name, u.reason)));
+    }
+    Ok(swept)
+}
+
+fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
+    *things += 1;
+    match claim.kind.as_str() {
+        ledger::CGROUP => {
+            let leaks = local::sweep_cgroups(run).map_err(|e| e.to_string())?;
+            let stuck: Vec<String> = leaks.into_iter().map(|l| format!("{}: {}", l.name, l.reason)).collect();
+            if stuck.is_empty() { Ok(()) } else { Err(stuck.join("; ")) }
+        }
+        ledger::UNFINISHED_IMAGE => crate::component::sweep_unfinished(Path::new(&claim.name)).map_err(|e| e.to_string()),
+        other => Err(format!("this version of podferry does not know how to undo a `{other}`")),
+    }
+}

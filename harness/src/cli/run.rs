@@ -1,0 +1,238 @@
+//! `podferry run`: from arguments to an exit code.
+
+use super::args::RunArgs;
+use super::progress::Progress;
+use super::terminal::{coloured, complain, print};
+use super::{clean, doctor, scenario, stack};
+use crate::component;
+use crate::image::Store;
+use crate::ledger::Ledger;
+use crate::provider::Provider;
+use crate::provider::local::{self, LocalConfig, LocalProvider};
+use crate::record::{ErrorClass, Event, Failure, Run, RunId};
+use crate::report;
+use crate::run::{self, Exit, Preparations, Recorder, Session, Stores, chain};
+use crate::scenario::plan::Plan;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The most that a node's containers may write; it is taken from memory only as it is filled.
+const DATA_SIZE: u64 = 16 << 30;
+
+/// Runs scenarios.
+pub(super) async fn run(args: RunArgs) -> Exit {
+    let select = &args.select;
+    let plan = match scenario::planned(&select.scenarios, crate::workload::KINDS, &select.selection()) {
+        Ok(plan) => plan,
+        Err((text, code)) => {
+            complain(&text);
+            return if code == Exit::InvalidScenario as u8 {
+                Exit::InvalidScenario
+            } else if code == Exit::NothingSelected as u8 {
+                Exit::NothingSelected
+            } else {
+                Exit::Usage
+            };
+        }
+    };
+    if let Some(exit) = doctor::refuse_early() {
+        return exit;
+    }
+    match prepared(&args, plan).await {
+        Ok(exit) => exit,
+        Err(refusal) => refusal.tell(),
+    }
+}
+
+/// Why a run did not begin.
+pub(super) struct Refusal {
+    pub(super) exit: Exit,
+    pub(super) failure: Failure,
+}
+
+impl Refusal {
+    /// Tells the user; gives the exit code.
+    pub(super) fn tell(self) -> Exit {
+        complain(&format!("error: {}", self.failure.message));
+        if let Some(hint) = self.failure.hint {
+            complain(&format!("hint: {hint}"));
+        }
+        self.exit
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Refusal { exit: Exit::Surroundings, failure }
+    }
+}
+
+async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
+    sweep_first();
+    let progress = Progress::new(args.quiet);
+    let (id, ledger) = new_ledger()?;
+    let stack = stack::of(&args.stack, Arc::clone(&ledger), &progress).await?;
+    let dir = make_folder(&args.out, &id)?;
+    let recorder = Arc::new(
+        Recorder::create(&dir, progress.listener()).map_err(|e| surroundings(format!("{}: {e}", dir.display())))?,
+    );
+    recorder.run(Event::RunStarted {
+        id: id.clone(),
+        podferry: env!("CARGO_PKG_VERSION").to_owned(),
+        command: std::env::args().collect(),
+        started: jiff::Timestamp::now().to_string(),
+        host: component::host_record(),
+        image: format!("{} {}", stack.image.suite, stack.image.key),
+    });
+    let provider = provider(&id, &stack, Arc::clone(&ledger))?;
+    let open = |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| surroundings(chain(&e)));
+    let stores = Stores { lasting: open(stack.cache.dir().join("store"))?, of_run: open(dir.join("store"))? };
+    let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
+    let session = Session {
+        plan,
+        provider,
+        stores,
+        preparations,
+        recorder: Arc::clone(&recorder),
+        deny_skips: args.deny_skips,
+        timeout: args.timeout,
+    };
+    run::execute(session, interrupts()).await;
+    progress.finish();
+    sweep_last(&id, &ledger, &recorder);
+    finish(&dir, &recorder, args)
+}
+
+/// Writes the reports and says how it went. A report that cannot be written (a full disk) makes the run's word
+/// incomplete: that is an error of the surroundings, told after the verdict.
+fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refusal> {
+    let run = run::load(dir).unwrap_or_else(|_| recorder.fold());
+    let written = run::write_reports(dir, &run);
+    print(&report::terminal::summary(&run, &args.out.join("latest").display().to_string(), report::Style { color: coloured() }));
+    if std::env::var_os("GITHUB_ACTIONS").is_some() {
+        print(&report::annotations(&run));
+    }
+    if let Some(message) = recorder.broken() {
+        return Err(surroundings(message).into());
+    }
+    written.map_err(|e| surroundings(chain(&e)))?;
+    link_latest(&args.out, dir);
+    Ok(exit_of(&run, args.deny_skips))
+}
+
+fn exit_of(run: &Run, deny_skips: bool) -> Exit {
+    let timed_out = run.errors.iter().any(|e| e.class == ErrorClass::Timeout);
+    Exit::of(run, deny_skips, timed_out)
+}
+
+fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<Arc<LocalProvider>, Refusal> {
+    let podferry = own_program()?;
+    let config = LocalConfig {
+        run_id: id.clone(),
+        podferry,
+        image_rootfs: stack.image.rootfs.clone(),
+        overrides: stack.binds(),
+        components: stack.components(),
+        data_size: DATA_SIZE,
+        claims: ledger,
+    };
+    Ok(Arc::new(LocalProvider::new(config)?))
+}
+
+/// Removes the run's control groups, which no node needs any more, and forgets the claim on them. What stays is found by
+/// the next start and by `podferry clean`.
+fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
+    let swept = local::sweep_cgroups(id).map_err(|e| e.to_string());
+    let stuck = match &swept {
+        Ok(leaks) => leaks.first().map(|l| format!("{} {}: {}", l.kind, l.name, l.reason)),
+        Err(e) => Some(e.clone()),
+    };
+    let closed = match stuck {
+        Some(reason) => Err(reason),
+        None => ledger
+            .sweep(|_| Ok(()))
+            .map_err(|e| chain(&e))
+            .and_then(|_| std::fs::remove_file(ledger.path()).map_err(|e| e.to_string())),
+    };
+    if let Err(reason) = closed {
+        recorder.error(surroundings(format!("sweeping up after this run: {reason}; `podferry clean` tries again")));
+    }
+}
+
+/// The binary that becomes PID 1 of each node: this one.
+pub(super) fn own_program() -> Result<PathBuf, Refusal> {
+    Ok(std::env::current_exe().map_err(|e| surroundings(format!("can't find my own program: {e}")))?)
+}
+
+/// Sweeps up after runs that were killed, and says so; what cannot be swept does not keep this run from its work.
+fn sweep_first() {
+    match clean::sweep() {
+        Ok(swept) if swept.runs > 0 => {
+            complain(&format!("swept up after {} killed run(s): {} thing(s)", swept.runs, swept.things));
+            for stuck in swept.stuck {
+                complain(&format!("leaked: {stuck}"));
+            }
+        }
+        Ok(_) => {}
+        Err(message) => complain(&format!("warning: can't look for killed runs: {message}")),
+    }
+}
+
+/// A name for a run, and its ledger.
+pub(super) fn new_ledger() -> Result<(RunId, Arc<Ledger>), Refusal> {
+    let id = run_id();
+    let ledger = Ledger::open(&id).map_err(|e| surroundings(chain(&e)))?;
+    Ok((id, Arc::new(ledger)))
+}
+
+/// Start time and process: sortable, and unique on the machine.
+fn run_id() -> RunId {
+    let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+    RunId(format!("{now}-{:04x}", std::process::id() & 0xffff))
+}
+
+fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
+    let dir = std::path::absolute(out).map_err(|e| surroundings(format!("{}: {e}", out.display())))?.join(&id.0);
+    std::fs::create_dir_all(dir.join("cases"))
+        .map_err(|e| surroundings(format!("can't make the run's folder {}: {e}", dir.display())))?;
+    Ok(dir)
+}
+
+/// Points `latest` to this run. Renamed into place, so that two runs that end together leave one of them.
+fn link_latest(out: &Path, dir: &Path) {
+    let (Some(name), link) = (dir.file_name(), out.join("latest")) else { return };
+    let fresh = out.join(format!(".latest-{}", std::process::id()));
+    let made = std::os::unix::fs::symlink(name, &fresh).and_then(|()| std::fs::rename(&fresh, &link));
+    if let Err(e) = made {
+        complain(&format!("warning: can't link {}: {e}", link.display()));
+    }
+}
+
+/// Turns true at the first Ctrl-C (or SIGTERM); the second ends the process at once: nodes end with it, and the next
+/// start sweeps up the rest.
+fn interrupts() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+            return;
+        };
+        for told in ["interrupted: taking everything down (again to leave at once)", ""] {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+            }
+            if told.is_empty() {
+                std::process::exit(i32::from(Exit::Interrupted as u8));
+            }
+            complain(told);
+            let _ = sender.send(true);
+        }
+    });
+    receiver
+}
+
+fn surroundings(message: String) -> Failure {
+    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
+}

@@ -1,0 +1,43 @@
+//! The shipped suite, inside the binary: it runs wherever the binary is.
+
+macro_rules! shipped {
+    ($name:literal) => {
+        (concat!("scenarios/", $name, ".yaml"), include_str!(concat!("../../../scenarios/", $name, ".yaml")))
+    };
+}
+
+/// (file, text), in the order in which they run.
+pub(super) const SUITE: [(&str, &str); 14] = [
+    shipped!("looper-migrates"),
+    shipped!("counter-migrates"),
+    shipped!("counter-round-trip"),
+    shipped!("redis-migrates"),
+    shipped!("redis-migrates-unfenced"),
+    shipped!("memory-migrates"),
+    shipped!("memcached-migrates"),
+    shipped!("nginx-migrates"),
+    shipped!("python-migrates"),
+    shipped!("restore-three-times"),
+    shipped!("checkpoint-image"),
+    shipped!("truncated-archive"),
+    shipped!("escaping-archive"),
+    shipped!("kill-containerd"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::SUITE;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn every_shipped_scenario_is_in_the_binary() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+        let there: BTreeSet<String> = std::fs::read_dir(folder)
+            .expect("the folder")
+            .map(|e| format!("scenarios/{}", e.expect("an entry").file_name().to_string_lossy()))
+            .collect();
+        let here: BTreeSet<String> = SUITE.iter().map(|(file, _)| (*file).to_owned()).collect();
+        assert_eq!(there, here);
+    }
+}

@@ -1,0 +1,80 @@
+//! The stack under test, as the command line names it: node image and binaries of the user's own.
+
+use super::args::StackArgs;
+use super::run::Refusal;
+use crate::component::{self, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, Progress, Resolved};
+use crate::ledger::Ledger;
+use crate::record::{ComponentRecord, ErrorClass, Failure};
+use crate::run::Exit;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What runs on the nodes.
+pub(super) struct Stack {
+    pub(super) image: NodeImage,
+    pub(super) cache: Cache,
+    overrides: Vec<Resolved>,
+}
+
+impl Stack {
+    /// Files of the host that cover files of the nodes.
+    pub(super) fn binds(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.overrides.iter().map(|o| (o.bind.host.clone(), o.bind.inside.clone())).collect()
+    }
+
+    /// The components with the user's own in place of the image's.
+    pub(super) fn components(&self) -> Vec<ComponentRecord> {
+        let own = |name: &str| self.overrides.iter().find(|o| o.record.name == name);
+        let mut all: Vec<ComponentRecord> = self.overrides.iter().map(|o| o.record.clone()).collect();
+        all.extend(self.image.components.iter().filter(|c| own(&c.name).is_none()).cloned());
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+}
+
+/// Gets the node image (made once, then cached) and tries the user's binaries in it.
+pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
+    let (spec, overrides) = parse(args)?;
+    let cache = Cache::of_user().with_ledger(ledger);
+    let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
+    let overrides = component::resolve(&overrides, &image, progress)
+        .await
+        .map_err(|e| usage(crate::run::chain(&e), e.hint()))?;
+    Ok(Stack { image, cache, overrides })
+}
+
+/// The node image made anew.
+pub(super) async fn refreshed(
+    args: &StackArgs,
+    ledger: Arc<Ledger>,
+    progress: &dyn Progress,
+) -> Result<NodeImage, Refusal> {
+    let (spec, _) = parse(args)?;
+    let cache = Cache::of_user().with_ledger(ledger);
+    component::refresh_node_image(&spec, &cache, progress).await.map_err(refusal)
+}
+
+/// Node image and overrides as the arguments name them.
+pub(super) fn parse(args: &StackArgs) -> Result<(NodeImageSpec, Vec<Override>), Refusal> {
+    let spec = NodeImageSpec::named(&args.node_image).map_err(|e| usage(crate::run::chain(&e), None))?;
+    let mut overrides = Vec::new();
+    for text in &args.components {
+        overrides.push(text.parse::<Override>().map_err(|e| usage(crate::run::chain(&e), e.hint()))?);
+    }
+    Ok((spec, overrides))
+}
+
+fn refusal(e: ComponentError) -> Refusal {
+    let exit = match e.fault() {
+        Fault::Host => Exit::HostLacks,
+        Fault::Usage => Exit::Usage,
+        Fault::Surroundings => Exit::Surroundings,
+    };
+    let failure =
+        Failure { class: ErrorClass::Surroundings, message: crate::run::chain(&e), hint: e.hint(), log: Vec::new() };
+    Refusal { exit, failure }
+}
+
+fn usage(message: String, hint: Option<String>) -> Refusal {
+    Refusal { exit: Exit::Usage, failure: Failure { class: ErrorClass::Other, message, hint, log: Vec::new() } }
+}
