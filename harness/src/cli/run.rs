@@ -109,7 +109,11 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
 fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refusal> {
     let run = run::load(dir).unwrap_or_else(|_| recorder.fold());
     let written = run::write_reports(dir, &run);
-    print(&report::terminal::summary(&run, &args.out.join("latest").display().to_string(), report::Style { color: coloured() }));
+    print(&report::terminal::summary(
+        &run,
+        &args.out.join("latest").display().to_string(),
+        report::Style { color: coloured() },
+    ));
     if std::env::var_os("GITHUB_ACTIONS").is_some() {
         print(&report::annotations(&run));
     }

@@ -85,7 +85,8 @@ pub(super) async fn publish(world: &World, held: &Held) -> Result<String, Failur
     let path = place(world, &held.nodes[0], &held.checkpoint)?;
     let store = std::sync::Arc::clone(world.store());
     let (container, name) = (held.spec.name.clone(), held.checkpoint.name.clone());
-    let made = tokio::task::spawn_blocking(move || crate::image::checkpoint_image(&store, &path, &container, &name)).await;
+    let made =
+        tokio::task::spawn_blocking(move || crate::image::checkpoint_image(&store, &path, &container, &name)).await;
     match made {
         Ok(Ok(image)) => Ok(image.reference),
         Ok(Err(e)) => Err(Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }),
