@@ -80,8 +80,8 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     recorder.run(Event::RunStarted {
         id: id.clone(),
         podferry: env!("CARGO_PKG_VERSION").to_owned(),
-        command: std::env::args().collect(),
-        started: jiff::Timestamp::now().to_string(),
+        command: command(),
+        started: now(),
         host: component::host_record(),
         image: format!("{} {}", stack.image.suite, stack.image.key),
     });
@@ -100,6 +100,7 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     };
     run::execute(session, interrupts()).await;
     progress.finish();
+    drop_images(&dir, &recorder);
     sweep_last(&id, &ledger, &recorder);
     finish(&dir, &recorder, args)
 }
@@ -164,6 +165,14 @@ fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
     }
 }
 
+/// Removes the checkpoint images of the run: they hold memory, secrets and all, and nobody needs them any more.
+fn drop_images(dir: &Path, recorder: &Recorder) {
+    let store = dir.join("store");
+    if let Err(e) = std::fs::remove_dir_all(&store) {
+        recorder.error(surroundings(format!("can't remove {}: {e}", store.display())));
+    }
+}
+
 /// The binary that becomes PID 1 of each node: this one.
 pub(super) fn own_program() -> Result<PathBuf, Refusal> {
     Ok(std::env::current_exe().map_err(|e| surroundings(format!("can't find my own program: {e}")))?)
@@ -181,6 +190,18 @@ fn sweep_first() {
         Ok(_) => {}
         Err(message) => complain(&format!("warning: can't look for killed runs: {message}")),
     }
+}
+
+/// The command line as the user typed it: under `cargo xtask e2e` that is not podferry's own path.
+fn command() -> Vec<String> {
+    let program = std::env::var("PODFERRY_COMMAND").unwrap_or_else(|_| "podferry".to_owned());
+    std::iter::once(program).chain(std::env::args().skip(1)).collect()
+}
+
+/// Wall time, to the second.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }
 
 /// A name for a run, and its ledger.

@@ -30,7 +30,7 @@ async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Option<cra
     prepared.probe(run.world.target(live), patience).await.ok()
 }
 
-/// Waits until the instance's counter has come so far. Looked at each 10 ms over the workload's own protocol: the
+/// Waits until the instance's counter has come so far. Looked at each 2 ms over the workload's own protocol: the
 /// workload offers nothing to wait on, and how exactly it is met does not matter.
 pub(super) async fn await_counter(
     run: &CaseRun<'_>,
@@ -57,6 +57,6 @@ pub(super) async fn await_counter(
                 log: Vec::new(),
             });
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
