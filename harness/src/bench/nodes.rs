@@ -77,7 +77,18 @@ async fn node(bench: &Bench, provider: &LocalProvider, name: &str, pause: &Arc<I
 /// The script tells its own time, in microseconds.
 async fn shell(bench: &Bench) -> Result<f64, Failure> {
     let exec = Exec::new("unshare")
-        .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", SCRIPT, "two-nodes.sh"])
+        .args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "bash",
+            "-c",
+            SCRIPT,
+            "two-nodes.sh",
+        ])
         .arg(&bench.image.rootfs)
         .timeout(Duration::from_secs(60));
     let output = exec.run().await.map_err(|e| broke("the bare control failed", &e))?;

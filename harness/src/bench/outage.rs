@@ -32,7 +32,8 @@ const ABOUT: [&str; 3] = [
 pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Result<Table, Failure> {
     let bed = Bed::up(bench, &["a"]).await?;
     let measured = on_bed(bench, &bed, say).await;
-    bed.down().await.and(measured)
+    let down = bed.down().await;
+    measured.and_then(|table| down.map(|()| table))
 }
 
 async fn on_bed(bench: &Bench, bed: &Bed, say: &(dyn Fn(&str) + Sync)) -> Result<Table, Failure> {

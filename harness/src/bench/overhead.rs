@@ -48,7 +48,8 @@ const OWN: [Phase; 3] = [Phase::Transfer, Phase::FirstAnswer, Phase::Digest];
 pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Result<Table, Failure> {
     let bed = Bed::up(bench, &["a", "b"]).await?;
     let measured = on_bed(bench, &bed, say).await;
-    bed.down().await.and(measured)
+    let down = bed.down().await;
+    measured.and_then(|table| down.map(|()| table))
 }
 
 #[derive(Default)]

@@ -123,7 +123,11 @@ impl Table {
         Some(match comparison.goal {
             Goal::Most { ms } => {
                 let i = stats::median_interval(&of.ms, 0.95)?;
-                format!("{}: {median:.2} ms; goal: at most {ms} ms: {}", of.name.trim(), verdict(median, (i.low, i.high), ms))
+                format!(
+                    "{}: {median:.2} ms; goal: at most {ms} ms: {}",
+                    of.name.trim(),
+                    verdict(median, (i.low, i.high), ms)
+                )
             }
             Goal::Times { row, most } => {
                 let to = &self.rows[row];
@@ -137,7 +141,9 @@ impl Table {
                     r.high
                 );
                 match most {
-                    Some(most) => format!("{stated}; goal: at most {most}: {}", verdict(r.ratio, (r.low, r.high), most)),
+                    Some(most) => {
+                        format!("{stated}; goal: at most {most}: {}", verdict(r.ratio, (r.low, r.high), most))
+                    }
                     None => stated,
                 }
             }

@@ -8,7 +8,11 @@ pub(super) fn report(args: &ReportArgs) -> Exit {
     let done = run::load(&args.run).and_then(|run| run::write_reports(&args.run, &run).map(|files| (run, files)));
     match done {
         Ok((run, files)) => {
-            print(&report::terminal::summary(&run, &args.run.display().to_string(), report::Style { color: coloured() }));
+            print(&report::terminal::summary(
+                &run,
+                &args.run.display().to_string(),
+                report::Style { color: coloured() },
+            ));
             for file in files {
                 print(&file.display().to_string());
             }

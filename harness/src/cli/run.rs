@@ -80,8 +80,8 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     recorder.run(Event::RunStarted {
         id: id.clone(),
         podferry: env!("CARGO_PKG_VERSION").to_owned(),
-        command: std::env::args().collect(),
-        started: jiff::Timestamp::now().to_string(),
+        command: command(),
+        started: now(),
         host: component::host_record(),
         image: format!("{} {}", stack.image.suite, stack.image.key),
     });
@@ -100,6 +100,7 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     };
     run::execute(session, interrupts()).await;
     progress.finish();
+    drop_images(&dir, &recorder);
     sweep_last(&id, &ledger, &recorder);
     finish(&dir, &recorder, args)
 }
@@ -109,7 +110,11 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
 fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refusal> {
     let run = run::load(dir).unwrap_or_else(|_| recorder.fold());
     let written = run::write_reports(dir, &run);
-    print(&report::terminal::summary(&run, &args.out.join("latest").display().to_string(), report::Style { color: coloured() }));
+    print(&report::terminal::summary(
+        &run,
+        &args.out.join("latest").display().to_string(),
+        report::Style { color: coloured() },
+    ));
     if std::env::var_os("GITHUB_ACTIONS").is_some() {
         print(&report::annotations(&run));
     }
@@ -158,6 +163,14 @@ pub(super) fn close_ledger(id: &RunId, ledger: &Ledger) -> Result<(), String> {
     std::fs::remove_file(ledger.path()).map_err(|e| e.to_string())
 }
 
+/// Removes the checkpoint images of the run: they hold memory, secrets and all, and nobody needs them any more.
+fn drop_images(dir: &Path, recorder: &Recorder) {
+    let store = dir.join("store");
+    if let Err(e) = std::fs::remove_dir_all(&store) {
+        recorder.error(surroundings(format!("can't remove {}: {e}", store.display())));
+    }
+}
+
 /// The binary that becomes PID 1 of each node: this one.
 pub(super) fn own_program() -> Result<PathBuf, Refusal> {
     Ok(std::env::current_exe().map_err(|e| surroundings(format!("can't find my own program: {e}")))?)
@@ -175,6 +188,18 @@ pub(super) fn sweep_first() {
         Ok(_) => {}
         Err(message) => complain(&format!("warning: can't look for killed runs: {message}")),
     }
+}
+
+/// The command line as the user typed it: under `cargo xtask e2e` that is not podferry's own path.
+fn command() -> Vec<String> {
+    let program = std::env::var("PODFERRY_COMMAND").unwrap_or_else(|_| "podferry".to_owned());
+    std::iter::once(program).chain(std::env::args().skip(1)).collect()
+}
+
+/// Wall time, to the second.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }
 
 /// A name for a run, and its ledger.

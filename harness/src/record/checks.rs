@@ -36,8 +36,8 @@ impl CheckSpec {
     pub fn name(&self) -> &'static str {
         match self {
             CheckSpec::Counter(_) => "counter",
-            CheckSpec::AckedWrites(_) => "acked-writes",
-            CheckSpec::SameProcess(_) => "same-process",
+            CheckSpec::AckedWrites(_) => "ackedWrites",
+            CheckSpec::SameProcess(_) => "sameProcess",
             CheckSpec::Exclusive(_) => "exclusive",
             CheckSpec::Instance(_) => "instance",
             CheckSpec::Error(_) => "error",

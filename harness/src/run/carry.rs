@@ -6,7 +6,7 @@ use crate::archive::{self, ArchiveError, Form};
 use crate::engine::Checkpoint;
 use crate::record::{ErrorClass, Failure};
 use crate::scenario::plan::Damage;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was carried.
 pub(super) struct Carried {
@@ -17,7 +17,7 @@ pub(super) struct Carried {
 /// Bytes and digest of a checkpoint where it lies.
 pub(super) async fn digest(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<Carried, Failure> {
     let path = place(world, node, checkpoint)?;
-    let (bytes, digest) = blocking(move || archive::digest(&path)).await?;
+    let (bytes, digest) = blocking(world, &[node], move || archive::digest(&path)).await?;
     Ok(Carried { bytes, digest })
 }
 
@@ -31,13 +31,14 @@ pub(super) async fn carry(world: &World, held: &Held, to: &str) -> Result<Carrie
     let target = place(world, to, &held.checkpoint)?;
     let source = from.clone();
     let known = held.digest.clone();
+    let nodes = [held.nodes[0].as_str(), to];
     let at_source = async {
         match known {
             Some(digest) => Ok(digest),
-            None => blocking(move || archive::digest(&source)).await.map(|(_, digest)| digest),
+            None => blocking(world, &nodes, move || archive::digest(&source)).await.map(|(_, digest)| digest),
         }
     };
-    let at_target = blocking(move || {
+    let at_target = blocking(world, &nodes, move || {
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(|e| ArchiveError::io("write", parent, e))?;
         }
@@ -69,7 +70,7 @@ pub(super) async fn verify(world: &World, held: &Held, node: &str) -> Result<(),
 pub(super) async fn verify_structure(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<(), Failure> {
     let path = place(world, node, checkpoint)?;
     let form = if checkpoint.archive { Form::CriArchive } else { Form::ImageFolder };
-    blocking(move || archive::verify(&path, form)).await
+    blocking(world, &[node], move || archive::verify(&path, form)).await
 }
 
 /// Makes a damaged copy beside the checkpoint.
@@ -77,7 +78,7 @@ pub(super) async fn tamper(world: &World, held: &Held, bad: &Held, damage: &Dama
     let from = place(world, &held.nodes[0], &held.checkpoint)?;
     let to = place(world, &bad.nodes[0], &bad.checkpoint)?;
     let damage = damage.clone();
-    blocking(move || archive::tamper(&from, &to, &damage)).await
+    blocking(world, &[&held.nodes[0]], move || archive::tamper(&from, &to, &damage)).await
 }
 
 /// Puts a checkpoint into the store as a checkpoint image, from where every node can pull it; gives its reference.
@@ -85,7 +86,8 @@ pub(super) async fn publish(world: &World, held: &Held) -> Result<String, Failur
     let path = place(world, &held.nodes[0], &held.checkpoint)?;
     let store = std::sync::Arc::clone(world.store());
     let (container, name) = (held.spec.name.clone(), held.checkpoint.name.clone());
-    let made = tokio::task::spawn_blocking(move || crate::image::checkpoint_image(&store, &path, &container, &name)).await;
+    let made =
+        tokio::task::spawn_blocking(move || crate::image::checkpoint_image(&store, &path, &container, &name)).await;
     match made {
         Ok(Ok(image)) => Ok(image.reference),
         Ok(Err(e)) => Err(Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }),
@@ -97,12 +99,25 @@ fn place(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<PathBuf, 
     world.host_path(node, &checkpoint.path).ok_or_else(|| surroundings(format!("node {node} is gone")))
 }
 
+/// Where something lies, as users know it: inside its node. The path on the host names a process that is gone tomorrow.
+fn inside(world: &World, node: &str, message: &str) -> String {
+    match world.host_path(node, Path::new("/")) {
+        Some(root) => message.replace(root.to_string_lossy().trim_end_matches('/'), &format!("{node}:")),
+        None => message.to_owned(),
+    }
+}
+
 async fn blocking<T: Send + 'static>(
+    world: &World,
+    nodes: &[&str],
     work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(e)) => Err(Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }),
+        Ok(Err(e)) => {
+            let message = nodes.iter().fold(super::chain(&e), |message, node| inside(world, node, &message));
+            Err(Failure { class: e.class(), message, hint: None, log: Vec::new() })
+        }
         Err(e) => Err(surroundings(format!("reading a checkpoint: {e}"))),
     }
 }

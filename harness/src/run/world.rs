@@ -3,9 +3,9 @@
 use super::case::Live;
 use super::preparation::{Preparations, Prepared};
 use crate::client::Vantage;
+use crate::engine::Engine;
 use crate::engine::cri::{CriEngine, CriOptions};
 use crate::engine::runc::RuncEngine;
-use crate::engine::Engine;
 use crate::image::{Registry, Store};
 use crate::node::SharedNode;
 use crate::provider::Provider;
@@ -180,10 +180,7 @@ impl World {
     }
 
     /// A workload with its image and settings.
-    pub(super) async fn workload(
-        &self,
-        workload: &crate::scenario::plan::Workload,
-    ) -> Result<Arc<Prepared>, Failure> {
+    pub(super) async fn workload(&self, workload: &crate::scenario::plan::Workload) -> Result<Arc<Prepared>, Failure> {
         self.preparations.get(workload).await
     }
 

@@ -119,7 +119,8 @@ stamp restored
 }
 
 fn criu_says(node: &SharedNode) -> Vec<String> {
-    let log = |name: &str| std::fs::read_to_string(node.host_path(&PathBuf::from(script::PLACE).join("work").join(name)));
+    let log =
+        |name: &str| std::fs::read_to_string(node.host_path(&PathBuf::from(script::PLACE).join("work").join(name)));
     let logs = ["dump.log", "restore.log"].map(|name| log(name).unwrap_or_default());
     logs.iter().flat_map(|l| l.lines()).filter(|l| l.contains("Error")).take(8).map(str::to_owned).collect()
 }

@@ -85,8 +85,9 @@ pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Resul
         // Nodes of their own for each size: what a size leaves in caches is not the next one's.
         let bed = Bed::up(bench, &["a", "b"]).await?;
         let measured = size(bench, &bed, mib, say).await;
-        bed.down().await?;
+        let down = bed.down().await;
         tables.push(measured?);
+        down?;
     }
     if let (Some(first), true) = (tables.first_mut(), bench.largest >= SIZES[0]) {
         first.about = ABOUT.iter().map(|s| (*s).to_owned()).collect();
@@ -127,7 +128,10 @@ async fn one(
     sides: &mut Sides,
 ) -> Result<(), Failure> {
     match side {
-        0 => harness(bench, Arc::clone(bed) as _, EngineKind::Runc, &scenario(mib, ["a", "b"], 0), &mut sides.runc).await?,
+        0 => {
+            harness(bench, Arc::clone(bed) as _, EngineKind::Runc, &scenario(mib, ["a", "b"], 0), &mut sides.runc)
+                .await?
+        }
         1 => {
             let (downtime, parts) = bare::runc(bed, program, engines).await?;
             sides.raw.push(downtime);

@@ -136,9 +136,7 @@ impl Inner {
                 let message = runtime_message(&text);
                 (None, format!("{what}: {} ended with {code} and says: {message}", self.kind))
             }
-            Ended::Killed { class, why } => {
-                (Some(class), format!("{what}: {why}; {} and criu were killed", self.kind))
-            }
+            Ended::Killed { class, why } => (Some(class), format!("{what}: {why}; {} and criu were killed", self.kind)),
         };
         let lines = criu_log.and_then(|path| read_tail(&path)).map(|text| criu_errors(&text)).unwrap_or_default();
         let class = class.unwrap_or_else(|| classify(during, &message, &lines));

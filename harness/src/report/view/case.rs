@@ -322,12 +322,12 @@ impl CaseView {
         let seen = |name: &str| self.checks.iter().filter(move |c| c.name == name).map(|c| c.seen.clone()).next();
         let parts: Vec<String> = downtime
             .into_iter()
-            .chain(if writes.is_empty() { seen("acked-writes").into_iter().collect() } else { writes })
+            .chain(if writes.is_empty() { seen("ackedWrites").into_iter().collect() } else { writes })
             .collect();
         if !parts.is_empty() {
             return parts.join(", ");
         }
-        ["counter", "same-process", "error", "instance"].into_iter().find_map(seen).unwrap_or_default()
+        ["counter", "sameProcess", "error", "instance"].into_iter().find_map(seen).unwrap_or_default()
     }
 }
 

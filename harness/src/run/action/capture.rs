@@ -10,13 +10,8 @@ const PROBE: Duration = Duration::from_secs(10);
 /// that means is for the checks. A workload that is frozen or gone is not asked; where none is expected to answer
 /// (`expected` is false) it gets less time.
 pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &str, expected: bool) -> Capture {
-    let mut capture = Capture {
-        name: name.to_owned(),
-        instance: instance.to_owned(),
-        at: clock::now(),
-        inside: None,
-        outside: None,
-    };
+    let mut capture =
+        Capture { name: name.to_owned(), instance: instance.to_owned(), at: clock::now(), inside: None, outside: None };
     let Some(live) = run.instances.get(instance) else { return capture };
     capture.outside = match live.engine.inspect(&live.container).await {
         Ok(outside) => outside,
@@ -35,7 +30,7 @@ async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Option<cra
     prepared.probe(run.world.target(live), patience).await.ok()
 }
 
-/// Waits until the instance's counter has come so far. Looked at each 10 ms over the workload's own protocol: the
+/// Waits until the instance's counter has come so far. Looked at each 2 ms over the workload's own protocol: the
 /// workload offers nothing to wait on, and how exactly it is met does not matter.
 pub(super) async fn await_counter(
     run: &CaseRun<'_>,
@@ -62,6 +57,6 @@ pub(super) async fn await_counter(
                 log: Vec::new(),
             });
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

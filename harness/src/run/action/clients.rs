@@ -2,8 +2,8 @@ use crate::client::{Client, ClientConfig, DEFAULT_MAX_OPS, Endpoint, Kind};
 use crate::clock;
 use crate::record::{At, ErrorClass, Event, Failure};
 use crate::run::case::{CaseRun, Live};
-use crate::scenario::plan::ClientKind;
 use crate::run::chain;
+use crate::scenario::plan::ClientKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,12 +37,7 @@ fn kind(kind: ClientKind) -> Kind {
 }
 
 /// Where a client of this kind finds an instance: its address and port, or its log.
-async fn endpoint(
-    run: &CaseRun<'_>,
-    live: &Live,
-    kind: Kind,
-    not_before: Option<At>,
-) -> Result<Endpoint, Failure> {
+async fn endpoint(run: &CaseRun<'_>, live: &Live, kind: Kind, not_before: Option<At>) -> Result<Endpoint, Failure> {
     if kind == Kind::LogFollower {
         let path = run.world.host_path(&live.node, &live.container.log);
         let path = path.ok_or_else(|| surroundings(format!("node {} is gone", live.node)))?;
@@ -70,11 +65,7 @@ pub(super) async fn switch(
 }
 
 /// When the first client of `instance` had its first answer; `None` if no client follows it.
-pub(super) async fn first_answer(
-    run: &CaseRun<'_>,
-    instance: &str,
-    patience: Duration,
-) -> Result<Option<At>, Failure> {
+pub(super) async fn first_answer(run: &CaseRun<'_>, instance: &str, patience: Duration) -> Result<Option<At>, Failure> {
     let Some(name) = run.clients.following(instance).into_iter().next() else { return Ok(None) };
     let watch = run.clients.watch(&name)?;
     let asked = instance.to_owned();
@@ -129,7 +120,8 @@ pub(super) async fn stop(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failur
     }
     let file = format!("cases/{}/{name}-{}.csv", crate::run::folder(&run.case.id), run.tag);
     let path = run.recorder.dir().join(&file);
-    let written = make_parent(&path).and_then(|()| crate::client::write_history(&path, &history).map_err(|e| chain(&e)));
+    let written =
+        make_parent(&path).and_then(|()| crate::client::write_history(&path, &history).map_err(|e| chain(&e)));
     run.clients.keep(name, history);
     written.map_err(surroundings)?;
     run.record(Event::History { client: name.to_owned(), file });
