@@ -16,7 +16,7 @@ kind: Scenario
 metadata: {name: bench-overhead}
 spec:
   workloads:
-    counter: {use: counter, with: {interval: 10ms}}
+    counter: {use: counter, with: {interval: 10ms, journal: false}}
   steps:
     - deploy: {workload: counter, node: a}
     - id: move
@@ -139,7 +139,8 @@ const SOURCE: &str = "bare";
 
 impl Bare {
     async fn new(bench: &Bench, bed: &Bed) -> Result<Bare, Failure> {
-        let program = Program::new(bench, "counter", &[("interval", "10ms".to_owned())]).await?;
+        let program =
+            Program::new(bench, "counter", &[("interval", "10ms".to_owned()), ("journal", "false".to_owned())]).await?;
         let a = RuncEngine::connect(Arc::clone(bed.get("a")), EngineKind::Runc).await?;
         let b = RuncEngine::connect(Arc::clone(bed.get("b")), EngineKind::Runc).await?;
         let spec: ContainerSpec = program.spec(COPY);

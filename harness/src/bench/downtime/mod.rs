@@ -26,8 +26,7 @@ kind: Scenario
 metadata: {{name: bench-downtime}}
 spec:
   nodes: [{from}, {to}]
-  warmup: {warmup}
-  repetitions: 1
+  measure: {{warmup: {warmup}, repetitions: 1}}
   workloads:
     redis: {{use: redis, with: {{data: {mib}Mi}}}}
   clients:
