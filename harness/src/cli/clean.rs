@@ -60,7 +60,9 @@ fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
             let stuck: Vec<String> = leaks.into_iter().map(|l| format!("{}: {}", l.name, l.reason)).collect();
             if stuck.is_empty() { Ok(()) } else { Err(stuck.join("; ")) }
         }
-        ledger::UNFINISHED_IMAGE => crate::component::sweep_unfinished(Path::new(&claim.name)).map_err(|e| e.to_string()),
+        ledger::UNFINISHED_IMAGE => {
+            crate::component::sweep_unfinished(Path::new(&claim.name)).map_err(|e| e.to_string())
+        }
         other => Err(format!("this version of podferry does not know how to undo a `{other}`")),
     }
 }

@@ -18,7 +18,8 @@ async fn list(args: &StackArgs) -> Result<Exit, Refusal> {
     let (_, ledger) = new_ledger()?;
     let stack = stack::of(args, ledger, &Progress::lines()).await?;
     let components = stack.components();
-    let width = |f: fn(&crate::record::ComponentRecord) -> &str| components.iter().map(|c| f(c).len()).max().unwrap_or(0);
+    let width =
+        |f: fn(&crate::record::ComponentRecord) -> &str| components.iter().map(|c| f(c).len()).max().unwrap_or(0);
     let (names, versions, sources) = (width(|c| &c.name), width(|c| &c.version), width(|c| &c.source));
     print(&format!("node image {} {}: {}", stack.image.suite, stack.image.key, stack.image.rootfs.display()));
     for c in &components {

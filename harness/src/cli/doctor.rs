@@ -18,8 +18,7 @@ async fn examine(args: &DoctorArgs) -> Result<Exit, Refusal> {
     let cache = Cache::of_user().with_ledger(ledger);
     let podferry = super::run::own_program()?;
     let progress = Progress::lines();
-    let context =
-        Context { podferry, cache: &cache, image: &spec, overrides: &overrides, progress: &progress };
+    let context = Context { podferry, cache: &cache, image: &spec, overrides: &overrides, progress: &progress };
     let findings = doctor::doctor(&context).await;
     progress.finish();
     print(&doctor::render(&findings));

@@ -37,7 +37,9 @@ fn memory_mib(meminfo: &str) -> u64 {
 
 /// `v2`: the unified hierarchy alone; `hybrid`: v1 with the unified one beside it; `v1`: no unified one.
 fn cgroup_kind() -> &'static str {
-    let unified = |path: &str| Path::new(path).join("cgroup.procs").exists() && Path::new(path).join("cgroup.controllers").exists();
+    let unified = |path: &str| {
+        Path::new(path).join("cgroup.procs").exists() && Path::new(path).join("cgroup.controllers").exists()
+    };
     if unified("/sys/fs/cgroup") {
         "v2"
     } else if unified("/sys/fs/cgroup/unified") {
@@ -53,7 +55,10 @@ mod tests {
 
     #[test]
     fn the_machine_is_read_from_its_files() {
-        assert_eq!(os_name("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"), "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(
+            os_name("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"),
+            "Debian GNU/Linux 12 (bookworm)"
+        );
         assert_eq!(memory_mib("MemTotal:       24684084 kB\nMemFree: 1 kB\n"), 24105);
         assert_eq!(value("a: 1\nmodel name\t: Xeon\n", "model name").as_deref(), Some("Xeon"));
         let here = host_record();

@@ -17,9 +17,7 @@ pub(super) fn repetition(run: &CaseRun<'_>, counts: bool, failed: Option<Failure
     }
     let verdicts = judge(run.recorder, run.case, &evidence, |c| !matches!(c.spec, CheckSpec::Budget(_)));
     match failed {
-        Some(failure) if accuses_surroundings(&failure) => {
-            Ended::new(Outcome::Errored, Some(failure.message))
-        }
+        Some(failure) if accuses_surroundings(&failure) => Ended::new(Outcome::Errored, Some(failure.message)),
         Some(failure) => Ended::new(Outcome::Failed, Some(failure.message)),
         None => verdicts,
     }

@@ -10,13 +10,8 @@ const PROBE: Duration = Duration::from_secs(10);
 /// that means is for the checks. A workload that is frozen or gone is not asked; where none is expected to answer
 /// (`expected` is false) it gets less time.
 pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &str, expected: bool) -> Capture {
-    let mut capture = Capture {
-        name: name.to_owned(),
-        instance: instance.to_owned(),
-        at: clock::now(),
-        inside: None,
-        outside: None,
-    };
+    let mut capture =
+        Capture { name: name.to_owned(), instance: instance.to_owned(), at: clock::now(), inside: None, outside: None };
     let Some(live) = run.instances.get(instance) else { return capture };
     capture.outside = match live.engine.inspect(&live.container).await {
         Ok(outside) => outside,

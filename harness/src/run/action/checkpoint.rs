@@ -2,8 +2,8 @@ use crate::archive;
 use crate::clock;
 use crate::engine::Checkpoint;
 use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord};
-use crate::run::case::{CaseRun, Held};
 use crate::run::carry;
+use crate::run::case::{CaseRun, Held};
 use crate::scenario::plan::{Damage, Medium};
 
 /// Takes a checkpoint; see [`SourceFate`] for what becomes of the source.
@@ -55,10 +55,7 @@ pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str) -> R
 }
 
 /// Size, digest, and when the digesting was done.
-pub(super) async fn digest(
-    run: &CaseRun<'_>,
-    held: &Held,
-) -> Result<(u64, (String, crate::record::At)), Failure> {
+pub(super) async fn digest(run: &CaseRun<'_>, held: &Held) -> Result<(u64, (String, crate::record::At)), Failure> {
     let from = clock::now();
     let node = &held.nodes[0];
     let digested = carry::digest(run.world, node, &held.checkpoint).await?;
@@ -132,15 +129,11 @@ pub(super) fn record_transfer(
 }
 
 /// Makes a damaged copy, on the first node that has the checkpoint; its digest stays that of the unharmed one.
-pub(super) async fn tamper(
-    run: &mut CaseRun<'_>,
-    name: &str,
-    copy: &str,
-    damage: &Damage,
-) -> Result<(), Failure> {
+pub(super) async fn tamper(run: &mut CaseRun<'_>, name: &str, copy: &str, damage: &Damage) -> Result<(), Failure> {
     let held = run.held(name)?.clone();
     let file = format!("{}-{copy}", run.tag);
-    let path = held.checkpoint.path.with_file_name(if held.checkpoint.archive { format!("{file}.tar") } else { file.clone() });
+    let path =
+        held.checkpoint.path.with_file_name(if held.checkpoint.archive { format!("{file}.tar") } else { file.clone() });
     let bad = Held {
         checkpoint: Checkpoint { name: file, path, ..held.checkpoint.clone() },
         nodes: vec![held.nodes[0].clone()],

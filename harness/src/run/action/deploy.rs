@@ -5,12 +5,7 @@ use crate::run::case::{CaseRun, Live};
 use std::sync::Arc;
 
 /// Starts a workload and waits until it answers and holds its data.
-pub(super) async fn deploy(
-    run: &mut CaseRun<'_>,
-    workload: &str,
-    node: &str,
-    instance: &str,
-) -> Result<(), Failure> {
+pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, instance: &str) -> Result<(), Failure> {
     let engine = run.world.engine(run.case.engine, node).await?;
     let prepared = run.world.workload(&run.case.workloads[workload]).await?;
     let spec = ContainerSpec {
@@ -31,8 +26,7 @@ pub(super) async fn deploy(
             return Err(e.into());
         }
     };
-    let live =
-        Live { workload: workload.to_owned(), node: node.to_owned(), engine, container, spec, removed: false };
+    let live = Live { workload: workload.to_owned(), node: node.to_owned(), engine, container, spec, removed: false };
     adopt(run, instance, live.clone(), None);
     prepared.await_ready(run.world.target(&live)).await?;
     prepared.load(run.world.target(&live)).await

@@ -52,8 +52,11 @@ pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failur
             restore::restore(run, checkpoint, node, instance, *verify).await
         }
         Action::Migrate { instance, to, into, source, medium } => {
-            migrate::migrate(run, &migrate::Move { step: &step.id, instance, to, into, source: *source, medium: *medium })
-                .await
+            migrate::migrate(
+                run,
+                &migrate::Move { step: &step.id, instance, to, into, source: *source, medium: *medium },
+            )
+            .await
         }
         Action::Remove { instance } => deploy::remove(run, instance).await,
         Action::Kill { node, role } => deploy::kill(run, node, role).await,
