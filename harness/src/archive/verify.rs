@@ -225,15 +225,14 @@ fn check_rootfs_diff(listing: &Listing) -> Result<(), ArchiveError> {
     let window = || Window { file: &file, start: item.data, length: item.size, at: 0 };
     let mut magic = [0; 2];
     let gzip = window().read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
-    let result = if gzip {
+    if gzip {
         // The checksum at its end tells a cut one from a whole one.
         let mut plain = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 18, window()));
         check_names(listing, item, &mut plain).and_then(|()| read_out(listing, item, &mut plain))
     } else {
         let mut window = window();
         check_names(listing, item, &mut window).and_then(|()| check_end(listing, item, window))
-    };
-    result
+    }
 }
 
 fn check_names(listing: &Listing, item: &Item, tar: &mut dyn Read) -> Result<(), ArchiveError> {
@@ -262,5 +261,5 @@ fn check_end(listing: &Listing, item: &Item, mut window: Window<'_>) -> Result<(
     let mut end = [0; 1024];
     window.seek(SeekFrom::Start(item.size.checked_sub(1024).ok_or_else(cut)?)).map_err(|_| cut())?;
     window.read_exact(&mut end).map_err(|_| cut())?;
-    if item.size % 512 == 0 && end.iter().all(|b| *b == 0) { Ok(()) } else { Err(cut()) }
+    if item.size.is_multiple_of(512) && end.iter().all(|b| *b == 0) { Ok(()) } else { Err(cut()) }
 }

@@ -217,8 +217,10 @@ pub fn planned(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Select
 fn nothing(scenarios: &[Scenario], selection: &Selection) -> String {
     let names: Vec<&str> = scenarios.iter().map(Scenario::name).collect();
     let engines: Vec<&str> = selection.engines.iter().map(|e| e.name()).collect();
+    let meant = selection.filters.first().and_then(|word| command_like(word));
+    let meant = meant.map_or_else(String::new, |name| format!("if a command was meant: `podferry {name}`\n"));
     format!(
-        "nothing selected: no case matches {} with engines {}\nscenarios: {}\n",
+        "nothing selected: no case matches {} with engines {}\nscenarios: {}\n{meant}",
         if selection.filters.is_empty() {
             "the selection".to_owned()
         } else {
@@ -227,6 +229,17 @@ fn nothing(scenarios: &[Scenario], selection: &Selection) -> String {
         engines.join(", "),
         names.join(", ")
     )
+}
+
+/// The command that a word looks like. Words that are no command are taken for filters, so a slip of the finger ends here.
+fn command_like(word: &str) -> Option<String> {
+    use clap::CommandFactory;
+    let command = super::args::Args::command();
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    names
+        .filter(|n| strsim::osa_distance(word, n) <= n.len() / 4 + 1)
+        .min_by_key(|n| strsim::osa_distance(word, n))
+        .map(str::to_owned)
 }
 
 /// `podferry list`: the cases, one a line.

@@ -35,6 +35,7 @@ impl Stack {
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
 pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
     let (spec, overrides) = parse(args)?;
+    component::look_at(&overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     let cache = Cache::of_user().with_ledger(ledger);
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
     let overrides =

@@ -16,7 +16,7 @@ pub use cache::{Cache, sweep_unfinished};
 pub use error::{ComponentError, Fault};
 pub use host::host_record;
 pub use node_image::{NodeImage, node_image, refresh_node_image};
-pub use overrides::{Bind, Override, OverrideError, Resolved, resolve};
+pub use overrides::{Bind, Override, OverrideError, Resolved, look_at, resolve};
 pub use spec::{NodeImageSpec, SpecError};
 
 pub(crate) use bootstrap::{find_program, missing_packages, with_system_path};

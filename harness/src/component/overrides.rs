@@ -154,6 +154,14 @@ pub async fn resolve(
     Ok(resolved)
 }
 
+/// Looks at the files alone, which takes no time: a wrong path is told before a node image is made.
+///
+/// # Errors
+/// A program is given twice, a file is not there, or it is no program for this machine.
+pub fn look_at(overrides: &[Override]) -> Result<(), OverrideError> {
+    with_shim(overrides, &())?.iter().try_for_each(|it| check(it).map(drop))
+}
+
 /// The overrides, and the shim that lies beside a containerd if no other is given.
 fn with_shim(overrides: &[Override], progress: &dyn Progress) -> Result<Vec<Override>, OverrideError> {
     const SHIM: &str = "containerd-shim-runc-v2";

@@ -95,6 +95,15 @@ impl Ledger {
     }
 }
 
+/// A run that made nothing, or undid it all, leaves no file, however it ended.
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if self.claims().is_ok_and(|open| open.is_empty()) {
+            let _ = remove_file(&self.path);
+        }
+    }
+}
+
 /// Writes one line, whole or not at all: half a line before a good one would hide that one.
 pub(super) fn append(file: &mut File, line: &Line) -> io::Result<()> {
     let end = file.seek(io::SeekFrom::End(0))?;

@@ -204,7 +204,7 @@ mod tests {
     fn the_error_shows_the_end_of_what_was_said_last() {
         let many: String = (0..50).map(|n| format!("line {n}\n")).collect();
         let output = Output { code: 3, stdout: many.into_bytes(), stderr: b"\n".to_vec() };
-        let error = output.checked(&Exec::new("prog")).unwrap_err();
+        let error = output.checked(Exec::new("prog")).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("`prog` ended with 3: line 30\n"), "{text}");
         assert!(text.ends_with("line 49"), "{text}");

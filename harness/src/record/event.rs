@@ -20,7 +20,6 @@ pub struct Line {
 /// Something that happened. Appended and flushed as it happens; everything that is reported comes from these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(clippy::large_enum_variant, reason = "events are few, and each is written out at once")]
 pub enum Event {
     /// The run began.
     RunStarted {

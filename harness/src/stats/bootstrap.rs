@@ -40,7 +40,8 @@ fn median_of_draw(samples: &[f64], drawn: &mut Vec<f64>, rng: &mut Rng) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::ratio_of_medians;
+    use fastrand::Rng;
     use proptest::prelude::*;
 
     fn noisy(n: usize, centre: f64, seed: u64) -> Vec<f64> {

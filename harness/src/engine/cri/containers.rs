@@ -223,11 +223,7 @@ fn namespaces() -> cri::NamespaceOption {
 }
 
 fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
-    let env = |(key, value): &(String, String)| cri::KeyValue {
-        key: key.clone(),
-        value: value.clone(),
-        ..Default::default()
-    };
+    let env = |(key, value): &(String, String)| cri::KeyValue { key: key.clone(), value: value.clone() };
     let image = image.to_owned();
     cri::ContainerConfig {
         metadata: Some(cri::ContainerMetadata { name: spec.name.clone(), attempt: 0 }),

@@ -69,7 +69,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
             C::NotRunning,
         ),
     ];
-    let rule = rules.iter().find(|(texts, _)| texts.iter().any(|text| says(text)));
+    let rule = rules.iter().find(|(texts, _)| texts.iter().any(&says));
     match (rule, during) {
         (Some((_, class)), _) => *class,
         (None, During::Checkpoint) => C::DumpFailed,

@@ -30,13 +30,14 @@ pub(super) async fn migrate(run: &mut CaseRun<'_>, what: &Move<'_>) -> Result<()
     let triggered = clock::now();
     let source = run.live(what.instance)?.clone();
     let done = attempt(run, what, &source).await;
-    if done.is_err() && what.source == SourceFate::Fenced {
-        if let Err(e) = source.engine.thaw(&source.container).await {
-            run.recorder.error(Failure {
-                message: format!("thawing {} after its migration failed: {e}", what.instance),
-                ..Failure::from(e)
-            });
-        }
+    if done.is_err()
+        && what.source == SourceFate::Fenced
+        && let Err(e) = source.engine.thaw(&source.container).await
+    {
+        run.recorder.error(Failure {
+            message: format!("thawing {} after its migration failed: {e}", what.instance),
+            ..Failure::from(e)
+        });
     }
     run.record(Event::Migration(MigrationRecord {
         step: what.step.to_owned(),

@@ -1,0 +1,136 @@
+//! The steps that deal in checkpoints: who is gone after one, which node holds it, and what is made of it.
+
+use super::super::action::{Checkpoint, Migrate, Restore, Step, Tamper, Transfer};
+use super::super::explain;
+use super::super::place::Place;
+use super::super::plan::Medium;
+use super::super::read::error;
+use super::super::units::DamageKind;
+use super::super::value::Name;
+use super::{Fate, Flow, Held, Life, alive};
+use crate::record::SourceFate;
+use std::collections::BTreeSet;
+
+impl<'a> Flow<'a, '_> {
+    fn ends(&mut self, of: &Name, source: Option<SourceFate>, line: u32) {
+        let fate = match source {
+            Some(SourceFate::Running) => return,
+            Some(SourceFate::Stopped | SourceFate::Fenced) => Fate::Gone(line),
+            None => Fate::Unsure,
+        };
+        if let Some(life) = self.lives.get_mut(of.text()) {
+            life.fate = fate;
+        }
+    }
+
+    pub(super) fn checkpoint(&mut self, c: &Checkpoint, index: usize, fails: bool, place: Place) {
+        let life = self.instance(&c.of);
+        if !self.fresh(&c.name, "checkpoint", self.checkpoints.contains_key(c.name.text())) {
+            return;
+        }
+        let anywhere = c.medium.as_ref().is_some_and(|m| m.fixed() != Some(&Medium::Native));
+        let nodes = life.as_ref().and_then(|l| l.node.clone()).filter(|_| !anywhere);
+        self.checkpoints.insert(
+            c.name.text().to_owned(),
+            Held {
+                of: c.of.text().to_owned(),
+                taken: index,
+                kind: life.as_ref().and_then(|l| l.kind),
+                nodes: nodes.map(|n| BTreeSet::from([n])),
+            },
+        );
+        if !fails && life.is_some() {
+            let source = c.source.as_ref().map_or(Some(SourceFate::Running), |s| s.fixed().copied());
+            self.ends(&c.of, source, place.line);
+        }
+    }
+
+    fn held(&mut self, name: &Name) -> Option<&mut Held<'a>> {
+        if !self.checkpoints.contains_key(name.text()) {
+            match self.checkpoints_given.get(name.text()) {
+                Some(&line) => self.early("checkpoint", name, line),
+                None => self.unknown("checkpoint", name, self.checkpoints_given.keys().cloned().collect()),
+            }
+        }
+        self.checkpoints.get_mut(name.text())
+    }
+
+    pub(super) fn transfer(&mut self, t: &Transfer, fails: bool) {
+        self.node(&t.to);
+        let to = t.to.text().to_owned();
+        let Some(held) = self.held(&t.checkpoint) else { return };
+        let Some(nodes) = &mut held.nodes else { return };
+        if nodes.contains(&to) {
+            let message = format!("the checkpoint `{}` is on node `{to}` already", t.checkpoint.text());
+            self.r.tell(
+                t.to.place,
+                error(explain::ALREADY_THERE, message).help("name the other node, or drop this step"),
+            );
+        } else if !fails {
+            nodes.insert(to);
+        }
+    }
+
+    pub(super) fn tamper(&mut self, t: &Tamper, step: &Step) {
+        let copy = self.held(&t.checkpoint).map(|h| (h.of.clone(), h.taken, h.kind, h.nodes.clone()));
+        if self.fresh(&t.name, "checkpoint", self.checkpoints.contains_key(t.name.text()))
+            && let Some((of, taken, kind, nodes)) = copy
+        {
+            self.checkpoints.insert(t.name.text().to_owned(), Held { of, taken, kind, nodes });
+        }
+        let missing = match t.damage.fixed() {
+            _ if step.spoiled => return,
+            Some(DamageKind::Truncate) if t.keep.is_none() => "keep",
+            Some(DamageKind::DropEntry | DamageKind::FlipBit) if t.entry.is_none() => "entry",
+            _ => return,
+        };
+        let finding = error(explain::MISSING_KEY, format!("the damage `{}` needs `{missing}`", t.damage.text));
+        self.r.tell(step.place, finding.help(format!("add `{missing}: ...`")));
+    }
+
+    pub(super) fn restore(&mut self, d: &Restore, fails: bool) {
+        let node = d.node.as_ref().map_or_else(|| self.document.first_node(), |n| n.text().to_owned());
+        if let Some(name) = &d.node {
+            self.node(name);
+        }
+        let mut life = Life { fate: alive(fails), node: Some(node.clone()), kind: None, copy_of: None };
+        let known = self.nodes.contains(&node) && !self.r.lost.contains(d.checkpoint.text());
+        if let Some(held) = self.held(&d.checkpoint) {
+            life.kind = held.kind;
+            life.copy_of = Some((held.of.clone(), held.taken));
+            if known && held.nodes.as_ref().is_some_and(|n| !n.contains(&node)) {
+                let name = d.checkpoint.text();
+                let message = format!("the checkpoint `{name}` is not on node `{node}`");
+                let place = d.node.as_ref().map_or(d.checkpoint.place, |n| n.place);
+                let help = format!("add `- transfer: {{checkpoint: {name}, to: {node}}}` before this step");
+                self.r.tell(place, error(explain::ALREADY_THERE, message).help(help));
+            }
+        }
+        self.born(d.instance.text(), d.instance.place, life);
+    }
+
+    pub(super) fn migrate(&mut self, m: &Migrate, index: usize, fails: bool, place: Place) {
+        self.node(&m.to);
+        let to = m.to.text().to_owned();
+        let source = self.instance(&m.of);
+        if let Some(life) = &source
+            && life.node.as_ref() == Some(&to)
+            && !self.r.lost.contains(m.of.text())
+        {
+            let message = format!("the instance `{}` is on node `{to}` already", m.of.text());
+            let help = match self.nodes.iter().find(|n| **n != to) {
+                Some(other) => format!("write `to: {other}`"),
+                None => "give the scenario a second node".to_owned(),
+            };
+            self.r.tell(m.to.place, error(explain::ALREADY_THERE, message).help(help));
+        }
+        let copy_of = Some((m.of.text().to_owned(), index));
+        let kind = source.as_ref().and_then(|l| l.kind);
+        let name_place = m.into.as_ref().map_or(m.of.place, |n| n.place);
+        self.born(&m.new_name(), name_place, Life { fate: alive(fails), node: Some(to), kind, copy_of });
+        if source.is_some() && !fails {
+            let fate = m.source.as_ref().map_or(Some(SourceFate::Fenced), |s| s.fixed().copied());
+            self.ends(&m.of, fate, place.line);
+        }
+    }
+}
