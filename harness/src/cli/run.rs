@@ -9,7 +9,7 @@ use crate::image::Store;
 use crate::ledger::Ledger;
 use crate::provider::Provider;
 use crate::provider::local::{self, LocalConfig, LocalProvider};
-use crate::record::{Chain, ErrorClass, Event, Failure, Run, RunId};
+use crate::record::{Chain, Event, Failure, RunId};
 use crate::report;
 use crate::run::{self, Exit, Preparations, Recorder, Session, Stores};
 use crate::scenario::plan::Plan;
@@ -125,12 +125,7 @@ fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refus
     }
     written.map_err(|e| Failure::surroundings(Chain(&e).to_string()))?;
     link_latest(&args.out, dir);
-    Ok(exit_of(&run, args.deny_skips))
-}
-
-fn exit_of(run: &Run, deny_skips: bool) -> Exit {
-    let timed_out = run.errors.iter().any(|e| e.class == ErrorClass::Timeout);
-    Exit::of(run, deny_skips, timed_out)
+    Ok(Exit::of(&run, args.deny_skips))
 }
 
 fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<Arc<LocalProvider>, Refusal> {

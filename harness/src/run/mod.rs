@@ -55,11 +55,9 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
         recorder.case(&case.id, planned(case));
     }
     let world = World::new(provider, stores, preparations, Arc::clone(&recorder));
-    let mut timed_out = false;
     tokio::select! {
         () = cases(&world, &plan, &recorder) => {}
         () = tokio::time::sleep(timeout) => {
-            timed_out = true;
             recorder.error(Failure {
                 class: ErrorClass::Timeout,
                 message: format!("the run did not end within {timeout:?}"),
@@ -76,7 +74,7 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
             reason: "it could not be taken down".to_owned(),
         }));
     }
-    let exit = Exit::of(&recorder.fold(), deny_skips, timed_out);
+    let exit = Exit::of(&recorder.fold(), deny_skips);
     recorder.run(Event::RunFinished { exit_code: exit as u8 });
     recorder.fold()
 }
