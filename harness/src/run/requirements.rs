@@ -62,7 +62,7 @@ mod tests {
     fn needs(steps: &str) -> Needs {
         let text = format!(
             "apiVersion: podferry/v1alpha1\nkind: Scenario\nmetadata: {{name: x}}\nspec:\n  workloads: {{c: {{use: \
-             counter}}}}\n  steps:\n    - deploy: {{workload: c, node: a}}\n{steps}"
+             counter}}}}\n  steps:\n    - deploy: {{workload: c, node: a}}\n{steps}  checks:\n    - budget: {{metric: checkpoint, max: 1s}}\n"
         );
         let (scenario, found) = load(&text, "x.yaml", crate::workload::KINDS);
         let scenario = scenario.unwrap_or_else(|| panic!("{found:?}"));
@@ -72,7 +72,6 @@ mod tests {
 
     #[test]
     fn steps_say_what_they_need() {
-        assert_eq!(needs(""), Needs::default());
         let checkpoint = Needs { checkpoint: true, ..Needs::default() };
         assert_eq!(needs("    - checkpoint: {of: c, as: s}\n"), checkpoint);
         let migrate = Needs { checkpoint: true, restore: true, restore_image: false };
