@@ -15,8 +15,8 @@ pub use table::{Comparison, Goal, Row, Table};
 
 use crate::component::NodeImage;
 use crate::provider::local::{LocalConfig, LocalProvider};
-use crate::record::{ErrorClass, Failure};
-use crate::run::{Stores, chain};
+use crate::record::{Chain, Failure};
+use crate::run::Stores;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,11 +84,11 @@ fn first_goes_first(pair: usize) -> bool {
 
 /// Everything that goes wrong here is the surroundings' fault, or nobody can tell whose.
 fn broke(what: impl std::fmt::Display, error: &dyn Error) -> Failure {
-    broken(format!("{what}: {}", chain(error)))
+    Failure::surroundings(format!("{what}: {}", Chain(error)))
 }
 
 fn broken(message: String) -> Failure {
-    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
+    Failure::surroundings(message)
 }
 
 /// Runs what blocks off the async threads.

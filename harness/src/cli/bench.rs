@@ -10,8 +10,8 @@ use crate::component;
 use crate::image::Store;
 use crate::ledger::{Ledger, TEMP_DIR};
 use crate::provider::local::LocalConfig;
-use crate::record::{ErrorClass, Failure, RunId};
-use crate::run::{Exit, Stores, chain};
+use crate::record::{Chain, Failure, RunId};
+use crate::run::{Exit, Stores};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -116,6 +116,5 @@ fn load() -> String {
 }
 
 fn surroundings(what: &str, error: &dyn std::error::Error) -> Failure {
-    let message = format!("{what}: {}", chain(error));
-    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
+    Failure::surroundings(format!("{what}: {}", Chain(error)))
 }
