@@ -108,7 +108,9 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
 /// Writes the reports and says how it went. A report that cannot be written (a full disk) makes the run's word
 /// incomplete: that is an error of the surroundings, told after the verdict.
 fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refusal> {
-    let run = run::load(dir).unwrap_or_else(|_| recorder.fold());
+    // What could not be written is still remembered.
+    let stored = if recorder.broken().is_none() { run::load(dir).ok() } else { None };
+    let run = stored.unwrap_or_else(|| recorder.fold());
     let written = run::write_reports(dir, &run);
     print(&report::terminal::summary(
         &run,

@@ -1,4 +1,4 @@
-use crate::record::{Outcome, Run};
+use crate::record::{ErrorClass, Failure, Outcome, Run};
 
 /// Why podferry ended, as its exit code tells it. README.md and `podferry --help` list them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,9 @@ impl Exit {
             return Exit::Interrupted;
         }
         let unfinished = run.cases.iter().any(|c| c.outcome.is_none());
-        if !run.errors.is_empty() || run.count(Outcome::Errored) > 0 || (unfinished && !timed_out) {
+        // That the time ran out is an error of the run too, and has a code of its own.
+        let other = |e: &Failure| !(timed_out && e.class == ErrorClass::Timeout);
+        if run.errors.iter().any(other) || run.count(Outcome::Errored) > 0 || (unfinished && !timed_out) {
             return Exit::Surroundings;
         }
         if run.count(Outcome::Failed) > 0 {
