@@ -1,5 +1,6 @@
 use super::args::ReportArgs;
 use super::terminal::{coloured, complain, print};
+use crate::record::Chain;
 use crate::report;
 use crate::run::{self, Exit};
 
@@ -19,7 +20,7 @@ pub(super) fn report(args: &ReportArgs) -> Exit {
             Exit::Passed
         }
         Err(e) => {
-            complain(&format!("error: {}", crate::run::chain(&e)));
+            complain(&format!("error: {}", Chain(&e).to_string()));
             Exit::Usage
         }
     }

@@ -9,9 +9,9 @@ use crate::image::Store;
 use crate::ledger::Ledger;
 use crate::provider::Provider;
 use crate::provider::local::{self, LocalConfig, LocalProvider};
-use crate::record::{ErrorClass, Event, Failure, Run, RunId};
+use crate::record::{Chain, Event, Failure, RunId};
 use crate::report;
-use crate::run::{self, Exit, Preparations, Recorder, Session, Stores, chain};
+use crate::run::{self, Exit, Preparations, Recorder, Session, Stores};
 use crate::scenario::plan::Plan;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,7 +75,8 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     let stack = stack::of(&args.stack, Arc::clone(&ledger), &progress).await?;
     let dir = make_folder(&args.out, &id)?;
     let recorder = Arc::new(
-        Recorder::create(&dir, progress.listener()).map_err(|e| surroundings(format!("{}: {e}", dir.display())))?,
+        Recorder::create(&dir, progress.listener())
+            .map_err(|e| Failure::surroundings(format!("{}: {e}", dir.display())))?,
     );
     recorder.run(Event::RunStarted {
         id: id.clone(),
@@ -86,7 +87,8 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
         image: format!("{} {}", stack.image.suite, stack.image.key),
     });
     let provider = provider(&id, &stack, Arc::clone(&ledger))?;
-    let open = |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| surroundings(chain(&e)));
+    let open =
+        |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
     let stores = Stores { lasting: open(stack.cache.dir().join("store"))?, of_run: open(dir.join("store"))? };
     let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
     let session = Session {
@@ -121,16 +123,11 @@ fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refus
         print(&report::annotations(&run));
     }
     if let Some(message) = recorder.broken() {
-        return Err(surroundings(message).into());
+        return Err(Failure::surroundings(message).into());
     }
-    written.map_err(|e| surroundings(chain(&e)))?;
+    written.map_err(|e| Failure::surroundings(Chain(&e).to_string()))?;
     link_latest(&args.out, dir);
-    Ok(exit_of(&run, args.deny_skips))
-}
-
-fn exit_of(run: &Run, deny_skips: bool) -> Exit {
-    let timed_out = run.errors.iter().any(|e| e.class == ErrorClass::Timeout);
-    Exit::of(run, deny_skips, timed_out)
+    Ok(Exit::of(&run, args.deny_skips))
 }
 
 fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<Arc<LocalProvider>, Refusal> {
@@ -159,11 +156,13 @@ fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
         Some(reason) => Err(reason),
         None => ledger
             .sweep(|_| Ok(()))
-            .map_err(|e| chain(&e))
+            .map_err(|e| Chain(&e).to_string())
             .and_then(|_| std::fs::remove_file(ledger.path()).map_err(|e| e.to_string())),
     };
     if let Err(reason) = closed {
-        recorder.error(surroundings(format!("sweeping up after this run: {reason}; `podferry clean` tries again")));
+        recorder.error(Failure::surroundings(format!(
+            "sweeping up after this run: {reason}; `podferry clean` tries again"
+        )));
     }
 }
 
@@ -171,13 +170,13 @@ fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
 fn drop_images(dir: &Path, recorder: &Recorder) {
     let store = dir.join("store");
     if let Err(e) = std::fs::remove_dir_all(&store) {
-        recorder.error(surroundings(format!("can't remove {}: {e}", store.display())));
+        recorder.error(Failure::surroundings(format!("can't remove {}: {e}", store.display())));
     }
 }
 
 /// The binary that becomes PID 1 of each node: this one.
 pub(super) fn own_program() -> Result<PathBuf, Refusal> {
-    Ok(std::env::current_exe().map_err(|e| surroundings(format!("can't find my own program: {e}")))?)
+    Ok(std::env::current_exe().map_err(|e| Failure::surroundings(format!("can't find my own program: {e}")))?)
 }
 
 /// Sweeps up after runs that were killed, and says so; what cannot be swept does not keep this run from its work.
@@ -209,7 +208,7 @@ fn now() -> String {
 /// A name for a run, and its ledger.
 pub(super) fn new_ledger() -> Result<(RunId, Arc<Ledger>), Refusal> {
     let id = run_id();
-    let ledger = Ledger::open(&id).map_err(|e| surroundings(chain(&e)))?;
+    let ledger = Ledger::open(&id).map_err(|e| Failure::surroundings(Chain(&e).to_string()))?;
     Ok((id, Arc::new(ledger)))
 }
 
@@ -220,9 +219,10 @@ fn run_id() -> RunId {
 }
 
 fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
-    let dir = std::path::absolute(out).map_err(|e| surroundings(format!("{}: {e}", out.display())))?.join(&id.0);
+    let dir =
+        std::path::absolute(out).map_err(|e| Failure::surroundings(format!("{}: {e}", out.display())))?.join(&id.0);
     std::fs::create_dir_all(dir.join("cases"))
-        .map_err(|e| surroundings(format!("can't make the run's folder {}: {e}", dir.display())))?;
+        .map_err(|e| Failure::surroundings(format!("can't make the run's folder {}: {e}", dir.display())))?;
     Ok(dir)
 }
 
@@ -258,8 +258,4 @@ fn interrupts() -> watch::Receiver<bool> {
         }
     });
     receiver
-}
-
-fn surroundings(message: String) -> Failure {
-    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
 }

@@ -4,7 +4,7 @@ use super::args::StackArgs;
 use super::run::Refusal;
 use crate::component::{self, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, Progress, Resolved};
 use crate::ledger::Ledger;
-use crate::record::{ComponentRecord, ErrorClass, Failure};
+use crate::record::{Chain, ComponentRecord, ErrorClass, Failure};
 use crate::run::Exit;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,11 +35,11 @@ impl Stack {
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
 pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
     let (spec, overrides) = parse(args)?;
-    component::look_at(&overrides).map_err(|e| usage(crate::run::chain(&e), e.hint()))?;
+    component::look_at(&overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     let cache = Cache::of_user().with_ledger(ledger);
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
     let overrides =
-        component::resolve(&overrides, &image, progress).await.map_err(|e| usage(crate::run::chain(&e), e.hint()))?;
+        component::resolve(&overrides, &image, progress).await.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     Ok(Stack { image, cache, overrides })
 }
 
@@ -56,10 +56,10 @@ pub(super) async fn refreshed(
 
 /// Node image and overrides as the arguments name them.
 pub(super) fn parse(args: &StackArgs) -> Result<(NodeImageSpec, Vec<Override>), Refusal> {
-    let spec = NodeImageSpec::named(&args.node_image).map_err(|e| usage(crate::run::chain(&e), None))?;
+    let spec = NodeImageSpec::named(&args.node_image).map_err(|e| usage(Chain(&e).to_string(), None))?;
     let mut overrides = Vec::new();
     for text in &args.components {
-        overrides.push(text.parse::<Override>().map_err(|e| usage(crate::run::chain(&e), e.hint()))?);
+        overrides.push(text.parse::<Override>().map_err(|e| usage(Chain(&e).to_string(), e.hint()))?);
     }
     Ok((spec, overrides))
 }
@@ -71,7 +71,7 @@ fn refusal(e: ComponentError) -> Refusal {
         Fault::Surroundings => Exit::Surroundings,
     };
     let failure =
-        Failure { class: ErrorClass::Surroundings, message: crate::run::chain(&e), hint: e.hint(), log: Vec::new() };
+        Failure { class: ErrorClass::Surroundings, message: Chain(&e).to_string(), hint: e.hint(), log: Vec::new() };
     Refusal { exit, failure }
 }
 

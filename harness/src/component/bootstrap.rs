@@ -129,6 +129,8 @@ pub(super) async fn unpack(
 fn command(spec: &NodeImageSpec, rootfs: &Path, list: &Path) -> Exec {
     let owned = ["--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child"];
     let exec = Exec::new("setpriv").args(owned).args([TOOL, "--verbose", "--mode=root", "--variant=extract"]);
+    // Its key rings go where the unfinished image goes, also when it is killed; it drops rights to read them.
+    let exec = exec.env("TMPDIR", list.parent().unwrap_or(rootfs));
     let exec = exec
         // One option each: joined by commas, a list that begins with a pattern is taken for one pattern (1.3.5).
         .args(spec.packages.iter().map(|package| format!("--include={package}")))

@@ -1,7 +1,6 @@
 use super::spec::SpecError;
 use crate::process::ExecError;
-use crate::record::{ErrorClass, Failure};
-use std::fmt;
+use crate::record::{Chain, ErrorClass, Failure};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -115,20 +114,5 @@ impl From<&ComponentError> for Failure {
             _ => Chain(error).to_string(),
         };
         Failure { class, message, hint: error.hint(), log }
-    }
-}
-
-/// An error and its causes, outermost first.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

@@ -20,7 +20,6 @@ pub use overrides::{Bind, Override, OverrideError, Resolved, look_at, resolve};
 pub use spec::{NodeImageSpec, SpecError};
 
 pub(crate) use bootstrap::{find_program, missing_packages, with_system_path};
-pub(crate) use error::Chain;
 
 /// Told what is going on while something takes long.
 pub trait Progress: Send + Sync {

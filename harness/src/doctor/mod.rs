@@ -7,12 +7,12 @@ mod room;
 #[cfg(test)]
 mod tests;
 
-use crate::component::{Cache, Chain, NodeImageSpec, Override, Progress, node_image, resolve};
+use crate::component::{Cache, NodeImageSpec, Override, Progress, node_image, resolve};
 use crate::ledger::Ledger;
 use crate::node::SharedNode;
 use crate::provider::Provider;
 use crate::provider::local::{LocalConfig, LocalProvider, sweep_cgroups};
-use crate::record::{Failure, RunId};
+use crate::record::{Chain, Failure, RunId};
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;

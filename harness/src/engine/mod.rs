@@ -2,6 +2,7 @@
 //! migration is composed of two of them in the room `run`, so that every engine has every leg timed alike.
 
 pub mod cri;
+mod criu_log;
 pub mod runc;
 
 use crate::image::Image;

@@ -1,6 +1,5 @@
 use crate::process::ExecError;
-use crate::record::{ErrorClass, Failure};
-use std::error::Error;
+use crate::record::{Chain, ErrorClass, Failure};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -118,12 +117,6 @@ impl ImageError {
 
 impl From<ImageError> for Failure {
     fn from(e: ImageError) -> Self {
-        let mut message = e.to_string();
-        let mut cause = e.source();
-        while let Some(c) = cause {
-            message = format!("{message}: {c}");
-            cause = c.source();
-        }
-        Failure { class: e.class(), message, hint: e.hint(), log: Vec::new() }
+        Failure { class: e.class(), message: Chain(&e).to_string(), hint: e.hint(), log: Vec::new() }
     }
 }

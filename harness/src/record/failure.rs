@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::fmt;
 
 /// What kind of thing went wrong, so that a scenario can expect it and a report can count it. Texts of engines change
@@ -102,4 +103,31 @@ pub struct Failure {
     /// The lines of CRIU's (or another tool's) log that matter, saved before the runtime deletes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of a class.
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Failure { class, message: message.into(), hint: None, log: Vec::new() }
+    }
+
+    /// A failure that says nothing of the stack under test.
+    pub fn surroundings(message: impl Into<String>) -> Self {
+        Failure::new(ErrorClass::Surroundings, message)
+    }
+}
+
+/// An error and its causes as one text, outermost first, joined by `: `.
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }

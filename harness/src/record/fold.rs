@@ -40,7 +40,12 @@ fn apply_to_run(run: &mut Run, line: &Line) {
             run.image.clone_from(image);
             run.epoch = line.at;
         }
-        Event::NodeUp(node) => run.nodes.push(node.clone()),
+        Event::NodeUp(node) => {
+            // A node that was made anew after a failed case takes the place of the one before it.
+            run.nodes.retain(|n| n.name != node.name);
+            run.nodes.push(node.clone());
+            run.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        }
         Event::Leaked(leak) => run.leaks.push(leak.clone()),
         Event::RunError(failure) => run.errors.push(failure.clone()),
         Event::Interrupted => run.interrupted = true,

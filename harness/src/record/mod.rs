@@ -21,7 +21,7 @@ pub use evidence::{
     Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, MigrationRecord, Op, OpOutcome,
     OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
-pub use failure::{ErrorClass, Failure};
+pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::fold;
 pub use names::{CaseId, EngineKind, Origin, RunId};
 pub use run::{

@@ -4,7 +4,7 @@ use super::case::Held;
 use super::world::World;
 use crate::archive::{self, ArchiveError, Form};
 use crate::engine::Checkpoint;
-use crate::record::{ErrorClass, Failure};
+use crate::record::{Chain, ErrorClass, Failure};
 use crate::scenario::plan::Damage;
 use std::path::{Path, PathBuf};
 
@@ -90,13 +90,13 @@ pub(super) async fn publish(world: &World, held: &Held) -> Result<String, Failur
         tokio::task::spawn_blocking(move || crate::image::checkpoint_image(&store, &path, &container, &name)).await;
     match made {
         Ok(Ok(image)) => Ok(image.reference),
-        Ok(Err(e)) => Err(Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }),
-        Err(e) => Err(surroundings(format!("making a checkpoint image of {}: {e}", held.checkpoint.name))),
+        Ok(Err(e)) => Err(Failure { class: e.class(), message: Chain(&e).to_string(), hint: None, log: Vec::new() }),
+        Err(e) => Err(Failure::surroundings(format!("making a checkpoint image of {}: {e}", held.checkpoint.name))),
     }
 }
 
 fn place(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<PathBuf, Failure> {
-    world.host_path(node, &checkpoint.path).ok_or_else(|| surroundings(format!("node {node} is gone")))
+    world.host_path(node, &checkpoint.path).ok_or_else(|| Failure::surroundings(format!("node {node} is gone")))
 }
 
 /// Where something lies, as users know it: inside its node. The path on the host names a process that is gone tomorrow.
@@ -115,10 +115,10 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(e)) => {
-            let message = nodes.iter().fold(super::chain(&e), |message, node| inside(world, node, &message));
+            let message = nodes.iter().fold(Chain(&e).to_string(), |message, node| inside(world, node, &message));
             Err(Failure { class: e.class(), message, hint: None, log: Vec::new() })
         }
-        Err(e) => Err(surroundings(format!("reading a checkpoint: {e}"))),
+        Err(e) => Err(Failure::surroundings(format!("reading a checkpoint: {e}"))),
     }
 }
 
@@ -129,8 +129,4 @@ fn mismatch(checkpoint: &Checkpoint, node: &str, sent: &str, seen: &str) -> Fail
         hint: Some("it was changed after it was taken, or harmed on the way: carry it again".to_owned()),
         log: Vec::new(),
     }
-}
-
-fn surroundings(message: String) -> Failure {
-    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
 }

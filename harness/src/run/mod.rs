@@ -55,11 +55,9 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
         recorder.case(&case.id, planned(case));
     }
     let world = World::new(provider, stores, preparations, Arc::clone(&recorder));
-    let mut timed_out = false;
     tokio::select! {
         () = cases(&world, &plan, &recorder) => {}
         () = tokio::time::sleep(timeout) => {
-            timed_out = true;
             recorder.error(Failure {
                 class: ErrorClass::Timeout,
                 message: format!("the run did not end within {timeout:?}"),
@@ -76,7 +74,7 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
             reason: "it could not be taken down".to_owned(),
         }));
     }
-    let exit = Exit::of(&recorder.fold(), deny_skips, timed_out);
+    let exit = Exit::of(&recorder.fold(), deny_skips);
     recorder.run(Event::RunFinished { exit_code: exit as u8 });
     recorder.fold()
 }
@@ -135,16 +133,4 @@ fn rerun(case: &Case) -> String {
 /// The folder of a case inside the run's: its name, with what file names should not hold replaced.
 pub(crate) fn folder(case: &CaseId) -> String {
     case.0.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.=,".contains(c) { c } else { '_' }).collect()
-}
-
-/// An error with its causes, outermost first.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        text.push_str(": ");
-        text.push_str(&e.to_string());
-        cause = e.source();
-    }
-    text
 }

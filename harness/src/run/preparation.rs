@@ -4,7 +4,7 @@ use super::case::Live;
 use crate::client::Vantage;
 use crate::component::NodeImage;
 use crate::image::{self, Image, ImageError, NodeRoot, Store, WorkloadBinaries};
-use crate::record::{ErrorClass, Failure, SelfReport};
+use crate::record::{Chain, ErrorClass, Failure, SelfReport};
 use crate::scenario::plan;
 use crate::workload::{self, ProbeError, Target, Workload};
 use std::collections::HashMap;
@@ -136,12 +136,12 @@ impl Prepared {
         };
         match tokio::task::spawn_blocking(move || question(&this.workload)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(failed(super::chain(&e))),
+            Ok(Err(e)) => Err(failed(Chain(&e).to_string())),
             Err(e) => Err(failed(e.to_string())),
         }
     }
 }
 
 fn failure(e: ImageError) -> Failure {
-    Failure { class: e.class(), message: super::chain(&e), hint: None, log: Vec::new() }
+    Failure { class: e.class(), message: Chain(&e).to_string(), hint: None, log: Vec::new() }
 }

@@ -53,3 +53,30 @@ impl Needs {
         needs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Needs;
+    use crate::scenario::{Selection, load, plan};
+
+    fn needs(steps: &str) -> Needs {
+        let text = format!(
+            "apiVersion: podferry/v1alpha1\nkind: Scenario\nmetadata: {{name: x}}\nspec:\n  workloads: {{c: {{use: \
+             counter}}}}\n  steps:\n    - deploy: {{workload: c, node: a}}\n{steps}  checks:\n    - budget: {{metric: checkpoint, max: 1s}}\n"
+        );
+        let (scenario, found) = load(&text, "x.yaml", crate::workload::KINDS);
+        let scenario = scenario.unwrap_or_else(|| panic!("{found:?}"));
+        let selection = Selection { engines: vec![crate::record::EngineKind::Cri], ..Selection::default() };
+        Needs::of(&plan(&[scenario], &selection).expect("a plan").cases[0])
+    }
+
+    #[test]
+    fn steps_say_what_they_need() {
+        let checkpoint = Needs { checkpoint: true, ..Needs::default() };
+        assert_eq!(needs("    - checkpoint: {of: c, as: s}\n"), checkpoint);
+        let migrate = Needs { checkpoint: true, restore: true, restore_image: false };
+        assert_eq!(needs("    - migrate: {of: c, to: b}\n"), migrate);
+        let image = Needs { restore_image: true, ..migrate };
+        assert_eq!(needs("    - migrate: {of: c, to: b, medium: image}\n"), image);
+    }
+}

@@ -9,7 +9,7 @@ use crate::engine::runc::RuncEngine;
 use crate::image::{Registry, Store};
 use crate::node::SharedNode;
 use crate::provider::Provider;
-use crate::record::{EngineKind, ErrorClass, Event, Failure, Leak};
+use crate::record::{EngineKind, Event, Failure, Leak};
 use crate::run::recorder::Recorder;
 use crate::scenario::plan::Case;
 use crate::workload::Target;
@@ -106,10 +106,10 @@ impl World {
         self.recorder.run(Event::NodeUp(node.record().clone()));
         let listener = node
             .listen(REGISTRY_ADDRESS)
-            .map_err(|e| surroundings(format!("no registry can listen on node {name}: {e}")))?;
+            .map_err(|e| Failure::surroundings(format!("no registry can listen on node {name}: {e}")))?;
         let stores = vec![Arc::clone(&self.stores.lasting), Arc::clone(&self.stores.of_run)];
         let registry = Registry::serve(stores, listener)
-            .map_err(|e| surroundings(format!("the registry of node {name} does not start: {e}")))?;
+            .map_err(|e| Failure::surroundings(format!("the registry of node {name} does not start: {e}")))?;
         let mut engines = BTreeMap::new();
         for made in join_all(kinds.iter().map(|kind| self.connect(*kind, &node))).await {
             let engine = made?;
@@ -174,7 +174,7 @@ impl World {
                 Err(e) => Err(e),
             };
             if let Err(message) = done {
-                self.recorder.error(surroundings(format!("keeping the logs of node {name}: {message}")));
+                self.recorder.error(Failure::surroundings(format!("keeping the logs of node {name}: {message}")));
             }
         }
     }
@@ -216,8 +216,4 @@ impl World {
     fn roots(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SharedNode>> {
         self.roots.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-fn surroundings(message: String) -> Failure {
-    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
 }

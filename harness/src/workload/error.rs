@@ -1,5 +1,4 @@
-use crate::record::{ErrorClass, Failure};
-use std::error::Error;
+use crate::record::{Chain, ErrorClass, Failure};
 use std::io;
 use std::time::Duration;
 
@@ -81,7 +80,6 @@ impl ProbeError {
 
 impl From<ProbeError> for Failure {
     fn from(e: ProbeError) -> Self {
-        let cause = e.source().map(|c| format!(": {c}")).unwrap_or_default();
-        Failure { class: e.class(), message: format!("{e}{cause}"), hint: None, log: Vec::new() }
+        Failure::new(e.class(), Chain(&e).to_string())
     }
 }

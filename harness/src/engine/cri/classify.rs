@@ -16,20 +16,6 @@ pub(super) enum During {
     Restore,
 }
 
-/// Noise in every log of a machine without `CAP_SYS_RESOURCE`.
-const NOISE: &str = "rlimit: Can't setup RLIMIT_NOFILE for self";
-
-/// At most so many of CRIU's lines are kept in an error.
-const LINES: usize = 20;
-
-/// The lines of a CRIU log that matter: its errors, without the noise; the last ones if there are many.
-pub(super) fn criu_errors(log: &str) -> Vec<String> {
-    let errors = log.lines().filter(|line| line.contains("Error (") && !line.contains(NOISE));
-    let mut kept: Vec<String> = errors.map(|line| line.trim().to_owned()).collect();
-    kept.drain(..kept.len().saturating_sub(LINES));
-    kept
-}
-
 /// The class of an error, from the engine's message and the lines of CRIU's log. The first rule that matches wins:
 /// causes stand before the general failures that they make.
 pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {

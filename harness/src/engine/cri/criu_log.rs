@@ -1,7 +1,7 @@
 //! CRIU's log on one node. All dumps and restores of the node write to one file, since the option that names it has to
 //! be the same for all ([`super::config::CRIU_CONFIG`] says why), and CRIU empties it when it starts.
 
-use super::classify::criu_errors;
+use crate::engine::criu_log;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl CriuLog {
 impl Writing {
     /// What CRIU said. To be asked when it has ended.
     pub(super) fn said(&self) -> Said {
-        let lines = criu_errors(&read_ends(&self.path).unwrap_or_default());
+        let lines = criu_log::errors(&read_ends(&self.path).unwrap_or_default());
         if !self.now.lock().unwrap_or_else(PoisonError::into_inner).mixed {
             return Said { lines, mixed: Vec::new() };
         }

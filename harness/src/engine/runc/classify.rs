@@ -16,20 +16,6 @@ pub(super) enum During {
     Restore,
 }
 
-/// At most so many of CRIU's lines are kept in an error.
-const LINES: usize = 20;
-
-/// Said in every log on a machine without `CAP_SYS_RESOURCE`, and by helpers whose failure CRIU takes in its stride.
-const NOISE: [&str; 2] = ["rlimit: Can't setup RLIMIT_NOFILE for self", "util.c:657): exited, status="];
-
-/// The lines of a CRIU log that matter: its errors, the last ones if there are many.
-pub(super) fn criu_errors(log: &str) -> Vec<String> {
-    let matters = |line: &&str| line.contains("Error (") && !NOISE.iter().any(|noise| line.contains(noise));
-    let mut kept: Vec<String> = log.lines().filter(matters).map(|line| line.trim().to_owned()).collect();
-    kept.drain(..kept.len().saturating_sub(LINES));
-    kept
-}
-
 /// The message in what a runtime wrote: the last error of its log in JSON (runc: one a line; crun: over several lines),
 /// or its last line of plain text.
 pub(super) fn runtime_message(text: &str) -> String {
@@ -159,16 +145,6 @@ mod tests {
     #[case(During::Start, "exec: \"/bin/none\": stat /bin/none: no such file or directory", "", C::Other)]
     fn texts_have_their_class(#[case] during: During, #[case] message: &str, #[case] line: &str, #[case] class: C) {
         assert_eq!(classify(during, message, &[line.to_owned()]), class);
-    }
-
-    #[test]
-    fn noise_is_left_out_of_criu_logs() {
-        let log = "(00.000646) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n\
-                   (00.0179) Warn  (criu/x.c:1): nothing\n(00.0189) Error (criu/util.c:657): exited, status=1\n\
-                   (00.02) Error (criu/io_uring.c:1): parasite: send_fds failed (-22)\n";
-        assert_eq!(criu_errors(log), ["(00.02) Error (criu/io_uring.c:1): parasite: send_fds failed (-22)"]);
-        let many = "Error (x): y\n".repeat(50);
-        assert_eq!(criu_errors(&many).len(), 20);
     }
 
     #[rstest]

@@ -82,7 +82,7 @@ async fn check(node: &SharedNode, version: &str) -> Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let lines = super::classify::criu_errors(&said);
+    let lines = crate::engine::criu_log::errors(&said);
     let reason = lines.last().cloned().unwrap_or_else(|| said.trim().to_owned());
     Err(format!("criu {version} cannot work on node {name}: {reason}"))
 }

@@ -1,14 +1,15 @@
 //! The runtime's command line: how it is called, and how its words become errors.
 
 use super::Limits;
-use super::classify::{During, classify, criu_errors, runtime_message};
+use super::classify::{During, classify, runtime_message};
 use super::network::Addresses;
 use super::probe;
 use super::watchdog::{Ended, watch};
+use crate::engine::criu_log as log_of_criu;
 use crate::engine::{Capabilities, EngineError};
 use crate::node::SharedNode;
 use crate::process::{Exec, ExecError};
-use crate::record::{EngineKind, ErrorClass};
+use crate::record::{Chain, EngineKind, ErrorClass};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -138,7 +139,8 @@ impl Inner {
             }
             Ended::Killed { class, why } => (Some(class), format!("{what}: {why}; {} and criu were killed", self.kind)),
         };
-        let lines = criu_log.and_then(|path| read_tail(&path)).map(|text| criu_errors(&text)).unwrap_or_default();
+        let lines =
+            criu_log.and_then(|path| read_tail(&path)).map(|text| log_of_criu::errors(&text)).unwrap_or_default();
         let class = class.unwrap_or_else(|| classify(during, &message, &lines));
         let mut error = EngineError::new(class, message);
         error.hint = hint(class).map(str::to_owned);
@@ -182,17 +184,11 @@ fn read_tail(path: &Path) -> Option<String> {
 }
 
 pub(super) fn exec_error(what: &str, e: &ExecError) -> EngineError {
-    let mut text = format!("{what}: {e}");
-    let mut cause = std::error::Error::source(e);
-    while let Some(c) = cause {
-        text += &format!(": {c}");
-        cause = c.source();
-    }
     let class = match e {
         ExecError::Timeout { .. } => ErrorClass::Timeout,
         _ => ErrorClass::Surroundings,
     };
-    EngineError::new(class, text)
+    EngineError::new(class, format!("{what}: {}", Chain(e)))
 }
 
 pub(super) fn io_error(doing: &str, path: &Path, e: &io::Error) -> EngineError {

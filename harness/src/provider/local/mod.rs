@@ -13,7 +13,7 @@ use crate::client::Vantage;
 use crate::ledger::{CGROUP, Ledger};
 use crate::node::fabric::{Fabric, NUMBERS};
 use crate::node::{Sandbox, Setup, SharedNode};
-use crate::record::{ComponentRecord, ErrorClass, Failure, Leak, Millis, RunId};
+use crate::record::{Chain, ComponentRecord, Failure, Leak, Millis, RunId};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -230,11 +230,5 @@ struct Said(String);
 
 /// All that goes wrong here is the surroundings' fault. Joins the chain of causes.
 fn failure(what: impl Display, error: &dyn Error) -> Failure {
-    let mut message = what.to_string();
-    let mut cause = Some(error);
-    while let Some(e) = cause {
-        message = format!("{message}: {e}");
-        cause = e.source();
-    }
-    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
+    Failure::surroundings(format!("{what}: {}", Chain(error)))
 }

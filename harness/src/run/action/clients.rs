@@ -1,8 +1,7 @@
 use crate::client::{Client, ClientConfig, DEFAULT_MAX_OPS, Endpoint, Kind};
 use crate::clock;
-use crate::record::{At, ErrorClass, Event, Failure};
+use crate::record::{At, Chain, ErrorClass, Event, Failure};
 use crate::run::case::{CaseRun, Live};
-use crate::run::chain;
 use crate::scenario::plan::ClientKind;
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +21,7 @@ pub(super) async fn start(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failu
         vantage: run.world.vantage(),
         max_ops: DEFAULT_MAX_OPS,
     })
-    .map_err(|e| surroundings(format!("can't start client {name}: {e}")))?;
+    .map_err(|e| Failure::surroundings(format!("can't start client {name}: {e}")))?;
     run.clients.add(name, spec.target.clone(), client);
     Ok(())
 }
@@ -40,7 +39,7 @@ fn kind(kind: ClientKind) -> Kind {
 async fn endpoint(run: &CaseRun<'_>, live: &Live, kind: Kind, not_before: Option<At>) -> Result<Endpoint, Failure> {
     if kind == Kind::LogFollower {
         let path = run.world.host_path(&live.node, &live.container.log);
-        let path = path.ok_or_else(|| surroundings(format!("node {} is gone", live.node)))?;
+        let path = path.ok_or_else(|| Failure::surroundings(format!("node {} is gone", live.node)))?;
         return Ok(Endpoint::Log { path, not_before });
     }
     let port = run.world.workload(&run.case.workloads[&live.workload]).await?.port()?;
@@ -72,7 +71,7 @@ pub(super) async fn first_answer(run: &CaseRun<'_>, instance: &str, patience: Du
     let deadline = clock::now() + patience;
     let answer = tokio::task::spawn_blocking(move || watch.first_answer_from(&asked, deadline))
         .await
-        .map_err(|e| surroundings(format!("waiting for client {name}: {e}")))?;
+        .map_err(|e| Failure::surroundings(format!("waiting for client {name}: {e}")))?;
     answer.map(Some).map_err(|e| Failure {
         class: ErrorClass::WorkloadUnreachable,
         message: format!("{instance} gave client {name} no answer within {patience:?} after its restore: {e}"),
@@ -95,7 +94,7 @@ pub(super) async fn await_answers(
     let waiter = watch.clone();
     let reached = tokio::task::spawn_blocking(move || waiter.wait_answers(before + count, deadline))
         .await
-        .map_err(|e| surroundings(format!("waiting for client {name}: {e}")))?;
+        .map_err(|e| Failure::surroundings(format!("waiting for client {name}: {e}")))?;
     reached.map(|_| ()).map_err(|e| Failure {
         class: ErrorClass::WorkloadUnreachable,
         message: format!("client {name} had {} of {count} answers within {patience:?}: {e}", watch.answered() - before),
@@ -107,12 +106,12 @@ pub(super) async fn await_answers(
 /// Stops a client, reads what a writer's last instance holds, and keeps its history as a file.
 pub(super) async fn stop(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failure> {
     let Some(running) = run.clients.take(name) else {
-        return Err(surroundings(format!("client {name} does not run")));
+        return Err(Failure::surroundings(format!("client {name} does not run")));
     };
     let client = running.client;
     let mut history = tokio::task::spawn_blocking(move || client.stop())
         .await
-        .map_err(|e| surroundings(format!("stopping client {name}: {e}")))?;
+        .map_err(|e| Failure::surroundings(format!("stopping client {name}: {e}")))?;
     if let Some(live) = run.instances.get(&running.follows).filter(|l| !l.removed) {
         let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
         // No answer leaves it unread, and that fails the check that needs it.
@@ -120,10 +119,10 @@ pub(super) async fn stop(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failur
     }
     let file = format!("cases/{}/{name}-{}.csv", crate::run::folder(&run.case.id), run.tag);
     let path = run.recorder.dir().join(&file);
-    let written =
-        make_parent(&path).and_then(|()| crate::client::write_history(&path, &history).map_err(|e| chain(&e)));
+    let written = make_parent(&path)
+        .and_then(|()| crate::client::write_history(&path, &history).map_err(|e| Chain(&e).to_string()));
     run.clients.keep(name, history);
-    written.map_err(surroundings)?;
+    written.map_err(Failure::surroundings)?;
     run.record(Event::History { client: name.to_owned(), file });
     Ok(())
 }
@@ -140,8 +139,4 @@ pub(in crate::run) async fn stop_all(run: &mut CaseRun<'_>) {
             run.recorder.error(failure);
         }
     }
-}
-
-fn surroundings(message: String) -> Failure {
-    Failure { class: ErrorClass::Surroundings, message, hint: None, log: Vec::new() }
 }

@@ -59,20 +59,6 @@ fn table(#[case] during: During, #[case] message: &str, #[case] criu: &[&str], #
     assert_eq!(classify(during, message, &criu), class);
 }
 
-#[test]
-fn noise_is_no_error() {
-    let log = "(00.01) Dumping\n(00.02) Error (criu/rlimit.c:24): rlimit: Can't setup RLIMIT_NOFILE for self: Operation \
-               not permitted\n(00.03) Error (criu/sk-inet.c:195): inet: Connected TCP socket\n(00.04) done\n";
-    assert_eq!(criu_errors(log), ["(00.03) Error (criu/sk-inet.c:195): inet: Connected TCP socket"]);
-}
-
-#[test]
-fn the_last_lines_are_kept() {
-    let log: String = (0..50).map(|i| format!("Error (x:{i}): e\n")).collect();
-    let kept = criu_errors(&log);
-    assert_eq!((kept.len(), kept.last().map(String::as_str)), (LINES, Some("Error (x:49): e")));
-}
-
 proptest! {
     #[test]
     fn a_cause_in_criu_s_log_beats_the_message(prefix in "[a-z ]{0,20}") {

@@ -1,0 +1,37 @@
+//! What matters in CRIU's logs, for every engine.
+
+/// At most so many lines are kept in an error.
+const LINES: usize = 20;
+
+/// Said in every log on a machine without `CAP_SYS_RESOURCE`, and by helpers whose failure CRIU takes in its stride
+/// (criu 4.2.1).
+const NOISE: [&str; 2] = ["rlimit: Can't setup RLIMIT_NOFILE for self", "util.c:657): exited, status="];
+
+/// The lines of a CRIU log that matter: its errors without the noise; the last ones if there are many.
+pub(super) fn errors(log: &str) -> Vec<String> {
+    let matters = |line: &&str| line.contains("Error (") && !NOISE.iter().any(|noise| line.contains(noise));
+    let mut kept: Vec<String> = log.lines().filter(matters).map(|line| line.trim().to_owned()).collect();
+    kept.drain(..kept.len().saturating_sub(LINES));
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::errors;
+
+    #[test]
+    fn noise_is_left_out() {
+        let log = "(00.01) Dumping\n\
+                   (00.02) Error (criu/rlimit.c:24): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n\
+                   (00.02) Error (criu/util.c:657): exited, status=1\n\
+                   (00.03) Error (criu/sk-inet.c:195): inet: Connected TCP socket\n";
+        assert_eq!(errors(log), ["(00.03) Error (criu/sk-inet.c:195): inet: Connected TCP socket"]);
+    }
+
+    #[test]
+    fn of_many_errors_the_last_are_kept() {
+        let log: String = (0..50).map(|i| format!("(00.{i:02}) Error (criu/x.c:{i}): {i}\n")).collect();
+        let kept = errors(&log);
+        assert_eq!((kept.len(), kept[0].as_str()), (20, "(00.30) Error (criu/x.c:30): 30"));
+    }
+}
