@@ -2,6 +2,7 @@
 //! and pods. ARCHITECTURE.md is the map.
 
 pub mod archive;
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod client;

@@ -1,4 +1,5 @@
 use super::scenario::Format;
+use crate::bench::What;
 use crate::record::EngineKind;
 use crate::scenario::Selection;
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -49,6 +50,8 @@ pub(super) enum Command {
     Clean,
     /// Render a stored run again
     Report(ReportArgs),
+    /// Measure podferry against bare shell scripts that do the same
+    Bench(BenchArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -161,6 +164,24 @@ pub(super) struct ReportArgs {
     /// The run's folder
     #[arg(value_name = "RUN", default_value = "target/e2e/latest")]
     pub(super) run: PathBuf,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct BenchArgs {
+    /// What to measure; nothing: everything
+    #[arg(value_enum, value_name = "WHAT")]
+    pub(super) what: Vec<What>,
+    /// Samples of each side
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(super) pairs: usize,
+    /// The largest data set of redis, in MiB
+    #[arg(long, value_name = "MIB", default_value = "1024")]
+    pub(super) largest: u64,
+    /// Keep the raw samples in this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) stack: StackArgs,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

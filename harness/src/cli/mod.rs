@@ -1,6 +1,7 @@
 //! The command line: parses, calls one function of the library for each command, and prints.
 
 mod args;
+mod bench;
 mod clean;
 mod component;
 mod doctor;
@@ -54,6 +55,7 @@ async fn dispatch(args: args::Args) -> u8 {
         args::Command::Doctor(args) => doctor::doctor(&args).await as u8,
         args::Command::Component(args) => component::component(&args).await as u8,
         args::Command::Clean => clean::clean() as u8,
+        args::Command::Bench(args) => bench::bench(&args).await as u8,
         args::Command::Report(args) => report::report(&args) as u8,
         args::Command::Completions { shell } => {
             clap_complete::generate(shell, &mut args::Args::command(), "podferry", &mut std::io::stdout());

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The most that a node's containers may write; it is taken from memory only as it is filled.
-const DATA_SIZE: u64 = 16 << 30;
+pub(super) const DATA_SIZE: u64 = 16 << 30;
 
 /// Runs scenarios.
 pub(super) async fn run(args: RunArgs) -> Exit {
@@ -144,26 +144,24 @@ fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<Arc
     Ok(Arc::new(LocalProvider::new(config)?))
 }
 
-/// Removes the run's control groups, which no node needs any more, and forgets the claim on them. What stays is found by
-/// the next start and by `podferry clean`.
+/// [`close_ledger`]; what stays is told in the report.
 fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
-    let swept = local::sweep_cgroups(id).map_err(|e| e.to_string());
-    let stuck = match &swept {
-        Ok(leaks) => leaks.first().map(|l| format!("{} {}: {}", l.kind, l.name, l.reason)),
-        Err(e) => Some(e.clone()),
-    };
-    let closed = match stuck {
-        Some(reason) => Err(reason),
-        None => ledger
-            .sweep(|_| Ok(()))
-            .map_err(|e| Chain(&e).to_string())
-            .and_then(|_| std::fs::remove_file(ledger.path()).map_err(|e| e.to_string())),
-    };
-    if let Err(reason) = closed {
+    if let Err(reason) = close_ledger(id, ledger) {
         recorder.error(Failure::surroundings(format!(
             "sweeping up after this run: {reason}; `podferry clean` tries again"
         )));
     }
+}
+
+/// Removes the run's control groups, which no node needs any more, and forgets the claim on them. What stays is found by
+/// the next start and by `podferry clean`.
+pub(super) fn close_ledger(id: &RunId, ledger: &Ledger) -> Result<(), String> {
+    let leaks = local::sweep_cgroups(id).map_err(|e| e.to_string())?;
+    if let Some(leak) = leaks.first() {
+        return Err(format!("{} {}: {}", leak.kind, leak.name, leak.reason));
+    }
+    ledger.sweep(|_| Ok(())).map_err(|e| Chain(&e).to_string())?;
+    std::fs::remove_file(ledger.path()).map_err(|e| e.to_string())
 }
 
 /// Removes the checkpoint images of the run: they hold memory, secrets and all, and nobody needs them any more.
@@ -180,7 +178,7 @@ pub(super) fn own_program() -> Result<PathBuf, Refusal> {
 }
 
 /// Sweeps up after runs that were killed, and says so; what cannot be swept does not keep this run from its work.
-fn sweep_first() {
+pub(super) fn sweep_first() {
     match clean::sweep() {
         Ok(swept) if swept.runs > 0 => {
             complain(&format!("swept up after {} killed run(s): {} thing(s)", swept.runs, swept.things));
@@ -238,7 +236,7 @@ fn link_latest(out: &Path, dir: &Path) {
 
 /// Turns true at the first Ctrl-C (or SIGTERM); the second ends the process at once: nodes end with it, and the next
 /// start sweeps up the rest.
-fn interrupts() -> watch::Receiver<bool> {
+pub(super) fn interrupts() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};

@@ -42,10 +42,10 @@ impl Freezer {
         }
     }
 
-    /// The processes in it, by their ids in the node.
-    pub(super) fn processes(&self) -> io::Result<Vec<u32>> {
-        let text = fs::read_to_string(self.folder().join("cgroup.procs"))?;
-        Ok(text.lines().filter_map(|line| line.trim().parse().ok()).collect())
+    /// How many processes are in it. The kernel writes the ids there as whoever reads them sees them: read from outside
+    /// the node, they are not the node's.
+    pub(super) fn count(&self) -> io::Result<usize> {
+        Ok(fs::read_to_string(self.folder().join("cgroup.procs"))?.lines().count())
     }
 }
 
@@ -86,13 +86,26 @@ impl Inner {
         Process { comm: read("comm").map(|c| c.trim_end().to_owned()), argv, pid_inside: pid_inside(&status) }
     }
 
+    /// The processes of a container, by their ids in the node.
+    pub(super) fn processes(&self, name: &str) -> Result<Vec<u32>, EngineError> {
+        let group = self.cgroup(name);
+        let mut found = self.pids()?;
+        found.retain(|pid| is_in(&group, &fs::read_to_string(self.proc(*pid).join("cgroup")).unwrap_or_default()));
+        Ok(found)
+    }
+
+    /// All processes of the node.
+    fn pids(&self) -> Result<Vec<u32>, EngineError> {
+        let folder = self.host(Path::new("/proc"));
+        let entries = fs::read_dir(&folder).map_err(|e| io_error("read", &folder, &e))?.flatten();
+        Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+    }
+
     /// A process with all that it started, itself last, as far as they still hang together.
     pub(super) fn descendants(&self, root: u32) -> Result<Vec<u32>, EngineError> {
-        let folder = self.host(Path::new("/proc"));
         let mut parents = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(|e| io_error("read", &folder, &e))?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
-            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        for pid in self.pids()? {
+            let stat = fs::read_to_string(self.proc(pid).join("stat")).unwrap_or_default();
             parents.extend(parent_of(&stat).map(|parent| (pid, parent)));
         }
         let mut found = vec![root];
@@ -117,6 +130,12 @@ fn pid_inside(status: &str) -> Option<u32> {
     line.split_whitespace().last()?.parse().ok()
 }
 
+/// Whether `/proc/PID/cgroup` names this group, or one below it, in any hierarchy. The paths begin with the node's own
+/// group, as it is seen from outside the node.
+fn is_in(group: &str, cgroup: &str) -> bool {
+    cgroup.lines().any(|line| line.ends_with(group) || line.contains(&format!("{group}/")))
+}
+
 /// The fourth field of `/proc/PID/stat`; the second, in parentheses, can hold anything.
 fn parent_of(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
@@ -130,6 +149,15 @@ mod tests {
     fn the_parent_is_found_behind_a_strange_name() {
         assert_eq!(parent_of("17 (a) b) S 1) S 4 17 17 0"), Some(4));
         assert_eq!(parent_of(""), None);
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_group() {
+        let of = |path: &str| format!("11:cpu,cpuacct:/\n9:freezer:/podferry-run/a{path}\n0::/\n");
+        assert!(is_in("/podferry/runc-x", &of("/podferry/runc-x")));
+        assert!(is_in("/podferry/runc-x", &of("/podferry/runc-x/below")));
+        assert!(!is_in("/podferry/runc-x", &of("/podferry/runc-xy")));
+        assert!(!is_in("/podferry/runc-x", &of("")));
     }
 
     #[test]
@@ -153,6 +181,6 @@ mod tests {
             assert_eq!(v2.frozen().unwrap(), frozen);
         }
         write("cgroup.procs", "4\n17\n");
-        assert_eq!(v1.processes().unwrap(), [4, 17]);
+        assert_eq!(v1.count().unwrap(), 2);
     }
 }

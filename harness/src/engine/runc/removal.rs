@@ -27,7 +27,7 @@ impl Inner {
         let pid = state["pid"].as_u64().and_then(|p| u32::try_from(p).ok()).filter(|p| *p > 0);
         let process = pid.map(|p| self.process(p)).unwrap_or_default();
         let freezer = self.freezer(name);
-        let processes = freezer.as_ref().and_then(|f| f.processes().ok()).and_then(|p| u32::try_from(p.len()).ok());
+        let processes = freezer.as_ref().and_then(|f| f.count().ok()).and_then(|n| u32::try_from(n).ok());
         Ok(Some(OutsideReport {
             engine_state: state["status"].as_str().unwrap_or("unknown").to_owned(),
             frozen: freezer.and_then(|f| f.frozen().ok()),
@@ -48,7 +48,7 @@ impl Inner {
             self.forget_if_there(name).await?;
             return self.discard(&container.slot).await;
         };
-        let pids = freezer.processes().unwrap_or_default();
+        let pids = self.processes(name)?;
         kill(self, &pids).await.map_err(|e| exec_error(&what, &e))?;
         if freezer.frozen().unwrap_or(false) {
             freezer

@@ -61,7 +61,7 @@ pub(super) async fn watch(
 /// container's control group. (A dump's victim is no child of the call, and is left alone.)
 async fn kill_all(inner: &Inner, root: u32, container: Option<&str>) -> Result<(), ExecError> {
     kill(inner, &inner.descendants(root).unwrap_or_else(|_| vec![root])).await?;
-    let rest = container.and_then(|name| inner.freezer(name)).and_then(|f| f.processes().ok()).unwrap_or_default();
+    let rest = container.and_then(|name| inner.processes(name).ok()).unwrap_or_default();
     kill(inner, &rest).await
 }
 
