@@ -1,156 +1,113 @@
 //! The harness is killed with SIGKILL at several moments of a real run; after `podferry clean` nothing of it is left:
 //! no process, mount, network namespace, link, cgroup or file. Needs root, like every test on real nodes.
 
-use std::collections::BTreeSet;
-use std::fs;
+mod machine;
+
+use machine::{Place, Traces, await_death, await_event, cgroups, descendants, ledgers, names};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
-const PODFERRY: &str = env!("CARGO_BIN_EXE_podferry");
-
-/// What a machine shows of us. Compared before and after.
-#[derive(Debug, PartialEq, Eq)]
-struct Traces {
-    mounts: BTreeSet<String>,
-    links: BTreeSet<PathBuf>,
-    named_netns: BTreeSet<PathBuf>,
-    cgroups: BTreeSet<PathBuf>,
-    ledgers: BTreeSet<PathBuf>,
-    shm: BTreeSet<PathBuf>,
+fn start(place: &Place) -> Child {
+    let args = ["run", "--engine", "cri,runc", "--quiet", "--out", "out", "redis-migrates["];
+    place.podferry(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("podferry starts")
 }
 
-impl Traces {
-    fn now(state: &Path) -> Self {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
-        Traces {
-            mounts: mounts.lines().map(|l| l.split_once(' ').expect("a mount").1.to_owned()).collect(),
-            links: names("/sys/class/net").into_iter().collect(),
-            named_netns: names("/run/netns").into_iter().collect(),
-            cgroups: our_cgroups(),
-            ledgers: names(state.join("podferry/runs")).into_iter().collect(),
-            shm: names("/dev/shm").into_iter().collect(),
-        }
-    }
+/// What was there when the harness died; a kill that hit nothing proves nothing.
+struct Hit {
+    processes: usize,
+    cgroups: usize,
 }
 
-fn names(dir: impl AsRef<Path>) -> Vec<PathBuf> {
-    fs::read_dir(dir).map(|d| d.filter_map(Result::ok).map(|e| e.path()).collect()).unwrap_or_default()
-}
-
-/// Cgroup folders of runs, in every hierarchy.
-fn our_cgroups() -> BTreeSet<PathBuf> {
-    let roots = names("/sys/fs/cgroup").into_iter().chain([PathBuf::from("/sys/fs/cgroup")]);
-    let ours = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("podferry-"));
-    roots.flat_map(names).filter(ours).collect()
-}
-
-/// A process by id and start time: ids are used again.
-type Process = (u32, String);
-
-/// The parent of a process that lives, and itself.
-fn stat(pid: u32) -> Option<(u32, Process)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let rest = text.rsplit_once(") ")?.1;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    (fields[0] != "Z").then(|| (fields[1].parse().expect("ppid"), (pid, fields[19].to_owned())))
-}
-
-fn descendants(root: u32) -> BTreeSet<Process> {
-    let pid = |p: PathBuf| p.file_name()?.to_str()?.parse().ok();
-    let all: Vec<(u32, Process)> = names("/proc").into_iter().filter_map(pid).filter_map(stat).collect();
-    let mut found = BTreeSet::new();
-    let mut parents = BTreeSet::from([root]);
-    loop {
-        let more: Vec<&Process> =
-            all.iter().filter(|(ppid, p)| parents.contains(ppid) && !found.contains(p)).map(|(_, p)| p).collect();
-        if more.is_empty() {
-            return found;
-        }
-        for process in more {
-            parents.insert(process.0);
-            found.insert(process.clone());
-        }
-    }
-}
-
-fn start(out: &Path, state: &Path) -> Child {
-    Command::new(PODFERRY)
-        .args(["run", "--engine", "cri,runc", "--quiet", "--out"])
-        .arg(out)
-        .arg("redis-migrates[")
-        .env("XDG_STATE_HOME", state)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("podferry starts")
-}
-
-/// Waits until the run's events hold all these words in one line, or the run ends.
-fn await_event(out: &Path, child: &mut Child, words: &[&str]) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    loop {
-        for run in names(out) {
-            let events = fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
-            if events.lines().any(|l| words.iter().all(|w| l.contains(w))) {
-                return;
-            }
-        }
-        assert!(child.try_wait().expect("wait").is_none(), "the run ended before {words:?} was seen");
-        assert!(Instant::now() < deadline, "no event with {words:?} in {}", out.display());
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn kill_at(words: &[&str], then: Duration) {
-    let scratch = tempfile::tempdir().expect("a scratch folder");
-    let (out, state) = (scratch.path().join("out"), scratch.path().join("state"));
-    let before = Traces::now(&state);
-    let mut child = start(&out, &state);
-    await_event(&out, &mut child, words);
+fn kill_at(words: &[&str], then: Duration) -> Hit {
+    let place = Place::new();
+    let before = Traces::now();
+    let mut child = start(&place);
+    await_event(&place.out(), words, || child.try_wait().expect("wait").is_some());
     std::thread::sleep(then);
     let family = descendants(child.id());
+    let hit = Hit { processes: family.len(), cgroups: cgroups(&place.out()).len() };
+    assert!(child.try_wait().expect("wait").is_none(), "the run ended before it was killed");
     child.kill().expect("SIGKILL");
     child.wait().expect("wait");
     await_death(&family);
-    let cleaned = Command::new(PODFERRY).arg("clean").env("XDG_STATE_HOME", &state).output().expect("podferry clean");
-    assert!(cleaned.status.success(), "{}", String::from_utf8_lossy(&cleaned.stderr));
-    assert_eq!(Traces::now(&state), before, "after the kill at {words:?}");
-}
-
-fn await_death(family: &BTreeSet<Process>) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let alive: Vec<&Process> = family.iter().filter(|p| stat(p.0).is_some_and(|(_, now)| now == **p)).collect();
-        if alive.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "still alive 10 s after the harness was killed: {alive:?}");
-        std::thread::sleep(Duration::from_millis(2));
+    assert_eq!(ledgers(&place.state()).len(), 1, "a killed run leaves its ledger for the next start");
+    clean(&place);
+    nothing_is_left(&place, &before, words);
+    // What was written until then can be rendered.
+    for run in machine::runs(&place.out()) {
+        let done = place.podferry(&["report"]).arg(&run).output().expect("podferry report");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let page = std::fs::read_to_string(run.join("report.html")).expect("a report");
+        assert!(page.contains("redis-migrates"));
     }
+    hit
 }
 
+fn clean(place: &Place) {
+    let cleaned = place.podferry(&["clean"]).output().expect("podferry clean");
+    assert!(cleaned.status.success(), "{}", String::from_utf8_lossy(&cleaned.stderr));
+}
+
+fn nothing_is_left(place: &Place, before: &Traces, when: &[&str]) {
+    place.assert_clean(before, &format!("after the kill at {when:?}"));
+    assert_eq!(unfinished(), Vec::<PathBuf>::new(), "after the kill at {when:?}");
+}
+
+/// Node images that are half made.
+fn unfinished() -> Vec<PathBuf> {
+    let cache = podferry::component::Cache::of_user();
+    let half = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(".unfinished"));
+    names(Path::new(cache.dir()).join("images")).into_iter().filter(half).collect()
+}
+
+/// Nodes take some 30 ms to come up: the kill falls before, into and after that.
 #[test]
 fn killed_while_nodes_come_up() {
-    kill_at(&["run-started"], Duration::from_millis(150));
+    for wait in [0, 3, 8, 15, 25, 150] {
+        kill_at(&["run-started"], Duration::from_millis(wait));
+    }
 }
 
 #[test]
 fn killed_when_the_first_node_is_up() {
-    kill_at(&["node-up"], Duration::ZERO);
+    let hit = kill_at(&["node-up"], Duration::ZERO);
+    assert!(hit.processes > 0 && hit.cgroups > 0);
 }
 
 #[test]
 fn killed_while_a_client_writes() {
-    kill_at(&["step-started", "wait"], Duration::from_millis(20));
+    let hit = kill_at(&["step-started", "wait"], Duration::from_millis(20));
+    assert!(hit.processes > 4 && hit.cgroups > 0, "two nodes, two daemons, a workload: {}", hit.processes);
 }
 
 #[test]
 fn killed_while_a_frozen_container_is_dumped() {
-    kill_at(&["\"phase\":\"freeze\""], Duration::from_millis(30));
+    let hit = kill_at(&["\"phase\":\"freeze\""], Duration::from_millis(30));
+    assert!(hit.processes > 4 && hit.cgroups > 0, "{}", hit.processes);
 }
 
 #[test]
 fn killed_during_the_restore() {
-    kill_at(&["\"phase\":\"transfer\""], Duration::from_millis(10));
+    let hit = kill_at(&["\"phase\":\"transfer\""], Duration::from_millis(10));
+    assert!(hit.processes > 4 && hit.cgroups > 0, "{}", hit.processes);
+}
+
+/// Nobody calls `clean`: the next run sweeps first, says so, and goes on as if nothing had been.
+#[test]
+fn the_next_run_sweeps_up() {
+    let place = Place::new();
+    let before = Traces::now();
+    let mut child = start(&place);
+    await_event(&place.out(), &["step-started", "wait"], || child.try_wait().expect("wait").is_some());
+    let family = descendants(child.id());
+    child.kill().expect("SIGKILL");
+    child.wait().expect("wait");
+    await_death(&family);
+    let args = ["run", "--engine", "runc", "--quiet", "--out", "out", "counter-migrates"];
+    let next = place.podferry(&args).output().expect("podferry run");
+    let told = String::from_utf8_lossy(&next.stderr);
+    assert!(next.status.success(), "{told}");
+    assert!(told.contains("swept up after 1 killed run(s): "), "{told}");
+    nothing_is_left(&place, &before, &["the next run"]);
 }

@@ -35,10 +35,11 @@ impl Built {
 /// Builds podferry, and the workloads as static binaries: they go into images that hold nothing else.
 pub(crate) fn binaries(profile: Profile) -> Result<Built, String> {
     let host = host_triple()?;
-    let flags = format!("target.{host}.rustflags=['-C','target-feature=+crt-static']");
-    cargo(["build", "--quiet", "--release", "--package", "podferry-workloads", "--target", &host, "--config", &flags])
+    let flags = format!("target.{host}.rustflags=['-C','target-feature=+crt-static','-C','strip=symbols']");
+    // Not quiet: from nothing this takes minutes, and who waits wants to see that something happens.
+    cargo(["build", "--release", "--package", "podferry-workloads", "--target", &host, "--config", &flags])
         .must("building the workloads")?;
-    let mut args = vec!["build", "--quiet", "--package", "podferry"];
+    let mut args = vec!["build", "--package", "podferry"];
     if profile == Profile::Release {
         args.push("--release");
     }

@@ -81,6 +81,7 @@ pub(super) async fn case(
         stores: bench.stores.clone(),
         preparations,
         recorder: Arc::new(recorder),
+        stack_args: String::new(),
         deny_skips: true,
         timeout: Duration::from_secs(600),
     };

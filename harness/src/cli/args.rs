@@ -15,6 +15,9 @@ Exit codes:
 
 Start with `podferry doctor` if anything is amiss; `podferry explain CODE` tells of a diagnostic or error class.";
 
+/// The suite that carries containerd 2.1 and CRIU 4.2.
+pub(super) const DEFAULT_NODE_IMAGE: &str = "sid";
+
 /// End-to-end tests for checkpoint, restore and migration of stateful containers: real nodes, real state, with proof.
 #[derive(Debug, Parser)]
 #[command(name = "podferry", version, after_help = EXIT_CODES, max_term_width = 110)]
@@ -93,7 +96,7 @@ pub(super) struct ShowArgs {
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(super) struct StackArgs {
     /// Debian suite of the node image, or a file that lists suite and packages
-    #[arg(long, value_name = "SUITE|FILE", default_value = "sid")]
+    #[arg(long, value_name = "SUITE|FILE", default_value = DEFAULT_NODE_IMAGE)]
     pub(super) node_image: String,
     /// A binary of your own in place of the node image's: containerd=PATH, runc=, crun=, criu=
     #[arg(long = "component", value_name = "NAME=PATH")]

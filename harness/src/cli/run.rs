@@ -1,6 +1,6 @@
 //! `podferry run`: from arguments to an exit code.
 
-use super::args::RunArgs;
+use super::args::{DEFAULT_NODE_IMAGE, RunArgs, StackArgs};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
@@ -97,6 +97,7 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
         stores,
         preparations,
         recorder: Arc::clone(&recorder),
+        stack_args: stack_args(&args.stack),
         deny_skips: args.deny_skips,
         timeout: args.timeout,
     };
@@ -110,7 +111,9 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
 /// Writes the reports and says how it went. A report that cannot be written (a full disk) makes the run's word
 /// incomplete: that is an error of the surroundings, told after the verdict.
 fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refusal> {
-    let run = run::load(dir).unwrap_or_else(|_| recorder.fold());
+    // What could not be written is still remembered.
+    let stored = if recorder.broken().is_none() { run::load(dir).ok() } else { None };
+    let run = stored.unwrap_or_else(|| recorder.fold());
     let written = run::write_reports(dir, &run);
     print(&report::terminal::summary(
         &run,
@@ -199,6 +202,12 @@ fn command() -> Vec<String> {
 fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
+/// The stack as arguments, each with a space before it; nothing for the default.
+fn stack_args(args: &StackArgs) -> String {
+    let image = (args.node_image != DEFAULT_NODE_IMAGE).then(|| format!(" --node-image {}", args.node_image));
+    image.into_iter().chain(args.components.iter().map(|c| format!(" --component {c}"))).collect()
 }
 
 /// A name for a run, and its ledger.

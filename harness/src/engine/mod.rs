@@ -3,6 +3,7 @@
 
 pub mod cri;
 mod criu_log;
+mod criu_options;
 pub mod runc;
 
 use crate::image::Image;

@@ -8,7 +8,8 @@ use crate::record::{Chain, ErrorClass, Failure};
 use crate::scenario::plan::Damage;
 use std::path::{Path, PathBuf};
 
-/// What was carried.
+/// What a checkpoint is: size and digest.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Carried {
     pub(super) bytes: u64,
     pub(super) digest: String,
@@ -25,16 +26,16 @@ pub(super) async fn digest(world: &World, node: &str, checkpoint: &Checkpoint) -
 /// taken, if that is known, else the one that it has at its source now. Both digests are taken side by side.
 pub(super) async fn carry(world: &World, held: &Held, to: &str) -> Result<Carried, Failure> {
     if held.checkpoint.shared {
-        return Ok(Carried { bytes: 0, digest: held.digest.clone().unwrap_or_default() });
+        return Ok(Carried { bytes: 0, ..held.known.clone().unwrap_or_default() });
     }
     let from = place(world, &held.nodes[0], &held.checkpoint)?;
     let target = place(world, to, &held.checkpoint)?;
     let source = from.clone();
-    let known = held.digest.clone();
+    let known = held.known.clone();
     let nodes = [held.nodes[0].as_str(), to];
     let at_source = async {
         match known {
-            Some(digest) => Ok(digest),
+            Some(known) => Ok(known.digest),
             None => blocking(world, &nodes, move || archive::digest(&source)).await.map(|(_, digest)| digest),
         }
     };
@@ -57,7 +58,7 @@ pub(super) async fn carry(world: &World, held: &Held, to: &str) -> Result<Carrie
 /// it says what is wrong where a digest only says that something is.
 pub(super) async fn verify(world: &World, held: &Held, node: &str) -> Result<(), Failure> {
     verify_structure(world, node, &held.checkpoint).await?;
-    let Some(known) = &held.digest else { return Ok(()) };
+    let Some(Carried { digest: known, .. }) = &held.known else { return Ok(()) };
     let seen = digest(world, node, &held.checkpoint).await?.digest;
     if *known != seen {
         return Err(mismatch(&held.checkpoint, node, known, &seen));

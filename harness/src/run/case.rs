@@ -3,7 +3,7 @@
 use super::action;
 use super::recorder::Recorder;
 use super::world::World;
-use super::{clients::Clients, judge};
+use super::{carry::Carried, clients::Clients, judge};
 use crate::clock;
 use crate::engine::{Checkpoint, Container, ContainerSpec, Engine};
 use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, StepRecord};
@@ -51,8 +51,8 @@ pub(super) struct Held {
     pub(super) nodes: Vec<String>,
     pub(super) workload: String,
     pub(super) spec: ContainerSpec,
-    /// What it is when it is unharmed: set when it was taken, checked when it has been carried.
-    pub(super) digest: Option<String>,
+    /// Bytes and digest of it unharmed: set when it was taken or first carried, checked whenever it has been carried.
+    pub(super) known: Option<Carried>,
     /// Set for checkpoint OCI images.
     pub(super) reference: Option<String>,
 }

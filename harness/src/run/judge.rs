@@ -4,7 +4,7 @@ use super::case::{CaseRun, Ended};
 use super::recorder::Recorder;
 use crate::check;
 use crate::record::{Check, CheckRecord, CheckSpec, ErrorClass, Event, Evidence, Failure, History, Outcome};
-use crate::scenario::plan::Case;
+use crate::scenario::plan::{Action, Case};
 use std::collections::BTreeMap;
 
 /// Judges a repetition: its figures are recorded if it counts, its checks judged unless a step failed already.
@@ -17,7 +17,9 @@ pub(super) fn repetition(run: &CaseRun<'_>, counts: bool, failed: Option<Failure
     }
     let verdicts = judge(run.recorder, run.case, &evidence, |c| !matches!(c.spec, CheckSpec::Budget(_)));
     match failed {
-        Some(failure) if accuses_surroundings(&failure) => Ended::new(Outcome::Errored, Some(failure.message)),
+        Some(failure) if accuses_surroundings(&failure, &run.case.steps[run.step].action) => {
+            Ended::new(Outcome::Errored, Some(failure.message))
+        }
         Some(failure) => Ended::new(Outcome::Failed, Some(failure.message)),
         None => verdicts,
     }
@@ -49,7 +51,13 @@ fn judge(recorder: &Recorder, case: &Case, evidence: &Evidence, which: impl Fn(&
     }
 }
 
-/// Whether a step's failure says nothing of the stack under test.
-fn accuses_surroundings(failure: &Failure) -> bool {
-    matches!(failure.class, ErrorClass::Surroundings | ErrorClass::InvalidImage)
+/// Whether a step's failure says nothing of the stack under test. What a deployment finds wrong with an archive is wrong
+/// with the user's image, which no engine has seen yet.
+fn accuses_surroundings(failure: &Failure, action: &Action) -> bool {
+    use ErrorClass as C;
+    match failure.class {
+        C::Surroundings | C::InvalidImage => true,
+        C::EscapingEntry | C::DigestMismatch => matches!(action, Action::Deploy { .. }),
+        _ => false,
+    }
 }

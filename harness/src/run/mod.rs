@@ -41,6 +41,8 @@ pub struct Session {
     pub preparations: Preparations,
     /// Takes the events.
     pub recorder: Arc<Recorder>,
+    /// Arguments that name the stack under test, for the commands that run a case again: `--node-image trixie`.
+    pub stack_args: String,
     /// Whether a skip makes the run fail.
     pub deny_skips: bool,
     /// How long all cases together may take.
@@ -50,9 +52,9 @@ pub struct Session {
 /// Runs a session to its end, whatever happens: on an interrupt (`stop` turns true) or at the run's timeout the case
 /// that runs is given up, and everything is taken down all the same.
 pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
-    let Session { plan, provider, stores, preparations, recorder, deny_skips, timeout } = session;
+    let Session { plan, provider, stores, preparations, recorder, stack_args, deny_skips, timeout } = session;
     for case in &plan.cases {
-        recorder.case(&case.id, planned(case));
+        recorder.case(&case.id, planned(case, &stack_args));
     }
     let world = World::new(provider, stores, preparations, Arc::clone(&recorder));
     tokio::select! {
@@ -107,7 +109,7 @@ async fn cases(world: &World, plan: &Plan, recorder: &Recorder) {
     }
 }
 
-fn planned(case: &Case) -> Event {
+fn planned(case: &Case, stack_args: &str) -> Event {
     Event::CasePlanned {
         scenario: case.scenario.clone(),
         title: case.title.clone(),
@@ -115,19 +117,19 @@ fn planned(case: &Case) -> Event {
         engine: case.engine,
         params: case.params.clone(),
         labels: case.labels.clone(),
-        rerun: rerun(case),
+        rerun: rerun(case, stack_args),
     }
 }
 
 /// The command that runs a case again, as the user would type it where this run was started.
-fn rerun(case: &Case) -> String {
+fn rerun(case: &Case, stack_args: &str) -> String {
     let program = std::env::var("PODFERRY_COMMAND").unwrap_or_else(|_| "podferry".to_owned());
     let given = if case.origin.file.starts_with("scenarios/") {
         String::new()
     } else {
         format!(" --scenario {}", case.origin.file)
     };
-    format!("{program} run --engine {}{given} '{}'", case.engine, case.id)
+    format!("{program} run --engine {}{stack_args}{given} '{}'", case.engine, case.id)
 }
 
 /// The folder of a case inside the run's: its name, with what file names should not hold replaced.

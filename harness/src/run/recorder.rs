@@ -81,7 +81,7 @@ impl Recorder {
 
     /// The first error of writing the file, if there was one: a full disk must not end a run, but must be told.
     pub fn broken(&self) -> Option<String> {
-        self.lock().broken.as_ref().map(|e| format!("writing events.jsonl: {e}"))
+        self.lock().broken.as_ref().map(|e| format!("can't write {}: {e}", self.dir.join("events.jsonl").display()))
     }
 
     fn append(&self, line: Line) {

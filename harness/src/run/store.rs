@@ -88,7 +88,11 @@ pub fn write_reports(dir: &Path, run: &Run) -> Result<Vec<PathBuf>, StoredRunErr
     let mut written = Vec::new();
     for (name, text) in reports {
         let path = dir.join(name);
-        fs::write(&path, text).map_err(|source| StoredRunError::Write { path: path.clone(), source })?;
+        if let Err(source) = fs::write(&path, text) {
+            // Half a report reads like a whole one.
+            let _ = fs::remove_file(&path);
+            return Err(StoredRunError::Write { path, source });
+        }
         written.push(path);
     }
     Ok(written)

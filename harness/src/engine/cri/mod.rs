@@ -26,6 +26,7 @@ mod version;
 
 pub use config::CRIU_OPTIONS;
 
+use super::criu_options;
 use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot};
 use crate::image::Image;
 use crate::node::{Program, SharedNode};
@@ -103,6 +104,8 @@ impl CriEngine {
     /// `Surroundings` if containerd is not there or does not come up; the end of its log is in the error.
     pub async fn connect(node: SharedNode, options: CriOptions) -> Result<Arc<dyn Engine>, EngineError> {
         let (capabilities, support) = daemon::probe(&node).await?;
+        let mut options = options;
+        options.criu.extend(criu_options::network_lock(&node).await.map(str::to_owned));
         daemon::configure(&node, &support, &options)?;
         let inner = Arc::new(Inner {
             client: Client::new(&node.host_path(Path::new(config::SOCKET))),

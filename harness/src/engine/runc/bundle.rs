@@ -24,11 +24,8 @@ const CAPABILITIES: [&str; 14] = [
 ];
 
 /// CRIU's options, one a line, as `/etc/criu/runc.conf` has them; a file of our own that the container names by an
-/// annotation, so that containerd's runc on the same node keeps its own.
-///
-/// `network-lock skip`: locking the network is for connections that are kept, and these are closed. Each lock and
-/// unlock spawns iptables-restore in the container's network namespace: 50 ms, four times a migration (criu 4.2.1).
-pub(super) const CRIU_OPTIONS: &str = "tcp-close\nskip-in-flight\nnetwork-lock skip\n";
+/// annotation, so that containerd's runc on the same node keeps its own. See also [`crate::engine::criu_options`].
+pub(super) const CRIU_OPTIONS: &str = "tcp-close\nskip-in-flight\n";
 
 /// `config.json`.
 ///

@@ -5,8 +5,8 @@ use super::classify::{During, classify, runtime_message};
 use super::network::Addresses;
 use super::probe;
 use super::watchdog::{Ended, watch};
-use crate::engine::criu_log as log_of_criu;
 use crate::engine::{Capabilities, EngineError};
+use crate::engine::{criu_log as log_of_criu, criu_options};
 use crate::node::SharedNode;
 use crate::process::{Exec, ExecError};
 use crate::record::{Chain, EngineKind, ErrorClass};
@@ -50,7 +50,9 @@ impl Inner {
         }
         inner.make_folder(&inner.checkpoints)?;
         let options = inner.host(&inner.criu_options());
-        fs::write(&options, super::bundle::CRIU_OPTIONS).map_err(|e| io_error("write", &options, &e))?;
+        let lock = criu_options::network_lock(&inner.node).await.unwrap_or_default();
+        fs::write(&options, format!("{}{lock}\n", super::bundle::CRIU_OPTIONS))
+            .map_err(|e| io_error("write", &options, &e))?;
         Ok(inner)
     }
 

@@ -23,7 +23,7 @@ pub(super) use migration::timeline as migration_timeline;
 pub(super) use state::sentence as state_sentence;
 
 use super::text;
-use crate::record::{At, ComponentRecord, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
+use crate::record::{At, ComponentRecord, ErrorClass, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
 use serde::Serialize;
 
 /// Version of `run.json`. Fields are added under the same number; it changes when one is removed or changes meaning.
@@ -282,10 +282,12 @@ fn verdict(run: &Run, n: Counts) -> RunVerdict {
         (RunWord::Unfinished, format!("the run has no end: it was killed or still goes on; {}", n.sentence()))
     } else if n.errored > 0 {
         (RunWord::Errored, troubles)
-    } else if !run.errors.is_empty() {
+    } else if run.errors.iter().any(|e| e.class != ErrorClass::Timeout) {
         (RunWord::Errored, format!("{} outside any case; {}", text::count(run.errors.len(), "error"), n.sentence()))
     } else if n.failed > 0 {
         (RunWord::Failed, troubles)
+    } else if !run.errors.is_empty() {
+        (RunWord::Unfinished, format!("the run's time ran out; {}", n.sentence()))
     } else if n.unfinished + n.not_run > 0 {
         (RunWord::Unfinished, troubles)
     } else if n.leaked > 0 {

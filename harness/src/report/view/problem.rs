@@ -138,8 +138,8 @@ fn steps(case: &CaseRecord) -> Vec<Problem> {
 
 fn cut(case: &CaseRecord) -> Problem {
     let message = match &case.in_step {
-        Some(step) => format!("the run was killed, or still goes on, in the step: {step}"),
-        None => "the run was killed, or still goes on, in this case".to_owned(),
+        Some(step) => format!("the run ended, or still goes on, in the step: {step}"),
+        None => "the run ended, or still goes on, in this case".to_owned(),
     };
     Problem::new(ProblemKind::Cut, &case.scenario, &case.origin, &message)
 }

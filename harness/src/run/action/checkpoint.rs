@@ -2,7 +2,7 @@ use crate::archive;
 use crate::clock;
 use crate::engine::Checkpoint;
 use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord};
-use crate::run::carry;
+use crate::run::carry::{self, Carried};
 use crate::run::case::{CaseRun, Held};
 use crate::scenario::plan::{Damage, Medium};
 
@@ -25,9 +25,10 @@ pub(super) async fn checkpoint(
         live.engine.thaw(&live.container).await?;
     }
     let held = taken?;
-    let (bytes, digest) = digest(run, &held).await?;
-    record(run, instance, name, &held, bytes, &digest.0, digest.1);
-    let mut held = Held { digest: Some(digest.0), ..held };
+    let mut held = held;
+    let known = digest(run, &held).await?;
+    record(run, instance, name, &held, &known);
+    held.known = Some(known);
     if medium == Medium::Image {
         held.reference = Some(carry::publish(run.world, &held).await?);
     }
@@ -49,42 +50,38 @@ pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str) -> R
         nodes: vec![live.node.clone()],
         workload: live.workload.clone(),
         spec: live.spec.clone(),
-        digest: None,
+        known: None,
         reference: None,
     })
 }
 
-/// Size, digest, and when the digesting was done.
-pub(super) async fn digest(run: &CaseRun<'_>, held: &Held) -> Result<(u64, (String, crate::record::At)), Failure> {
+/// Size and digest: known, or found out now.
+pub(super) async fn digest(run: &CaseRun<'_>, held: &Held) -> Result<Carried, Failure> {
+    if let Some(known) = &held.known {
+        return Ok(known.clone());
+    }
     let from = clock::now();
     let node = &held.nodes[0];
     let digested = carry::digest(run.world, node, &held.checkpoint).await?;
     run.phase(Phase::Digest, node, from);
-    Ok((digested.bytes, (digested.digest, from)))
+    Ok(digested)
 }
 
 /// Records a checkpoint, with what CRIU says of it.
-pub(super) fn record(
-    run: &CaseRun<'_>,
-    instance: &str,
-    name: &str,
-    held: &Held,
-    bytes: u64,
-    digest: &str,
-    to: crate::record::At,
-) {
-    let path = run.world.host_path(&held.nodes[0], &held.checkpoint.path);
+pub(super) fn record(run: &CaseRun<'_>, instance: &str, name: &str, held: &Held, known: &Carried) {
+    let node = &held.nodes[0];
+    let path = run.world.host_path(node, &held.checkpoint.path);
     let stats = path.and_then(|p| archive::stats(&p).ok().flatten());
-    let from = run.last_phase(Phase::Checkpoint).map_or(to, |p| p.from);
+    let call = run.last_phase(Phase::Checkpoint);
     run.record(Event::Checkpoint(CheckpointRecord {
         name: name.to_owned(),
         of: instance.to_owned(),
-        node: held.nodes[0].clone(),
+        node: node.clone(),
         engine: held.checkpoint.engine,
-        from,
-        to: run.last_phase(Phase::Checkpoint).map_or(to, |p| p.to),
-        bytes,
-        digest: digest.to_owned(),
+        from: call.as_ref().map_or_else(clock::now, |c| c.from),
+        to: call.as_ref().map_or_else(clock::now, |c| c.to),
+        bytes: known.bytes,
+        digest: known.digest.clone(),
         criu_frozen_us: stats.as_ref().map(|s| u64::from(s.frozen_us)),
         criu_pages_written: stats.as_ref().map(|s| s.pages_written),
     }));

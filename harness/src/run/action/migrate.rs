@@ -119,10 +119,10 @@ async fn carry_over(
     } else {
         let from = clock::now();
         let carried = carry::carry(run.world, &held, engine.node().name()).await?;
-        held.digest = Some(carried.digest);
         held.nodes.push(what.to.to_owned());
         run.phase(Phase::Transfer, what.to, from);
         checkpoint::record_transfer(run, what.step, &held, what.to, carried.bytes, from);
+        held.known = Some(carried);
     }
     run.checkpoints.insert(what.step.to_owned(), held.clone());
     Ok(held)
@@ -140,8 +140,8 @@ async fn first_answer(run: &mut CaseRun<'_>, what: &Move<'_>, live: &Live) -> Re
 
 /// Records the checkpoint. Its digest, where it was not needed before, is taken now: it is no downtime.
 async fn account(run: &mut CaseRun<'_>, what: &Move<'_>, held: Held) -> Result<(), Failure> {
-    let (bytes, (digest, at)) = checkpoint::digest(run, &held).await?;
-    checkpoint::record(run, what.instance, what.step, &held, bytes, &digest, at);
-    run.checkpoints.insert(what.step.to_owned(), Held { digest: Some(digest), ..held });
+    let known = checkpoint::digest(run, &held).await?;
+    checkpoint::record(run, what.instance, what.step, &held, &known);
+    run.checkpoints.insert(what.step.to_owned(), Held { known: Some(known), ..held });
     Ok(())
 }
