@@ -1,4 +1,4 @@
-//! Engines runc and crun on real nodes. Needs root and a node image: `PODFERRY_TEST_ROOTFS` names its root.
+//! Engines runc and crun on real nodes. Needs root.
 #![expect(clippy::print_stderr, reason = "timings are shown")]
 
 mod bed;
