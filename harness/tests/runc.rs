@@ -140,6 +140,33 @@ async fn three_copies_of_a_looper_count_on_from_one_checkpoint(#[case] kind: Eng
     clean(&b, &copies.iter().collect::<Vec<_>>()).await;
 }
 
+/// A fenced source that ran on while it is removed could answer its clients once more, or acknowledge a write.
+#[rstest]
+#[case(EngineKind::Runc)]
+#[case(EngineKind::Crun)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_container_is_removed_and_never_runs_on(#[case] kind: EngineKind) {
+    let bed = Bed::up().await;
+    let (a, _) = engines(&bed, kind).await;
+    let image = script(&bed, "busy", "i=0; while true; do echo $i; i=$((i+1)); done", &[]).await;
+    let container = start(&a, "busy", &image).await;
+    counted(&a, &container, 1000).await;
+    a.freeze(&container).await.unwrap();
+    let log = a.node().host_path(&container.log);
+    let size = || std::fs::metadata(&log).unwrap().len();
+    // What it wrote before may still be on its way through the pipe.
+    let settled = async || {
+        let before = size();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        (size() == before).then_some(before)
+    };
+    let frozen = within("the log to stand still", settled).await;
+    a.remove(&container).await.unwrap();
+    let removed = within("the log to stand still", settled).await;
+    assert_eq!(removed, frozen, "it wrote on after it was frozen");
+    clean(&a, &[&container]).await;
+}
+
 #[rstest]
 #[case(EngineKind::Runc)]
 #[case(EngineKind::Crun)]

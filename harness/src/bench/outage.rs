@@ -44,7 +44,7 @@ async fn on_bed(bench: &Bench, bed: &Bed, say: &(dyn Fn(&str) + Sync)) -> Result
     let mut table = Table::new("outage: a known outage as a 1 kHz client measures it", &ABOUT);
     for wanted in WANTED {
         say(&format!("outage: {wanted} ms"));
-        let mut errors = Vec::new();
+        let (mut errors, mut lateness) = (Vec::new(), Vec::new());
         for _ in 0..bench.pairs.max(TRIES) {
             let config = ClientConfig {
                 name: "reader".to_owned(),
@@ -57,16 +57,20 @@ async fn on_bed(bench: &Bench, bed: &Bed, say: &(dyn Fn(&str) + Sync)) -> Result
                 max_ops: DEFAULT_MAX_OPS,
             };
             let freezer = freezer.clone();
-            errors.push(blocking(move || one(config, &freezer, Duration::from_millis(wanted))).await??);
+            let (error, late) = blocking(move || one(config, &freezer, Duration::from_millis(wanted))).await??;
+            errors.push(error);
+            lateness.push(late);
         }
         let row = table.row(format!("error at {wanted} ms"), errors);
+        table.row("  the client's own worst lateness", lateness);
         table.goal(row, Goal::Most { ms: 1.0 });
     }
     engine.remove(&container).await?;
     Ok(table)
 }
 
-fn one(config: ClientConfig, freezer: &Freezer, wanted: Duration) -> Result<f64, Failure> {
+/// The error, and the worst lateness of the client's timer, in ms.
+fn one(config: ClientConfig, freezer: &Freezer, wanted: Duration) -> Result<(f64, f64), Failure> {
     let client = Client::start(config).map_err(|e| broke("can't start the client", &e))?;
     let answers = |count| {
         let got = client.wait_answers(count, clock::now() + PATIENCE);
@@ -84,7 +88,8 @@ fn one(config: ClientConfig, freezer: &Freezer, wanted: Duration) -> Result<f64,
     answers(client.answered() + AROUND)?;
     let history = client.stop();
     let seen = check::outage(&history, (from, to)).ok_or_else(|| broken("the outage was not seen".to_owned()))?;
-    Ok((seen.as_secs_f64() - to.since(from).as_secs_f64()).abs() * 1e3)
+    let error = (seen.as_secs_f64() - to.since(from).as_secs_f64()).abs() * 1e3;
+    Ok((error, history.worst_lateness_ns as f64 / 1e6))
 }
 
 /// The files of a container's freezer, on the host.

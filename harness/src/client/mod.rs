@@ -152,6 +152,7 @@ impl Client {
         let (their_watch, their_mailbox) = (watch.clone(), Arc::clone(&mailbox));
         let thread = std::thread::Builder::new().name(format!("client {}", config.name)).spawn(move || {
             let _closed = their_watch.close_on_drop();
+            hurry();
             let arrived = (config.vantage)().and_then(|()| Ok(nix::sys::prctl::set_timerslack(1)?));
             let go_on = arrived.is_ok();
             // The other end is gone only when the caller is: then there is nobody to tell.
@@ -235,6 +236,15 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Lets the calling thread go before others when the machine is busy: an observer that waits for its turn measures that
+/// wait. It takes a thousandth of a processor. Without the right to do so nothing changes but the client's lateness,
+/// which is recorded ([`History::worst_lateness_ns`]).
+fn hurry() {
+    // On Linux a nice value belongs to the thread, although the call speaks of processes.
+    let thread = rustix::process::Pid::from_raw(nix::unistd::gettid().as_raw());
+    let _ = rustix::process::setpriority_process(thread, -19);
 }
 
 fn check_endpoint(kind: Kind, endpoint: &Endpoint) -> io::Result<()> {
