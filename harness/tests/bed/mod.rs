@@ -12,7 +12,7 @@ use podferry::process::Exec;
 use podferry::provider::Provider;
 use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
 use podferry::record::RunId;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
