@@ -1,4 +1,4 @@
-//! The engine `cri` on real nodes. Needs root and a node image: `PODFERRY_TEST_ROOTFS` names its root.
+//! The engine `cri` on real nodes. Needs root.
 #![expect(clippy::print_stderr, reason = "timings are shown")]
 
 mod bed;

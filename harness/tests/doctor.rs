@@ -50,8 +50,8 @@ async fn a_machine_that_runs_these_tests_is_healthy() {
     // Numbers, versions and states that may be `warn` differ from machine to machine.
     insta::with_settings!({ filters => vec![
         (r"(?m)^(ok|warn) +(capabilities|bootstrap tool|disk|memory) .*(\n {9}.*)*", "[state]  $2 ..."),
-        (r"\d+(\.\d+)+[^ ,\n]*", "[number]"),
         (r"\d+(\.\d+)? m?s\b", "[time]"),
+        (r"\d+(\.\d+)+[^ ,\n]*", "[number]"),
         (r"sid [0-9a-f]{16}", "sid [key]"),
         (r"mounted over .*", "mounted over [folder]"),
         (r"(cgroups +)(v1|v2|hybrid)", "$1[kind]"),

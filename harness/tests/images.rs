@@ -1,9 +1,11 @@
 //! The catalogue's images and probes on the real programs: each image is made from a node image, unpacked, and run in
-//! namespaces of its own at its own port. Needs root, a node image (`PODFERRY_TEST_ROOTFS` names its root) and the
-//! workloads (`PODFERRY_WORKLOADS` names their folder).
+//! namespaces of its own at its own port. Needs root, and the workloads (`PODFERRY_WORKLOADS` names their folder).
 
 #![expect(clippy::print_stdout, reason = "the times are for who runs the test")]
 
+mod node_image;
+
+use node_image::rootfs;
 use podferry::client::Vantage;
 use podferry::image::{Image, NodeRoot, Store, WorkloadBinaries, unpack};
 use podferry::process::{Exec, HostProgram};
@@ -26,10 +28,6 @@ mount --bind /dev "$2/dev"
 shift 2
 exec env -i "$@"
 "#;
-
-fn rootfs() -> PathBuf {
-    std::env::var_os("PODFERRY_TEST_ROOTFS").expect("PODFERRY_TEST_ROOTFS names the root of a node image").into()
-}
 
 struct Bed {
     dir: TempDir,

@@ -1,4 +1,4 @@
-//! Engines runc and crun on real nodes. Needs root and a node image: `PODFERRY_TEST_ROOTFS` names its root.
+//! Engines runc and crun on real nodes. Needs root.
 #![expect(clippy::print_stderr, reason = "timings are shown")]
 
 mod bed;
@@ -280,7 +280,9 @@ async fn cut_pages_are_refused_and_unverified_ended_by_the_watchdog(#[case] kind
     let from = Instant::now();
     let ended = b.restore(&slot, &cut).await.unwrap_err();
     eprintln!("{kind} with cut pages, after {:?}: {ended}", from.elapsed());
-    assert_eq!(ended.class, ErrorClass::Timeout, "{ended}");
+    // Told by the log that criu fills, or, where the disk is slow, by the time it took.
+    assert!(matches!(ended.class, ErrorClass::InvalidArchive | ErrorClass::Timeout), "{ended}");
+    assert!(ended.message.contains("criu were killed"), "{ended}");
     b.discard(&slot).await.unwrap();
     within("the end of criu", async || {
         let ps = bed.b.run(Exec::new("sh").args(["-c", "cat /proc/[0-9]*/comm"])).await.unwrap().text();

@@ -14,7 +14,7 @@ Usage: cargo xtask COMMAND [ARGS]
 
 Commands:
   e2e [ARGS]    build podferry and the workloads, then run `podferry ARGS` (no ARGS: the shipped suite on two nodes)
-  test [PART]   run the tests: unit, cli, nodes (real ones: needs root); no PART: all, each with its time
+  test [PART]   run the tests, each part with its time: unit, nodes (real ones: needs root), or one such as e2e
   bench [ARGS]  build optimised, then run `podferry bench ARGS`: the figures of the README
   ci LANE       what CI runs after the tests: lint, e2e
   codegen       generate committed code again (needs the Go module proxy); --check only compares

@@ -5,41 +5,51 @@ use crate::print;
 use crate::step::cargo;
 use std::time::{Duration, Instant};
 
-/// Test targets that need real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 3] = ["clients", "images", "nodes"];
+/// Test targets that need neither root nor a node: they run with the unit tests.
+const PURE_TESTS: [&str; 4] = ["architecture", "cli", "report", "workloads"];
+
+/// Test targets on real nodes, in order: what the later ones build on comes first.
+const NODE_TESTS: [&str; 9] = ["component", "nodes", "clients", "images", "runc", "cri", "doctor", "e2e", "killed"];
 
 /// Runs one part, or all. Every part runs even if an earlier one failed; the code is that of the first failure.
 pub(crate) fn run(args: &[String]) -> Result<u8, String> {
     let only = args.first().map(String::as_str);
+    let nodes: Vec<&str> = match only {
+        None | Some("nodes") => NODE_TESTS.to_vec(),
+        Some(one) => NODE_TESTS.into_iter().filter(|n| *n == one).collect(),
+    };
+    let unit = matches!(only, None | Some("unit"));
+    if nodes.is_empty() && !unit {
+        return Err(format!("no part `{}`: unit, nodes, or one of {}", args[0], NODE_TESTS.join(", ")));
+    }
     let mut parts = Parts::default();
     let built = parts.time("build", || build::binaries(Profile::Dev))?;
     parts.time("build tests", || {
         cargo(["test", "--quiet", "--workspace", "--no-run"]).must("building the tests").map(|()| 0)
     })?;
-    match only {
-        None => {
-            parts.go("unit", unit);
-            parts.go("nodes", || nodes(&built));
+    if unit {
+        parts.go("unit", self::unit);
+    }
+    if !nodes.is_empty() {
+        let rootfs = parts.time("node image", || built.step().args(["component", "image", "--path"]).read())?;
+        for name in nodes {
+            parts.go(name, || on_nodes(name, &built, &rootfs));
         }
-        Some("unit") => parts.go("unit", unit),
-        Some("nodes") => parts.go("nodes", || nodes(&built)),
-        Some(other) => return Err(format!("no part `{other}`: unit, nodes")),
     }
     print(&parts.table());
     Ok(parts.code)
 }
 
 fn unit() -> Result<u8, String> {
-    cargo(["test", "--workspace", "--lib", "--bins", "--no-fail-fast"]).status()
-}
-
-fn nodes(built: &Built) -> Result<u8, String> {
-    let rootfs = built.step().args(["component", "image", "--path"]).read()?;
-    let mut step = cargo(["test", "--package", "podferry", "--package", "podferry-workloads", "--no-fail-fast"]);
-    for name in NODE_TESTS {
+    let mut step = cargo(["test", "--workspace", "--lib", "--bins", "--no-fail-fast"]);
+    for name in PURE_TESTS {
         step = step.args(["--test", name]);
     }
-    step.args(["--", "--test-threads=1"])
+    step.status()
+}
+
+fn on_nodes(name: &str, built: &Built, rootfs: &str) -> Result<u8, String> {
+    cargo(["test", "--package", "podferry", "--test", name, "--no-fail-fast", "--", "--test-threads=1"])
         .env("PODFERRY_TEST_ROOTFS", rootfs)
         .env("PODFERRY_WORKLOADS", built.workloads())
         .status()
@@ -77,6 +87,8 @@ impl Parts {
             let state = if *code == 0 { "ok    " } else { "FAILED" };
             text += &format!("{state} {name:<12} {:>7.1} s\n", time.as_secs_f64());
         }
+        let whole: Duration = self.done.iter().map(|(_, time, _)| *time).sum();
+        text += &format!("       {:<12} {:>7.1} s\n", "together", whole.as_secs_f64());
         text
     }
 }

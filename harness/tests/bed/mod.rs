@@ -1,15 +1,18 @@
-//! Two real nodes with their registry, and images from the node image: what the engines' tests stand on. Needs root and
-//! a node image: `PODFERRY_TEST_ROOTFS` names its root.
+//! Two real nodes with their registry, and images from the node image: what the engines' tests stand on. Needs root.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+#[path = "../node_image/mod.rs"]
+mod node_image;
+
+pub(crate) use node_image::rootfs;
 use podferry::engine::{Container, ContainerSpec, Engine};
 use podferry::image::{Image, ImageSpec, NodeRoot, Registry, RegistryHandle, Store, WorkloadBinaries, build};
 use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::provider::Provider;
-use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims};
+use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
 use podferry::record::RunId;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -21,18 +24,16 @@ pub(crate) struct Bed {
     pub(crate) store: Arc<Store>,
     registries: Vec<RegistryHandle>,
     provider: LocalProvider,
-}
-
-pub(crate) fn rootfs() -> PathBuf {
-    std::env::var_os("PODFERRY_TEST_ROOTFS").expect("PODFERRY_TEST_ROOTFS names the root of a node image").into()
+    run: RunId,
 }
 
 impl Bed {
     pub(crate) async fn up() -> Bed {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let run = RunId(format!("bed-{}-{count}", std::process::id()));
         let provider = LocalProvider::new(LocalConfig {
-            run_id: RunId(format!("bed-{}-{count}", std::process::id())),
+            run_id: run.clone(),
             podferry: env!("CARGO_BIN_EXE_podferry").into(),
             image_rootfs: rootfs(),
             overrides: Vec::new(),
@@ -49,7 +50,7 @@ impl Bed {
             Registry::serve(vec![Arc::clone(&store)], listener).unwrap()
         };
         let registries = vec![serve(&a), serve(&b)];
-        Bed { a, b, store, registries, provider }
+        Bed { a, b, store, registries, provider, run }
     }
 
     /// An image made of the node image's programs.
@@ -92,6 +93,7 @@ impl Drop for Bed {
     fn drop(&mut self) {
         let down = async { tokio::join!(self.provider.down("a"), self.provider.down("b")) };
         let _ = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(down));
+        let _ = sweep_cgroups(&self.run);
     }
 }
 

@@ -1,9 +1,11 @@
-//! Clients against real servers on loopback: a real redis from the node image that `PODFERRY_TEST_ROOTFS` names (needs
-//! root, to enter it), and plain sockets that misbehave on purpose.
+//! Clients against real servers on loopback: a real redis from the node image (needs root, to enter it), and
+//! plain sockets that misbehave on purpose.
 #![expect(clippy::print_stderr, reason = "figures are shown")]
 
 mod accuracy;
 mod follower;
+#[path = "../node_image/mod.rs"]
+mod node_image;
 mod redis;
 mod server;
 mod switching;

@@ -18,12 +18,10 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start() -> Redis {
-        let rootfs =
-            std::env::var_os("PODFERRY_TEST_ROOTFS").expect("PODFERRY_TEST_ROOTFS names the root of a node image");
         let address = free_address();
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "chroot"])
-            .arg(rootfs)
+            .arg(crate::node_image::rootfs())
             .args(["redis-server", "--bind", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--save", "", "--appendonly", "no"])
             .stdin(Stdio::null())

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::thread;
 
@@ -10,6 +11,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// While it is held for writing, nothing is answered.
     pub(crate) gate: Arc<RwLock<()>>,
+    /// How many connections it has taken.
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -26,13 +29,16 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let gate = Arc::new(RwLock::new(()));
         let theirs = Arc::clone(&gate);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::clone(&connections);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let gate = Arc::clone(&theirs);
+                taken.fetch_add(1, Ordering::Relaxed);
                 thread::spawn(move || serve(stream.unwrap(), &gate, answers));
             }
         });
-        Server { address, gate }
+        Server { address, gate, connections }
     }
 }
 

@@ -7,6 +7,7 @@ use podferry::record::{At, OpOutcome};
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -79,11 +80,16 @@ fn an_operation_timeout_gives_the_connection_up() {
     let mut config = config(Kind::CounterReader, "mute", Endpoint::Tcp(server.address));
     config.op_timeout = Some(Duration::from_millis(20));
     let client = Client::start(config).unwrap();
-    thread::sleep(Duration::from_millis(100));
+    let until = soon();
+    while server.connections.load(Ordering::Relaxed) < 4 {
+        assert!(clock::now() < until, "it keeps to a connection that does not answer");
+        thread::sleep(Duration::from_millis(1));
+    }
     let history = client.stop();
     sound(&history);
-    assert!(count(&history, OpOutcome::NotSent) >= 2, "in the breaks between connections");
-    assert!(count(&history, OpOutcome::Unknown) >= 60);
+    // Three connections were given up, each when its first operation had waited for 20 ms.
+    assert!(count(&history, OpOutcome::Unknown) >= 3);
+    assert_eq!(count(&history, OpOutcome::Ok), 0);
 }
 
 #[test]

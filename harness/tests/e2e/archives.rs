@@ -1,23 +1,13 @@
 //! Images of the user's own: good ones migrate, broken ones are told of and harm no other case.
 
 use super::machine::Place;
+use super::node_image::rootfs;
 use super::{QUICK, case, json, run};
-use podferry::component::{Cache, NodeImageSpec, node_image};
 use podferry::image::{Image, ImageSpec, NodeRoot, Store, WorkloadBinaries, build};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// The root of the node image that the runs use too.
-pub(super) fn rootfs() -> PathBuf {
-    let given = std::env::var_os("PODFERRY_TEST_ROOTFS").map(PathBuf::from);
-    given.unwrap_or_else(|| {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let image = runtime.block_on(node_image(&NodeImageSpec::shipped(), &Cache::of_user(), &()));
-        image.expect("the shipped node image").rootfs.clone()
-    })
-}
 
 /// An image in a store of its own.
 pub(super) struct Made {

@@ -5,6 +5,8 @@ mod archives;
 mod ends;
 #[path = "../machine/mod.rs"]
 mod machine;
+#[path = "../node_image/mod.rs"]
+mod node_image;
 mod passes;
 mod red;
 

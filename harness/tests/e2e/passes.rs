@@ -99,7 +99,7 @@ fn what_an_engine_cannot_do_is_skipped_with_its_reason() {
 #[test]
 fn a_binary_of_the_users_own_is_what_runs() {
     let place = Place::new();
-    let image = super::archives::rootfs();
+    let image = super::node_image::rootfs();
     let own = place.path("my-runc");
     fs::copy(image.join("usr/sbin/runc"), &own).expect("a copy");
     let component = format!("runc={}", own.display());

@@ -1,13 +1,13 @@
-//! Local nodes, for real. Needs root. `PODFERRY_TEST_ROOTFS` names the root of a node image; without it the shipped one
-//! is used, and made first if it is not in the cache.
+//! Local nodes, for real. Needs root.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "timings are shown, and one test speaks to another")]
 
 mod end;
 mod network;
+#[path = "../node_image/mod.rs"]
+mod node_image;
 mod programs;
 mod stack;
 
-use podferry::component::{Cache, NodeImage, NodeImageSpec, node_image};
 use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::provider::Provider;
@@ -18,7 +18,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
 
 /// A run with two nodes.
 struct Run {
@@ -54,21 +53,12 @@ impl Drop for Run {
     }
 }
 
-async fn rootfs() -> PathBuf {
-    static SHIPPED: OnceCell<NodeImage> = OnceCell::const_new();
-    if let Some(given) = std::env::var_os("PODFERRY_TEST_ROOTFS") {
-        return given.into();
-    }
-    let shipped = || async { node_image(&NodeImageSpec::shipped(), &Cache::of_user(), &()).await.unwrap() };
-    SHIPPED.get_or_init(shipped).await.rootfs.clone()
-}
-
 async fn config() -> LocalConfig {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     LocalConfig {
         run_id: RunId(format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))),
         podferry: env!("CARGO_BIN_EXE_podferry").into(),
-        image_rootfs: rootfs().await,
+        image_rootfs: node_image::rootfs(),
         overrides: Vec::new(),
         components: Vec::new(),
         data_size: 1 << 30,
