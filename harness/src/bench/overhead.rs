@@ -30,7 +30,7 @@ const ABOUT: [&str; 6] = [
     "  slot, pause, checkpoint, a look at the images, restore, first answer, digest, and the removal of the source.",
     "bare loop: the programs that this step runs, with the same arguments, by two shells that wake each other: mount, ip,",
     "  ip; runc pause, runc checkpoint; runc restore; kill, runc delete, umount, ip. Nothing is waited for or looked at, and",
-    "  no root's changes are written or applied. Nothing is subtracted: the parts below show what the difference is made of.",
+    "  no root's changes are carried (the counter writes no file). Nothing is subtracted: the parts below show what the difference is made of.",
     "  A part of the harness's step ends when its result is known in the harness, of the bare loop's when the shell goes on.",
 ];
 

@@ -36,7 +36,7 @@ pub struct Row {
 pub struct Comparison {
     /// The row.
     pub of: usize,
-    /// The goal; `None`: only stated.
+    /// The goal.
     pub goal: Goal,
 }
 
