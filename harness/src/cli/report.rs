@@ -20,7 +20,7 @@ pub(super) fn report(args: &ReportArgs) -> Exit {
             Exit::Passed
         }
         Err(e) => {
-            complain(&format!("error: {}", Chain(&e).to_string()));
+            complain(&format!("error: {}", Chain(&e)));
             Exit::Usage
         }
     }

@@ -7,7 +7,7 @@ use podferry::image::{Image, ImageSpec, NodeRoot, Store, WorkloadBinaries, build
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An image in a store of its own.
 pub(super) struct Made {
