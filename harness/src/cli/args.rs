@@ -74,12 +74,15 @@ pub(super) struct SelectArgs {
     /// Engines: cri, runc, crun
     #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_value = "cri,runc")]
     pub(super) engines: Vec<EngineKind>,
+    /// Another value in the place of those that an axis of the matrix has: data=2Mi
+    #[arg(long = "param", value_name = "AXIS=VALUE", value_parser = param)]
+    pub(super) params: Vec<(String, String)>,
 }
 
 impl SelectArgs {
     /// The same, as the scenario room wants it.
     pub(super) fn selection(&self) -> Selection {
-        Selection { engines: self.engines.clone(), filters: self.filters.clone(), params: Vec::new() }
+        Selection { engines: self.engines.clone(), filters: self.filters.clone(), params: self.params.clone() }
     }
 }
 
@@ -185,6 +188,11 @@ pub(super) struct BenchArgs {
     pub(super) json: Option<PathBuf>,
     #[command(flatten)]
     pub(super) stack: StackArgs,
+}
+
+fn param(text: &str) -> Result<(String, String), String> {
+    let (axis, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not AXIS=VALUE"))?;
+    Ok((axis.to_owned(), value.to_owned()))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -35,7 +35,10 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
             return Exit::Surroundings.into();
         }
     };
-    ExitCode::from(runtime.block_on(dispatch(args)))
+    let code = runtime.block_on(dispatch(args));
+    // Questions to workloads that never answered may still wait on their sockets: nobody waits for them.
+    runtime.shutdown_background();
+    ExitCode::from(code)
 }
 
 async fn dispatch(args: args::Args) -> u8 {

@@ -195,3 +195,23 @@ fn a_broken_image_is_named_and_the_other_cases_run() {
     }
     assert_eq!(case(&run, "quick").0, "passed");
 }
+
+#[test]
+fn a_program_that_ends_at_once_is_told_with_its_last_words_and_not_waited_for() {
+    let place = Place::new();
+    let made = image("brief", Some("echo the configuration is missing; exit 3\n"));
+    save(&made, Form::Oci, &place.path("brief.tar"));
+    let spec = "  workloads: {mine: {use: archive, with: {archive: brief.tar, port: 7000}}}
+  steps:
+    - deploy: {workload: mine}
+  checks:
+    - instance: {of: mine, state: running}
+";
+    let before = std::time::Instant::now();
+    let ended = run(&place, &[("brief", spec)], &["--engine", "cri,runc"]);
+    ended.exits(10);
+    assert!(before.elapsed() < std::time::Duration::from_secs(20), "it was waited for: {:?}", before.elapsed());
+    for words in ["before it answered", "the configuration is missing", "not-running"] {
+        assert!(ended.out.matches(words).count() >= 2, "`{words}` is not said of both: {}", ended.out);
+    }
+}

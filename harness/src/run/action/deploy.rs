@@ -2,7 +2,9 @@ use crate::clock;
 use crate::engine::ContainerSpec;
 use crate::record::{ErrorClass, Event, Failure, InstanceRecord, Phase};
 use crate::run::case::{CaseRun, Live};
+use crate::run::preparation::Prepared;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Starts a workload and waits until it answers and holds its data.
 pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, instance: &str) -> Result<(), Failure> {
@@ -28,8 +30,47 @@ pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, in
     };
     let live = Live { workload: workload.to_owned(), node: node.to_owned(), engine, container, spec, removed: false };
     adopt(run, instance, live.clone(), None);
-    prepared.await_ready(run.world.target(&live)).await?;
+    await_ready(run, &prepared, &live).await?;
     prepared.load(run.world.target(&live)).await
+}
+
+/// How often a container that does not answer yet is looked at: whether it has ended is no event that engines tell.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Lines of its log that are shown when a container ends where it should answer.
+const LOG_LINES: usize = 10;
+
+/// Waits until a fresh or restored instance answers; gives up as soon as its container is seen to have ended.
+pub(super) async fn await_ready(run: &CaseRun<'_>, prepared: &Arc<Prepared>, live: &Live) -> Result<(), Failure> {
+    tokio::select! {
+        ready = prepared.await_ready(run.world.target(live)) => ready,
+        ended = end_of(run, live) => Err(ended),
+    }
+}
+
+/// Comes back when the container is seen to have ended.
+async fn end_of(run: &CaseRun<'_>, live: &Live) -> Failure {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let state = match live.engine.inspect(&live.container).await {
+            Ok(Some(seen)) if ["running", "paused", "created"].contains(&seen.engine_state.as_str()) => continue,
+            Ok(Some(seen)) => seen.engine_state,
+            Ok(None) => "gone".to_owned(),
+            // What cannot be looked at may still answer.
+            Err(_) => continue,
+        };
+        let log = run.world.host_path(&live.node, &live.container.log);
+        let log = log.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        let lines: Vec<String> = String::from_utf8_lossy(&log).lines().map(str::to_owned).collect();
+        return Failure {
+            hint: Some("its log is all that it said: look at the program's arguments and at its image".to_owned()),
+            log: lines[lines.len().saturating_sub(LOG_LINES)..].to_vec(),
+            ..Failure::new(
+                ErrorClass::NotRunning,
+                format!("container {} on node {} is {state}, before it answered", live.spec.name, live.node),
+            )
+        };
+    }
 }
 
 /// Puts an instance among those of the case and records its start.

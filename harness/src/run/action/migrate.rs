@@ -134,7 +134,7 @@ async fn first_answer(run: &mut CaseRun<'_>, what: &Move<'_>, live: &Live) -> Re
         return Ok(at);
     }
     let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
-    prepared.await_ready(run.world.target(live)).await?;
+    deploy::await_ready(run, &prepared, live).await?;
     Ok(clock::now())
 }
 

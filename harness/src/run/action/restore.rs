@@ -34,7 +34,7 @@ pub(super) async fn restore(
     };
     deploy::adopt(run, instance, live.clone(), Some(checkpoint.to_owned()));
     let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
-    prepared.await_ready(run.world.target(&live)).await?;
+    deploy::await_ready(run, &prepared, &live).await?;
     run.phase(Phase::FirstAnswer, node, restored.restore_to);
     Ok(())
 }
