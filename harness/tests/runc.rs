@@ -174,10 +174,10 @@ async fn a_frozen_container_is_removed_and_never_runs_on(#[case] kind: EngineKin
 async fn changes_of_the_root_travel(#[case] kind: EngineKind) {
     let bed = Bed::up().await;
     let (a, b) = engines(&bed, kind).await;
-    let work = "cd /work; PATH=/usr/bin; B=/usr/bin/busybox; $B rm gone; $B rm -r tree; $B mkdir tree; echo 2 > tree/new; \
+    let work = "cd /srv; PATH=/usr/bin; B=/usr/bin/busybox; $B rm gone; $B rm -r tree; $B mkdir tree; echo 2 > tree/new; \
                 echo 2 > kept; echo 2 > made; $B ln made same; $B ln -s made link; $B chmod 640 made; \
                 i=0; while true; do echo $i; i=$((i+1)); $B sleep 0.05; done";
-    let files = [("/work/gone", "1"), ("/work/tree/old", "1"), ("/work/kept", "1"), ("/work/same-as-ever", "1")];
+    let files = [("/srv/gone", "1"), ("/srv/tree/old", "1"), ("/srv/kept", "1"), ("/srv/same-as-ever", "1")];
     let image = script(&bed, "changes", work, &files).await;
     let source = start(&a, "changes", &image).await;
     counted(&a, &source, 1).await;
@@ -187,7 +187,7 @@ async fn changes_of_the_root_travel(#[case] kind: EngineKind) {
     let slot = b.prepare(&spec("changes", &image)).await.unwrap();
     let copy = b.restore(&slot, &checkpoint).await.unwrap().container;
     counted(&b, &copy, 2).await;
-    let look = "cd /data/$0/containers/changes/rootfs/work && find . | sort && cat tree/new kept made same link && stat -c '%a %h' made";
+    let look = "cd /data/$0/containers/changes/rootfs/srv && find . | sort && cat tree/new kept made same link && stat -c '%a %h' made";
     let look = |node: &SharedNode| {
         let node = Arc::clone(node);
         async move { node.run(Exec::new("sh").args(["-c", look, kind.name()])).await.unwrap().text() }

@@ -6,6 +6,7 @@ use super::store::{Settings, Store, digest_of, identity};
 use super::{Image, ImageError};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Raised when the same spec is to give other bytes, so that caches forget what they have.
@@ -51,18 +52,45 @@ pub struct WorkloadBinaries {
 }
 
 impl WorkloadBinaries {
-    /// The folder named in `PODFERRY_WORKLOADS`, else the one that the running program lies in.
+    /// The folder named in `PODFERRY_WORKLOADS`; else where cargo puts static programs beside the running one's folder;
+    /// else the one that the running program lies in.
     pub fn find() -> Self {
         let named = std::env::var_os("PODFERRY_WORKLOADS").filter(|d| !d.is_empty()).map(PathBuf::from);
         let beside = || std::env::current_exe().ok()?.parent().map(Path::to_owned);
-        WorkloadBinaries { dir: named.or_else(beside).unwrap_or_default() }
+        let of_cargo = || {
+            let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+            Some(beside()?.parent()?.join(target).join("release")).filter(|dir| dir.join("counter").is_file())
+        };
+        WorkloadBinaries { dir: named.or_else(of_cargo).or_else(beside).unwrap_or_default() }
     }
 
     /// The file of a program.
     fn find_file(&self, name: &str) -> Result<PathBuf, ImageError> {
         let path = self.dir.join(name);
-        if path.is_file() { Ok(path) } else { Err(ImageError::NoBinary { path }) }
+        if !path.is_file() {
+            return Err(ImageError::NoBinary { path });
+        }
+        let mut head = Vec::new();
+        let file = fs::File::open(&path).map_err(ImageError::io("read", &path))?;
+        file.take(4096).read_to_end(&mut head).map_err(ImageError::io("read", &path))?;
+        if needs_loader(&head) { Err(ImageError::NotStatic { path }) } else { Ok(path) }
     }
+}
+
+/// Whether a program (its first bytes: headers stand there) asks for a loader. In an image that holds the program alone
+/// such a one ends with `exec: no such file or directory`, which names the program and means its loader.
+fn needs_loader(head: &[u8]) -> bool {
+    const INTERPRETER: u32 = 3;
+    let number = |at: usize, bytes: usize| {
+        let part = head.get(at..at.checked_add(bytes)?)?;
+        Some(part.iter().rev().fold(0_usize, |n, b| n << 8 | usize::from(*b)))
+    };
+    // Offsets of a 64-bit little-endian ELF header: where the program headers are, how long each is, how many.
+    let (Some(from), Some(length), Some(count)) = (number(0x20, 8), number(0x36, 2), number(0x38, 2)) else {
+        return false;
+    };
+    let kinds = (0..count).filter_map(|i| number(from.checked_add(i * length)?, 4));
+    head.starts_with(b"\x7fELF\x02\x01") && kinds.into_iter().any(|kind| kind == INTERPRETER as usize)
 }
 
 /// What a finished build is remembered by.
@@ -174,4 +202,32 @@ fn furnish(layer: &mut Layer) {
     }
     layer.text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n", 0o644);
     layer.text("etc/group", "root:x:0:\n", 0o644);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ImageError, WorkloadBinaries, needs_loader};
+    use std::fs;
+
+    #[test]
+    fn a_program_that_needs_a_loader_is_refused_before_it_is_put_into_an_image() {
+        let dir = tempfile::tempdir().expect("a folder");
+        // The test itself is dynamic.
+        let own = std::env::current_exe().expect("this program");
+        fs::copy(own, dir.path().join("counter")).expect("copied");
+        let binaries = WorkloadBinaries { dir: dir.path().to_owned() };
+        let error = binaries.find_file("counter").expect_err("it is dynamic");
+        assert!(matches!(error, ImageError::NotStatic { .. }), "{error}");
+        assert!(matches!(binaries.find_file("memory"), Err(ImageError::NoBinary { .. })));
+    }
+
+    #[test]
+    fn headers_that_make_no_sense_ask_for_nothing() {
+        let mut head = vec![0_u8; 128];
+        assert!(!needs_loader(&head));
+        head[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        head[0x20..0x28].copy_from_slice(&u64::MAX.to_le_bytes());
+        head[0x38..0x3a].copy_from_slice(&u16::MAX.to_le_bytes());
+        assert!(!needs_loader(&head) && !needs_loader(&head[..8]));
+    }
 }

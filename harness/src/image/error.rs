@@ -61,6 +61,12 @@ pub enum ImageError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// A program of podferry's own needs a loader, which its image does not hold.
+    #[error("workload binary {} is not static", path.display())]
+    NotStatic {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The libraries that a program needs could not be found out.
     #[error("can't tell which libraries {program} needs")]
     Libraries {
@@ -91,9 +97,8 @@ impl ImageError {
     pub fn class(&self) -> ErrorClass {
         match self {
             ImageError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorClass::NoSpace,
-            ImageError::Io { .. } | ImageError::NotInNode { .. } | ImageError::NoBinary { .. } => {
-                ErrorClass::Surroundings
-            }
+            ImageError::Io { .. } | ImageError::NotInNode { .. } => ErrorClass::Surroundings,
+            ImageError::NoBinary { .. } | ImageError::NotStatic { .. } => ErrorClass::Surroundings,
             ImageError::Libraries { .. } => ErrorClass::Surroundings,
             ImageError::Invalid { .. } | ImageError::Unknown { .. } => ErrorClass::InvalidImage,
             ImageError::Escaping { .. } => ErrorClass::EscapingEntry,
@@ -103,7 +108,7 @@ impl ImageError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            ImageError::NoBinary { .. } => Some(
+            ImageError::NoBinary { .. } | ImageError::NotStatic { .. } => Some(
                 "`cargo xtask e2e` builds the workloads; or name the folder that holds them in PODFERRY_WORKLOADS"
                     .to_owned(),
             ),
