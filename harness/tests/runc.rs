@@ -354,3 +354,38 @@ async fn answer_slowly(node: &SharedNode, container: &Container, words: &[&str])
     let address = container.slot.address.to_string();
     node.run(Exec::new("redis-cli").args(["-h", &address]).args(words)).await.unwrap();
 }
+
+/// A port that the restored process listens on is taken in the target's network: a port in use has a class of its own.
+#[rstest]
+#[case(EngineKind::Runc)]
+#[case(EngineKind::Crun)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_on_the_target_is_told_and_the_source_goes_on(#[case] kind: EngineKind) {
+    let bed = Bed::up().await;
+    let (a, b) = engines(&bed, kind).await;
+    let image = bed.redis().await;
+    let source = start(&a, "redis", &image).await;
+    answer(&a, &source, &["set", "key", "value"]).await;
+    let checkpoint = a.checkpoint(&source, "moved").await.unwrap();
+
+    let slot = b.prepare(&spec("redis-moved", &image)).await.unwrap();
+    let inside = |words: &str| Exec::new("ip").args(["netns", "exec", &slot.handle]).args(words.split(' '));
+    let mut squatter = bed.b.spawn(inside("busybox nc -l -p 6379"), "/data/squatter.log".as_ref()).await.unwrap();
+    within("the squatter listens", async || {
+        let said = bed.b.run(inside("busybox netstat -ltn")).await.unwrap().text();
+        said.contains(":6379").then_some(())
+    })
+    .await;
+    let refused = b.restore(&slot, &checkpoint).await.unwrap_err();
+    assert_eq!(refused.class, ErrorClass::PortTaken, "{refused}: {:?}", refused.log);
+    assert!(refused.message.contains("redis-moved") && refused.message.contains("node b"), "{refused}");
+    assert_eq!(answer(&a, &source, &["get", "key"]).await, "value", "the source goes on");
+
+    squatter.stop(Duration::from_secs(1)).await.unwrap();
+    b.discard(&slot).await.unwrap();
+    let slot = b.prepare(&spec("redis-again", &image)).await.unwrap();
+    let copy = b.restore(&slot, &checkpoint).await.unwrap().container;
+    assert_eq!(answer(&b, &copy, &["get", "key"]).await, "value");
+    clean(&a, &[&source]).await;
+    clean(&b, &[&copy]).await;
+}
