@@ -256,15 +256,36 @@ async fn a_failed_dump_leaves_the_source_as_it_was(#[case] kind: EngineKind) {
 }
 
 /// criu 4.2.1 reads a cut pages image for ever.
+async fn ended_by_the_watchdog(
+    bed: &Bed,
+    kind: EngineKind,
+    limits: Limits,
+    image: &Arc<Image>,
+    cut: &Checkpoint,
+    class: ErrorClass,
+) {
+    let b = RuncEngine::connect_with(Arc::clone(&bed.b), kind, limits).await.unwrap();
+    let slot = b.prepare(&spec("cut", image)).await.unwrap();
+    let from = Instant::now();
+    let ended = b.restore(&slot, cut).await.unwrap_err();
+    eprintln!("{kind} with cut pages, after {:?}: {ended}", from.elapsed());
+    assert_eq!(ended.class, class, "{ended}");
+    assert!(ended.message.contains("criu were killed"), "{ended}");
+    b.discard(&slot).await.unwrap();
+    within("the end of criu", async || {
+        let ps = bed.b.run(Exec::new("sh").args(["-c", "cat /proc/[0-9]*/comm"])).await.unwrap().text();
+        (!ps.lines().any(|l| l.contains("criu") || l.contains("redis") || l.contains("runc"))).then_some(())
+    })
+    .await;
+}
+
 #[rstest]
 #[case(EngineKind::Runc)]
 #[case(EngineKind::Crun)]
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_pages_are_refused_and_unverified_ended_by_the_watchdog(#[case] kind: EngineKind) {
     let bed = Bed::up().await;
-    let limits = Limits { restore: Duration::from_secs(4), ..Limits::default() };
-    let (a, _) = engines(&bed, kind).await;
-    let b = RuncEngine::connect_with(Arc::clone(&bed.b), kind, limits).await.unwrap();
+    let (a, b) = engines(&bed, kind).await;
     let image = bed.redis().await;
     let source = start(&a, "redis", &image).await;
     answer(&a, &source, &["set", "key", "value"]).await;
@@ -276,19 +297,12 @@ async fn cut_pages_are_refused_and_unverified_ended_by_the_watchdog(#[case] kind
     let refused = archive::verify(&on_host(&bed.a, &cut), Form::ImageFolder).unwrap_err();
     assert_eq!(refused.class(), ErrorClass::InvalidArchive, "{refused}");
 
-    let slot = b.prepare(&spec("cut", &image)).await.unwrap();
-    let from = Instant::now();
-    let ended = b.restore(&slot, &cut).await.unwrap_err();
-    eprintln!("{kind} with cut pages, after {:?}: {ended}", from.elapsed());
-    // Told by the log that criu fills, or, where the disk is slow, by the time it took.
-    assert!(matches!(ended.class, ErrorClass::InvalidArchive | ErrorClass::Timeout), "{ended}");
-    assert!(ended.message.contains("criu were killed"), "{ended}");
-    b.discard(&slot).await.unwrap();
-    within("the end of criu", async || {
-        let ps = bed.b.run(Exec::new("sh").args(["-c", "cat /proc/[0-9]*/comm"])).await.unwrap().text();
-        (!ps.lines().any(|l| l.contains("criu") || l.contains("redis") || l.contains("runc"))).then_some(())
-    })
-    .await;
+    // Told by the log that criu fills, or, if it fills none, by the time it takes.
+    let by_log = Limits { restore_log: 1 << 20, ..Limits::default() };
+    let by_time = Limits { restore: Duration::from_secs(1), restore_log: u64::MAX, ..Limits::default() };
+    for (limits, class) in [(by_log, ErrorClass::InvalidArchive), (by_time, ErrorClass::Timeout)] {
+        ended_by_the_watchdog(&bed, kind, limits, &image, &cut, class).await;
+    }
     let slot = b.prepare(&spec("whole", &image)).await.unwrap();
     let copy = b.restore(&slot, &whole).await.unwrap().container;
     assert_eq!(answer(&b, &copy, &["get", "key"]).await, "value");

@@ -87,8 +87,10 @@ fn an_operation_timeout_gives_the_connection_up() {
     }
     let history = client.stop();
     sound(&history);
-    // Three connections were given up, each when its first operation had waited for 20 ms.
-    assert!(count(&history, OpOutcome::Unknown) >= 3);
+    // Three connections were given up, each when its first operation had waited for 20 ms: whatever was due meanwhile is
+    // in the history, sent or not, since the schedule waits for nobody.
+    let (unknown, not_sent) = (count(&history, OpOutcome::Unknown), count(&history, OpOutcome::NotSent));
+    assert!(unknown >= 3 && unknown + not_sent >= 60, "{unknown} unanswered, {not_sent} not sent");
     assert_eq!(count(&history, OpOutcome::Ok), 0);
 }
 
