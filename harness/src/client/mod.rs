@@ -5,7 +5,6 @@
 
 mod follow;
 mod history_file;
-mod journal;
 mod link;
 mod open_loop;
 mod pipeline;
@@ -13,7 +12,6 @@ mod watch;
 mod wire;
 
 pub use history_file::{HistoryFileError, read_history, write_history};
-pub use journal::{JOURNAL, read_journal};
 pub use watch::{Answer, WaitError, Watch};
 
 use crate::clock;
@@ -28,6 +26,9 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// The list that redis writers append to.
+pub const JOURNAL: &str = "podferry:journal";
 
 /// Takes the calling thread to where clients stand (for local nodes: into the network namespace that the nodes'
 /// addresses can be reached from). Called once, at the start of a client's thread; sockets made there stay there.

@@ -38,6 +38,7 @@ pub use place::Place;
 pub use plan::Plan;
 pub use schema::{new_template, schema};
 pub use select::Selection;
+pub use units::{duration, size};
 
 use document::Document;
 use read::{Read, Reader, error};

@@ -30,6 +30,16 @@ impl Scalar for Size {
     }
 }
 
+/// Bytes, from a size as scenarios write it: `64Mi`.
+pub fn size(text: &str) -> Option<u64> {
+    Size::parse(text).map(|size| size.0)
+}
+
+/// A time, as scenarios write it: `250ms`.
+pub fn duration(text: &str) -> Option<Duration> {
+    Duration::parse(text)
+}
+
 fn split_number(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))

@@ -176,8 +176,10 @@ pub(super) fn journal(talk: &mut Talk) -> Result<Vec<u64>, ProbeError> {
     loop {
         let first = journal.len() as u64;
         let last = first + JOURNAL_BATCH - 1;
-        let Reply::List(part) = ask(talk, &["LRANGE", JOURNAL, &first.to_string(), &last.to_string()])? else {
-            return Err(talk.nonsense("LRANGE", "no list"));
+        let part = match ask(talk, &["LRANGE", JOURNAL, &first.to_string(), &last.to_string()])? {
+            Reply::List(part) => part,
+            Reply::Error(said) => return Err(talk.nonsense("LRANGE", &said)),
+            other => return Err(talk.nonsense("LRANGE", &format!("{other:?}"))),
         };
         let full = part.len() as u64 == JOURNAL_BATCH;
         for entry in part {

@@ -2,7 +2,7 @@
 
 use super::WorkloadError;
 use crate::scenario::plan::ClientKind as Client;
-use crate::scenario::{Setting, SettingKind as Kind, WorkloadKind};
+use crate::scenario::{self, Setting, SettingKind as Kind, WorkloadKind};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -159,11 +159,11 @@ impl Values<'_> {
     }
 
     pub(super) fn size(&self, key: &str, default: u64) -> Result<u64, WorkloadError> {
-        self.read(key, default, size, Kind::Size)
+        self.read(key, default, scenario::size, Kind::Size)
     }
 
     pub(super) fn duration(&self, key: &str, default: Duration) -> Result<Duration, WorkloadError> {
-        self.read(key, default, duration, Kind::Duration)
+        self.read(key, default, scenario::duration, Kind::Duration)
     }
 
     pub(super) fn count(&self, key: &str, default: u64) -> Result<u64, WorkloadError> {
@@ -179,38 +179,10 @@ impl Values<'_> {
     }
 }
 
-fn split(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()))
-}
-
-fn size(text: &str) -> Option<u64> {
-    let (digits, unit) = split(text);
-    let shift = match unit {
-        "" | "B" => 0,
-        "Ki" | "KiB" => 10,
-        "Mi" | "MiB" => 20,
-        "Gi" | "GiB" => 30,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let (digits, unit) = split(text);
-    let seconds = match unit {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(digits.parse::<f64>().ok()? * seconds).ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{KINDS, Kind, Values, duration, settings, size};
+    use super::{KINDS, Kind, Values, settings};
+    use crate::scenario::{duration, size};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::time::Duration;
