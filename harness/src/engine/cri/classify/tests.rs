@@ -32,6 +32,8 @@ const DUMP: &str = "checkpointing container \"c\" failed: /usr/sbin/runc did not
 #[case(During::Checkpoint, "container \"1\" is in CONTAINER_EXITED state. only CONTAINER_RUNNING containers can be checkpointed", &[], C::NotRunning)]
 #[case(During::Checkpoint, "an error occurred when trying to find container the container status \"deadbeef\": not found", &[], C::UnknownContainer)]
 #[case(During::Checkpoint, "failed to get task for container \"1\": no running task found: not found", &[], C::NotRunning)]
+#[case(During::Checkpoint, "checkpointing container \"1\" failed: task 1 not found", &[], C::NotRunning)]
+#[case(During::Checkpoint, "checkpointing container \"1\" failed: not found", &[], C::NotRunning)]
 #[case(During::Control, "no running task found: task 1 not found: not found", &[], C::UnknownContainer)]
 #[case(During::Control, "OCI runtime pause failed: container not running", &[], C::NotRunning)]
 // CRIU.
