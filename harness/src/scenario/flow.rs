@@ -1,8 +1,9 @@
 //! Goes through the steps in order, keeping what is there and what is gone, and tells of what cannot be.
 
 mod checkpoints;
+mod clients;
 
-use super::action::{Action, ClientStep, Deploy, Step, Wait};
+use super::action::{Action, Deploy, Step};
 use super::catalogue::{WorkloadKind, kind_of};
 use super::document::{Client, Document, Workload};
 use super::expand::default_id;
@@ -284,111 +285,6 @@ impl<'a, 'r> Flow<'a, 'r> {
         let kind = workload.and_then(|w| kind_of(w, self.kinds));
         let life = Life { fate: alive(fails), node: Some(node), kind, copy_of: None };
         self.born(name.text(), name.place, life);
-    }
-
-    fn client(&mut self, c: &ClientStep, step: &Step) {
-        match (&c.start, &c.stop) {
-            (Some(name), None) => self.start(name),
-            (None, Some(name)) => self.stop(name),
-            _ if step.spoiled => {}
-            _ => {
-                let finding = error(explain::NO_ACTION, "a client step has one of `start` and `stop`");
-                self.r.tell(step.place, finding.help("write `client: {start: NAME}` or `client: {stop: NAME}`"));
-                for name in c.start.iter().chain(&c.stop) {
-                    self.started.entry(name.text().to_owned()).or_insert(Use::Running);
-                }
-            }
-        }
-    }
-
-    fn known_client(&mut self, name: &Name) -> Option<&'a Client> {
-        let client = self.clients.get(name.text()).copied();
-        if client.is_none() {
-            self.unknown("client", name, self.clients.keys().map(|k| (*k).to_owned()).collect());
-        }
-        client
-    }
-
-    fn start(&mut self, name: &Name) {
-        let Some(client) = self.known_client(name) else { return };
-        if self.started.insert(name.text().to_owned(), Use::Running).is_some() {
-            let finding =
-                error(explain::CLIENT_ORDER, format!("the client `{}` is started a second time", name.text()));
-            self.r.tell(name.place, finding.help("declare a second client; a client has one history"));
-            return;
-        }
-        let Some(life) = self.lives.get(client.target.text()) else {
-            match self.instances_given.get(client.target.text()) {
-                Some(&line) => self.early("instance", &Name { place: name.place, ..client.target.clone() }, line),
-                None => self.unknown("instance", &client.target, self.instances_given.keys().cloned().collect()),
-            }
-            return;
-        };
-        if let (Some(kind), Some(talks)) = (life.kind, client.kind.fixed())
-            && !kind.clients.contains(talks)
-        {
-            let message = format!("a `{}` cannot talk to `{}`", talks.name(), kind.name);
-            let finding = error(explain::MISMATCH, message).help(match kind.clients {
-                [] => "no client can".to_owned(),
-                some => format!("use {}", super::read::quoted(&some.iter().map(|c| c.name()).collect::<Vec<_>>())),
-            });
-            self.r.tell(client.kind.place, finding);
-        }
-    }
-
-    fn stop(&mut self, name: &Name) {
-        if self.known_client(name).is_none() {
-            return;
-        }
-        let (wrong, help) = match self.started.insert(name.text().to_owned(), Use::Stopped) {
-            Some(Use::Running) => return,
-            Some(Use::Stopped) => ("is stopped already", "take this step away".to_owned()),
-            None if self.r.lost.contains(name.text()) => return,
-            None => ("was not started", format!("start it before, with `client: {{start: {}}}`", name.text())),
-        };
-        let finding = error(explain::CLIENT_ORDER, format!("the client `{}` {wrong}", name.text()));
-        self.r.tell(name.place, finding.help(help));
-    }
-
-    fn wait(&mut self, w: &Wait, step: &Step) {
-        let given = [w.answers.is_some(), w.counter.is_some(), w.time.is_some()].into_iter().filter(|g| *g).count();
-        if given != 1 && !step.spoiled {
-            let finding =
-                error(explain::BAD_WAIT, format!("a wait has one of `answers`, `counter`, `time`; here are {given}"));
-            self.r.tell(step.place, finding.help("write `wait: {answers: {client: NAME, count: 200}}`"));
-        }
-        if let (Some(time), None) = (&w.time, &w.reason) {
-            let finding = error(explain::BAD_WAIT, "a fixed time needs a `reason`");
-            self.r.tell(time.place, finding.help("wait for `answers` or a `counter`, or add `reason: ...`"));
-        }
-        if let Some(answers) = &w.answers
-            && self.known_client(&answers.client).is_some()
-            && self.started.get(answers.client.text()) != Some(&Use::Running)
-            && !self.r.lost.contains(answers.client.text())
-        {
-            let name = answers.client.text();
-            let finding =
-                error(explain::CLIENT_ORDER, format!("the client `{name}` does not run, so it gets no answers"));
-            self.r
-                .tell(answers.client.place, finding.help(format!("start it before, with `client: {{start: {name}}}`")));
-        }
-        if let Some(counter) = &w.counter
-            && let Some(Life { kind: Some(kind), .. }) = self.instance(&counter.of)
-            && !kind.counter
-        {
-            let finding = error(explain::MISMATCH, format!("`{}` tells no counter to wait for", kind.name));
-            self.r.tell(counter.of.place, finding.help("wait for `answers` of a client"));
-        }
-    }
-
-    /// Whether any client was started.
-    pub(super) fn observed(&self) -> bool {
-        !self.started.is_empty()
-    }
-
-    /// Whether this client was started.
-    pub(super) fn is_started(&self, client: &str) -> bool {
-        self.started.contains_key(client)
     }
 
     fn unused(&mut self) {
