@@ -6,6 +6,7 @@ mod end;
 mod options;
 mod pages;
 mod serve;
+mod startup;
 mod xxh64;
 
 pub use boot::{Boot, json_string};
@@ -13,4 +14,5 @@ pub use end::end_on_signals;
 pub use options::{Options, OptionsError};
 pub use pages::{PAGE, Pages, Verdict};
 pub use serve::{MAX_LINE, listen, serve};
+pub use startup::Startup;
 pub use xxh64::Xxh64;
