@@ -39,6 +39,7 @@ impl Program {
             args: self.workload.args.clone(),
             env: Vec::new(),
             memory_limit: None,
+            mounts: Vec::new(),
         }
     }
 

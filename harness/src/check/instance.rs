@@ -1,5 +1,5 @@
 use super::{Judged, Red, capture, red};
-use crate::record::{Capture, Evidence, InstanceCheck, InstanceExpectation, OutsideReport};
+use crate::record::{Capture, EndReason, EndReport, Evidence, InstanceCheck, InstanceExpectation, OutsideReport};
 
 /// By the runner's last capture of the instance, `final:NAME`.
 pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
@@ -19,10 +19,29 @@ pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
     if !as_wanted {
         return Err(red(seen, wanted));
     }
+    let seen = match (check.reason, &last.outside) {
+        (Some(reason), Some(outside)) => format!("{seen}; {}", ended(of, reason, outside.end.as_ref())?),
+        _ => seen,
+    };
     match &check.progressed_since {
         None => Ok(seen),
         Some(name) => progressed(capture(evidence, name)?, last).map(|p| format!("{seen}; {p}")),
     }
+}
+
+fn ended(of: &str, wanted: EndReason, end: Option<&EndReport>) -> Judged {
+    let wanted_words = format!("an end by `{}`", wanted.name());
+    let Some(end) = end else {
+        return Err(red(format!("nobody says how `{of}` ended"), wanted_words));
+    };
+    let told = [
+        end.exit_code.map(|code| format!("exit code {code}")),
+        end.engine_reason.as_ref().map(|word| format!("the engine's word `{word}`")),
+        end.oom_kills.map(|n| format!("{n} killed by the kernel for want of memory")),
+    ];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    let told = format!("`{of}` ended with {}", told.join(", "));
+    if end.reason() == Some(wanted) { Ok(told) } else { Err(red(told, wanted_words)) }
 }
 
 fn progressed(since: &Capture, last: &Capture) -> Result<String, Red> {

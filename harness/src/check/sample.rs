@@ -28,6 +28,7 @@ pub(super) fn outside(state: &str, frozen: bool) -> OutsideReport {
         argv: vec!["/counter".to_owned(), "--interval".to_owned(), "1ms".to_owned()],
         processes: Some(1),
         address: Some("10.0.1.2".to_owned()),
+        ..OutsideReport::default()
     }
 }
 
@@ -173,7 +174,14 @@ fn nothing_proves_nothing() {
         }),
         CheckSpec::SameProcess(SameProcessCheck { of: s(), as_of: "before".to_owned(), memory: false }),
         CheckSpec::Exclusive(ExclusiveCheck { between: vec!["src".to_owned(), s()], overlap_ms: 1e9 }),
-        CheckSpec::Instance(InstanceCheck { of: s(), state: InstanceExpectation::Absent, progressed_since: None }),
+        CheckSpec::Instance(InstanceCheck {
+            of: s(),
+            state: InstanceExpectation::Absent,
+            progressed_since: None,
+            reason: None,
+        }),
+        CheckSpec::Faster(FasterCheck { step: s(), than: s(), times: 1.1 }),
+        CheckSpec::WorkLost(WorkLostCheck { of: s(), since: "src".to_owned(), at_most: None }),
         CheckSpec::Error(ErrorCheck { step: "restore".to_owned(), class: ErrorClass::Other, text: None }),
         CheckSpec::Budget(BudgetCheck { metric: Metric::Downtime, bounds: vec![(50.0, 1e9)] }),
     ];

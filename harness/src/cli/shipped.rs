@@ -7,7 +7,7 @@ macro_rules! shipped {
 }
 
 /// (file, text), in the order in which they run.
-pub(super) const SUITE: [(&str, &str); 14] = [
+pub(super) const SUITE: [(&str, &str); 24] = [
     shipped!("looper-migrates"),
     shipped!("counter-migrates"),
     shipped!("counter-round-trip"),
@@ -19,6 +19,16 @@ pub(super) const SUITE: [(&str, &str); 14] = [
     shipped!("python-migrates"),
     shipped!("restore-three-times"),
     shipped!("checkpoint-image"),
+    shipped!("slow-start"),
+    shipped!("snapshots"),
+    shipped!("node-restart"),
+    shipped!("memory-peak"),
+    shipped!("memory-killed"),
+    shipped!("eviction"),
+    shipped!("twenty-hops"),
+    shipped!("volume-follows"),
+    shipped!("volume-shared"),
+    shipped!("volume-missing"),
     shipped!("truncated-archive"),
     shipped!("escaping-archive"),
     shipped!("kill-containerd"),

@@ -33,6 +33,10 @@ pub enum ErrorClass {
     PortTaken,
     /// A mount of the checkpointed container is not there on restore.
     MountMissing,
+    /// A file that the restored process had open is not there, or is of another size.
+    FilesDiffer,
+    /// The kernel killed a process of the container for want of memory.
+    OutOfMemory,
     /// No space left on the device.
     NoSpace,
     /// The container is not running.
@@ -71,6 +75,8 @@ impl ErrorClass {
             C::NameTaken => "name-taken",
             C::PortTaken => "port-taken",
             C::MountMissing => "mount-missing",
+            C::FilesDiffer => "files-differ",
+            C::OutOfMemory => "out-of-memory",
             C::NoSpace => "no-space",
             C::NotRunning => "not-running",
             C::UnknownContainer => "unknown-container",

@@ -13,13 +13,13 @@ mod run;
 mod time;
 
 pub use checks::{
-    AckedWritesCheck, BudgetCheck, Check, CheckSpec, CounterCheck, ErrorCheck, ExclusiveCheck, InstanceCheck,
-    InstanceExpectation, LossPolicy, Metric, SameProcessCheck,
+    AckedWritesCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EndReason, ErrorCheck, ExclusiveCheck, FasterCheck,
+    InstanceCheck, InstanceExpectation, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
 };
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, MigrationRecord, Op, OpOutcome,
-    OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+    Capture, CheckpointRecord, EndReport, EndpointChange, Evidence, History, InstanceRecord, MemoryReport,
+    MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::fold;

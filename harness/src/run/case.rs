@@ -10,6 +10,7 @@ use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcom
 use crate::scenario::plan::{Case, Step};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) instances: BTreeMap<String, Live>,
     pub(super) checkpoints: BTreeMap<String, Held>,
     pub(super) clients: Clients,
+    /// Folders of volumes that were made: (node, path in it).
+    pub(super) volumes: BTreeSet<(String, PathBuf)>,
     /// Daemons that a step killed, to be brought back: (node, engine).
     pub(super) killed: Vec<Arc<dyn Engine>>,
 }
@@ -40,6 +43,8 @@ pub(super) struct Live {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) container: Container,
     pub(super) spec: ContainerSpec,
+    /// Seen to have ended, or its node was restarted: what is left of it answers nobody.
+    pub(super) ended: bool,
     pub(super) removed: bool,
 }
 
@@ -99,6 +104,7 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             instances: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             clients: Clients::default(),
+            volumes: BTreeSet::new(),
             killed: Vec::new(),
         };
         let this = run.repetition(repetition >= case.warmup).await;
@@ -115,6 +121,9 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
 
 impl CaseRun<'_> {
     async fn repetition(&mut self, counts: bool) -> Ended {
+        if let Err(failure) = self.allocate().await {
+            return Ended::new(Outcome::Errored, Some(failure.message));
+        }
         let failed = self.steps().await;
         self.revive().await;
         self.last_look(failed.is_some()).await;
@@ -205,6 +214,8 @@ impl CaseRun<'_> {
                 }
             }
         }
+        leaks.extend(self.remove_volumes());
+        leaks.extend(self.lift_allocatable());
         leaks.extend(self.world.left(self.case).await);
         for leak in &leaks {
             self.record(Event::Leaked(leak.clone()));

@@ -2,6 +2,7 @@
 //! Every event goes through the [`Recorder`]; what is reported comes from there alone.
 
 mod action;
+mod allocatable;
 mod carry;
 mod case;
 mod clients;
@@ -11,6 +12,7 @@ mod preparation;
 mod recorder;
 mod requirements;
 mod store;
+mod volumes;
 mod world;
 
 pub use exit::Exit;

@@ -13,6 +13,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
         let asked = [
             (needs.checkpoint, "checkpoint", &can.checkpoint),
             (needs.restore, "restore", &can.restore),
+            (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
         ];
         for (needed, what, able) in asked {
@@ -30,6 +31,7 @@ struct Needs {
     checkpoint: bool,
     restore: bool,
     restore_image: bool,
+    restore_mounts: bool,
 }
 
 impl Needs {
@@ -50,6 +52,7 @@ impl Needs {
                 _ => {}
             }
         }
+        needs.restore_mounts = needs.restore && case.workloads.values().any(|w| !w.volumes.is_empty());
         needs
     }
 }
@@ -74,9 +77,9 @@ mod tests {
     fn steps_say_what_they_need() {
         let checkpoint = Needs { checkpoint: true, ..Needs::default() };
         assert_eq!(needs("    - checkpoint: {of: c, as: s}\n"), checkpoint);
-        let migrate = Needs { checkpoint: true, restore: true, restore_image: false };
+        let migrate = Needs { checkpoint: true, restore: true, restore_image: false, ..Needs::default() };
         assert_eq!(needs("    - migrate: {of: c, to: b}\n"), migrate);
-        let image = Needs { restore_image: true, ..migrate };
+        let image = Needs { restore_image: true, checkpoint: true, restore: true, ..Needs::default() };
         assert_eq!(needs("    - migrate: {of: c, to: b, medium: image}\n"), image);
     }
 }

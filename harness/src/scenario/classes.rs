@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 22] = [
+pub(super) const ALL: [C; 24] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -17,6 +17,8 @@ pub(super) const ALL: [C; 22] = [
     C::NameTaken,
     C::PortTaken,
     C::MountMissing,
+    C::FilesDiffer,
+    C::OutOfMemory,
     C::NoSpace,
     C::NotRunning,
     C::UnknownContainer,
@@ -64,6 +66,15 @@ pub(super) fn text(class: C) -> &'static str {
         C::NameTaken => "A container of that name exists already on the node.",
         C::PortTaken => "A port that the restored process listens on is in use where it is to live.",
         C::MountMissing => "A mount that the container had when it was checkpointed is not there for the restore.",
+        C::FilesDiffer => {
+            "A file that the process had open lies outside of what a checkpoint carries (on a volume), and where it is \
+            restored it is missing or of another size. CRIU compares sizes: copy the volume after the freeze and before \
+            the restore."
+        }
+        C::OutOfMemory => {
+            "The kernel killed a process of the container, since it or all containers of the node together had reached \
+            their memory limit."
+        }
         C::NoSpace => "No space is left on the device that the checkpoint, the archive or the container's files go to.",
         C::NotRunning => "The container is there and does not run, so it cannot be checkpointed.",
         C::UnknownContainer => "There is no container of that name.",

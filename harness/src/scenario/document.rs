@@ -4,8 +4,9 @@ use super::action::Step;
 use super::judge::WrittenCheck;
 use super::place::Place;
 use super::read::{AxisValues, Needed, Read, Reader, error, shape};
-use super::units::{Rate, Times};
+use super::units::{Rate, Size, Times};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
+use super::volumes::{Mounts, Volume};
 use super::yaml::{Node, Value};
 use super::{explain, plan::ClientKind};
 use crate::record::EngineKind;
@@ -86,6 +87,10 @@ shape! {
         "matrix" => matrix: Option<Matrix>,
         /// The programs that are run, by name.
         "workloads" => workloads: ByName<Workload>,
+        /// Folders that outlive containers, by name.
+        "volumes" => volumes: Option<ByName<Volume>>,
+        /// How much memory all containers of a node may take together, by node; without a bound if left out.
+        "allocatable" => allocatable: Option<ByName<Field<Size>>>,
         /// Outside observers, by name.
         "clients" => clients: Option<ByName<Client>>,
         /// What is done, in order.
@@ -118,6 +123,8 @@ shape! {
         "use" => kind: Field<String>,
         /// Its settings; each program has its own.
         "with" => with: Option<Settings>,
+        /// The volumes that its containers get, each with its path in them.
+        "volumes" => volumes: Option<Mounts>,
     }
 }
 

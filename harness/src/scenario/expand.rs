@@ -5,15 +5,16 @@ use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
-use super::plan::{Action, Case, Client, Damage, ExpectedError, Medium, Plan, Step, Workload};
+use super::plan::{Action, Case, Client, Damage, ExpectedError, Given, Medium, Plan, Step, Volume, Workload};
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
 use super::units::{Bound, DamageKind, Rate, Size, Times};
 use super::value::{Cell, Field, Name, Scalar};
+use super::volumes::Mounts;
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
     AckedWritesCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck, ExclusiveCheck,
-    InstanceCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
+    FasterCheck, InstanceCheck, LossPolicy, Origin, SameProcessCheck, SourceFate, WorkLostCheck,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -103,6 +104,8 @@ impl Cellular<'_> {
             labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
+            volumes: self.volumes()?,
+            allocatable: self.allocatable()?,
             clients: self.clients()?,
             steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
             checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
@@ -124,10 +127,26 @@ impl Cellular<'_> {
         for (name, written) in &self.document().spec.workloads.0 {
             let settings = written.with.iter().flat_map(|w| &w.0);
             let with = settings.map(|(k, _, v)| Ok((k.clone(), self.get(v)?))).collect::<Resolved<_>>()?;
-            let workload = Workload { kind: self.get(&written.kind)?, with, origin: self.origin(name.place) };
+            let volumes = written.volumes.as_ref().map(mounts).unwrap_or_default();
+            let workload = Workload { kind: self.get(&written.kind)?, with, volumes, origin: self.origin(name.place) };
             all.insert(name.text().to_owned(), workload);
         }
         Ok(all)
+    }
+
+    fn volumes(&self) -> Resolved<BTreeMap<String, Volume>> {
+        let all = self.document().spec.volumes.iter().flat_map(|v| &v.0);
+        all.map(|(name, v)| Ok((name.text().to_owned(), Volume { shared: self.or(&v.shared, false)? }))).collect()
+    }
+
+    fn allocatable(&self) -> Resolved<BTreeMap<String, u64>> {
+        let all = self.document().spec.allocatable.iter().flat_map(|a| &a.0);
+        all.map(|(node, size)| Ok((node.text().to_owned(), self.get(size)?.0))).collect()
+    }
+
+    fn given(&self, memory: &Option<Field<Size>>, volumes: Option<&Mounts>) -> Resolved<Given> {
+        let memory = memory.as_ref().map(|m| self.get(m)).transpose()?.map(|size| size.0);
+        Ok(Given { memory, volumes: volumes.map(mounts) })
     }
 
     fn clients(&self) -> Resolved<BTreeMap<String, Client>> {
@@ -170,6 +189,7 @@ impl Cellular<'_> {
                 workload: text(&d.workload),
                 node: node(&d.node),
                 instance: text(d.instance.as_ref().unwrap_or(&d.workload)),
+                given: self.given(&d.memory, None)?,
             },
             Written::Client(c) => match (&c.start, &c.stop) {
                 (Some(client), _) => Action::StartClient { client: text(client) },
@@ -196,7 +216,12 @@ impl Cellular<'_> {
                 into: m.new_name(),
                 source: self.or(&m.source, SourceFate::Fenced)?,
                 medium: self.or(&m.medium, Medium::Native)?,
+                given: self.given(&m.memory, m.volumes.as_ref())?,
             },
+            Written::Restart(r) => Action::Restart { node: text(&r.node) },
+            Written::CopyVolume(c) => {
+                Action::CopyVolume { volume: text(&c.volume), from: text(&c.from), to: text(&c.to) }
+            }
             Written::Remove(o) => Action::Remove { instance: text(&o.of) },
             Written::Kill(k) => Action::Kill { node: text(&k.node), role: k.role.value.0.to_owned() },
         })
@@ -208,10 +233,17 @@ impl Cellular<'_> {
             node,
             instance: written.instance.text().to_owned(),
             verify: self.or(&written.verify, true)?,
+            given: self.given(&written.memory, written.volumes.as_ref())?,
         })
     }
 
     fn wait(&self, written: &Wait) -> Resolved<Action> {
+        if let Some(m) = &written.memory {
+            return Ok(Action::AwaitMemory { instance: m.of.text().to_owned(), at_least: self.get(&m.at_least)?.0 });
+        }
+        if let Some(end) = &written.end {
+            return Ok(Action::AwaitEnd { instance: end.of.text().to_owned() });
+        }
         Ok(match (&written.answers, &written.counter, &written.time) {
             (Some(a), ..) => Action::AwaitAnswers { client: a.client.text().to_owned(), count: self.get(&a.count)? },
             (_, Some(c), _) => {
@@ -260,6 +292,17 @@ impl Cellular<'_> {
                 of: text(&i.of),
                 state: self.get(&i.state)?,
                 progressed_since: i.progressed_since.as_ref().map(text),
+                reason: i.reason.as_ref().map(|r| self.get(r)).transpose()?,
+            }),
+            CheckKind::Faster(f) => CheckSpec::Faster(FasterCheck {
+                step: text(&f.step),
+                than: text(&f.than),
+                times: self.get(&f.times)?.0,
+            }),
+            CheckKind::WorkLost(w) => CheckSpec::WorkLost(WorkLostCheck {
+                of: text(&w.of),
+                since: text(&w.since),
+                at_most: w.at_most.as_ref().map(|m| self.get(m)).transpose()?,
             }),
             CheckKind::Error(e) => CheckSpec::Error(ErrorCheck {
                 step: text(&e.step),
@@ -277,6 +320,10 @@ impl Cellular<'_> {
         };
         Ok(Check { origin: self.origin(written.place), spec })
     }
+}
+
+fn mounts(written: &Mounts) -> super::plan::Mounts {
+    written.0.iter().map(|(name, path)| (name.text().to_owned(), path.value.0.clone())).collect()
 }
 
 /// The id of a step that has none.

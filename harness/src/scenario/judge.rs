@@ -3,10 +3,10 @@
 use super::explain;
 use super::place::Place;
 use super::read::{Read, Reader, choice, error, shape};
-use super::units::{Bound, Pattern};
+use super::units::{Bound, Factor, Pattern};
 use super::value::{Field, Name};
 use super::yaml::Node;
-use crate::record::{ErrorClass, InstanceExpectation, LossPolicy, Metric};
+use crate::record::{EndReason, ErrorClass, InstanceExpectation, LossPolicy, Metric};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -35,6 +35,10 @@ choice! {
         "instance" => Instance(Instance),
         /// A step failed in a given way.
         "error" => Error(ErrorIs),
+        /// A step took so many times less than another.
+        "faster" => Faster(Faster),
+        /// What an instance had done and its copy must do again.
+        "workLost" => WorkLost(WorkLost),
         /// A figure stays below bounds.
         "budget" => Budget(Budget),
     }
@@ -97,6 +101,32 @@ shape! {
         "state" => state: Field<InstanceExpectation>,
         /// A capture of it since which its counter must have grown: running is not enough.
         "progressedSince" => progressed_since: Option<Name>,
+        /// Why it has ended, for one that is `stopped`: `oom-killed`, `killed` or `exited`.
+        "reason" => reason: Option<Field<EndReason>>,
+    }
+}
+
+shape! {
+    /// Two steps compared by the time that each took.
+    pub(super) struct Faster ("`faster`") {
+        /// The id of the step that is to be faster.
+        "step" => step: Name,
+        /// The id of the step that it is compared with.
+        "than" => than: Name,
+        /// How many times at least.
+        "times" => times: Field<Factor>,
+    }
+}
+
+shape! {
+    /// Work that is lost between a checkpoint and the end of its source.
+    pub(super) struct WorkLost ("`workLost`") {
+        /// The copy that was restored.
+        "of" => of: Name,
+        /// The source, of which something must have been seen after its checkpoint: a client's answers, a capture.
+        "since" => since: Name,
+        /// How many counts at most; any number if left out, and it is reported.
+        "atMost" => at_most: Option<Field<u64>>,
     }
 }
 
@@ -148,6 +178,8 @@ impl WrittenCheck {
             CheckKind::Exclusive(e) => e.between.iter().collect(),
             CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).collect(),
             CheckKind::Error(e) => vec![&e.step],
+            CheckKind::Faster(f) => vec![&f.step, &f.than],
+            CheckKind::WorkLost(w) => vec![&w.of, &w.since],
             CheckKind::Budget(_) => Vec::new(),
         };
         names.into_iter().map(Name::text).collect()

@@ -1,17 +1,23 @@
 //! What a step does, in words.
 
-use super::plan::{Action, Damage, Medium, Step};
+use super::plan::{Action, Damage, Given, Medium, Step};
 use crate::record::SourceFate;
 
 /// A line for people.
 pub(super) fn of(action: &Action) -> String {
     match action {
-        Action::Deploy { workload, node, instance } if workload == instance => format!("start {workload} on {node}"),
-        Action::Deploy { workload, node, instance } => format!("start {workload} as {instance} on {node}"),
+        Action::Deploy { workload, node, instance, given } if workload == instance => {
+            format!("start {workload} on {node}{}", with(given))
+        }
+        Action::Deploy { workload, node, instance, given } => {
+            format!("start {workload} as {instance} on {node}{}", with(given))
+        }
         Action::StartClient { client } => format!("start client {client}"),
         Action::StopClient { client } => format!("stop client {client}"),
         Action::AwaitAnswers { client, count } => format!("wait for {count} answers of {client}"),
         Action::AwaitCounter { instance, at_least } => format!("wait until {instance} counts {at_least}"),
+        Action::AwaitMemory { instance, at_least } => format!("wait until {instance} holds {}", bytes(*at_least)),
+        Action::AwaitEnd { instance } => format!("wait until {instance} has ended"),
         Action::Pause { time } => format!("wait {time:?}"),
         Action::Capture { instance, name } => format!("capture {instance} as {name}"),
         Action::Freeze { instance } => format!("freeze {instance}"),
@@ -21,14 +27,16 @@ pub(super) fn of(action: &Action) -> String {
         }
         Action::Transfer { checkpoint, to } => format!("transfer {checkpoint} to {to}"),
         Action::Tamper { checkpoint, name, damage } => format!("make {name} of {checkpoint}: {}", harm(damage)),
-        Action::Restore { checkpoint, node, instance, verify } => {
+        Action::Restore { checkpoint, node, instance, verify, given } => {
             let how = if *verify { "" } else { ", not verified" };
-            format!("restore {checkpoint} on {node} as {instance}{how}")
+            format!("restore {checkpoint} on {node} as {instance}{how}{}", with(given))
         }
-        Action::Migrate { instance, to, into, source, medium } => {
-            format!("migrate {instance} to {to} as {into}, {}{}", fate(*source), kept(*medium))
+        Action::Migrate { instance, to, into, source, medium, given } => {
+            format!("migrate {instance} to {to} as {into}, {}{}{}", fate(*source), kept(*medium), with(given))
         }
         Action::Remove { instance } => format!("remove {instance}"),
+        Action::Restart { node } => format!("restart node {node}"),
+        Action::CopyVolume { volume, from, to } => format!("copy volume {volume} from {from} to {to}"),
         Action::Kill { node, role } => format!("kill {role} on {node}"),
     }
 }
@@ -43,6 +51,24 @@ fn fate(source: SourceFate) -> &'static str {
 
 fn kept(medium: Medium) -> &'static str {
     if medium == Medium::Image { ", by image" } else { "" }
+}
+
+fn with(given: &Given) -> String {
+    let memory = given.memory.map(|limit| format!(", at most {} of memory", bytes(limit)));
+    let volumes = given.volumes.as_ref().map(|volumes| match volumes.keys().map(String::as_str).collect::<Vec<_>>() {
+        names if names.is_empty() => ", no volume".to_owned(),
+        names => format!(", volume {}", names.join(", ")),
+    });
+    memory.into_iter().chain(volumes).collect()
+}
+
+/// As scenarios write it.
+fn bytes(n: u64) -> String {
+    match n {
+        n if n > 0 && n % (1 << 20) == 0 => format!("{}Mi", n >> 20),
+        n if n > 0 && n % (1 << 10) == 0 => format!("{}Ki", n >> 10),
+        n => n.to_string(),
+    }
 }
 
 fn harm(damage: &Damage) -> String {
@@ -60,7 +86,11 @@ impl Step {
     /// The nodes that the step names.
     pub fn nodes(&self) -> Vec<&str> {
         match &self.action {
-            Action::Deploy { node, .. } | Action::Restore { node, .. } | Action::Kill { node, .. } => vec![node],
+            Action::Deploy { node, .. }
+            | Action::Restore { node, .. }
+            | Action::Restart { node }
+            | Action::Kill { node, .. } => vec![node],
+            Action::CopyVolume { from, to, .. } => vec![from, to],
             Action::Transfer { to, .. } | Action::Migrate { to, .. } => vec![to],
             _ => Vec::new(),
         }

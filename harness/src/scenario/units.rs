@@ -3,7 +3,7 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
+use crate::record::{EndReason, EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
 use std::time::Duration;
 
 /// Bytes.
@@ -117,6 +117,23 @@ impl Scalar for Times {
     }
 }
 
+/// How many times something is more than something else.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Factor(pub(super) f64);
+
+impl Scalar for Factor {
+    const WHAT: &'static str = "a factor above 1 such as `3` or `2.5`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        decimal(text).filter(|f| plain && *f > 1.0 && *f <= 1e6).map(Factor)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9]+(\.[0-9]+)?$")
+    }
+}
+
 impl Scalar for bool {
     const WHAT: &'static str = "`true` or `false`";
 
@@ -210,6 +227,9 @@ words! {
     InstanceExpectation, "a state of an instance", explain::INVALID_VALUE, {
         "running" => InstanceExpectation::Running, "frozen" => InstanceExpectation::Frozen,
         "stopped" => InstanceExpectation::Stopped, "absent" => InstanceExpectation::Absent,
+    };
+    EndReason, "why an instance has ended", explain::INVALID_VALUE, {
+        "oom-killed" => EndReason::OomKilled, "killed" => EndReason::Killed, "exited" => EndReason::Exited,
     };
     DamageKind, "a kind of damage", explain::INVALID_VALUE, {
         "truncate" => DamageKind::Truncate, "empty" => DamageKind::Empty, "random" => DamageKind::Random,

@@ -175,9 +175,20 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
     Ok(match values.kind {
         "looper" => (vec!["/bin/sh".to_owned(), "-c".to_owned(), LOOP.to_owned()], None, Speech::Log),
         "counter" => {
-            let journal = if values.flag("journal", true)? { "/journal" } else { "none" };
-            let text = format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?);
-            (line(text), Some(7000), Speech::Counter)
+            let file = values.text("file").unwrap_or("/journal");
+            if !file.starts_with('/') || file.contains(char::is_whitespace) {
+                return Err(values.wrong("file", "is not a path from the root"));
+            }
+            let journal = if values.flag("journal", true)? { file } else { "none" };
+            let mut args =
+                line(format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?));
+            let startup = values.duration("startup", Duration::ZERO)?;
+            let (grow, most) = (values.size("grow", 0)?, values.size("growTo", 0)?);
+            // Only what was asked for, so that the plain counter's arguments are those that a person would type.
+            let more = [("--startup-ms", startup.as_millis()), ("--grow", grow.into()), ("--grow-to", most.into())];
+            let more = more.into_iter().filter(|(_, value)| *value > 0);
+            args.extend(more.flat_map(|(name, value)| [name.to_owned(), value.to_string()]));
+            (args, Some(7000), Speech::Counter)
         }
         "memory" => {
             let mib = values.size("data", 64 << 20)? >> 20;

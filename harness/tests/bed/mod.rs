@@ -104,6 +104,7 @@ pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
         args: Vec::new(),
         env: Vec::new(),
         memory_limit: None,
+        mounts: Vec::new(),
     }
 }
 

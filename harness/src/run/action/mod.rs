@@ -5,7 +5,9 @@ pub(super) mod checkpoint;
 pub(super) mod clients;
 pub(super) mod deploy;
 pub(super) mod migrate;
+mod restart;
 pub(super) mod restore;
+mod watch;
 
 use super::case::CaseRun;
 use crate::clock;
@@ -15,13 +17,17 @@ use crate::scenario::plan::{Action, Step};
 /// Does a step.
 pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
     match &step.action {
-        Action::Deploy { workload, node, instance } => deploy::deploy(run, workload, node, instance).await,
+        Action::Deploy { workload, node, instance, given } => {
+            deploy::deploy(run, workload, node, instance, given).await
+        }
         Action::StartClient { client } => clients::start(run, client).await,
         Action::StopClient { client } => clients::stop(run, client).await,
         Action::AwaitAnswers { client, count } => clients::await_answers(run, client, *count, step.timeout).await,
         Action::AwaitCounter { instance, at_least } => {
             capture::await_counter(run, instance, *at_least, step.timeout).await
         }
+        Action::AwaitMemory { instance, at_least } => watch::await_memory(run, instance, *at_least, step.timeout).await,
+        Action::AwaitEnd { instance } => watch::await_end(run, instance, step.timeout).await,
         Action::Pause { time } => {
             tokio::time::sleep(*time).await;
             Ok(())
@@ -48,16 +54,15 @@ pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failur
         }
         Action::Transfer { checkpoint, to } => checkpoint::transfer(run, checkpoint, to).await,
         Action::Tamper { checkpoint, name, damage } => checkpoint::tamper(run, checkpoint, name, damage).await,
-        Action::Restore { checkpoint, node, instance, verify } => {
-            restore::restore(run, checkpoint, node, instance, *verify).await
+        Action::Restore { checkpoint, node, instance, verify, given } => {
+            restore::restore(run, checkpoint, node, instance, *verify, given).await
         }
-        Action::Migrate { instance, to, into, source, medium } => {
-            migrate::migrate(
-                run,
-                &migrate::Move { step: &step.id, instance, to, into, source: *source, medium: *medium },
-            )
-            .await
+        Action::Migrate { instance, to, into, source, medium, given } => {
+            let (source, medium) = (*source, *medium);
+            migrate::migrate(run, &migrate::Move { step: &step.id, instance, to, into, source, medium, given }).await
         }
+        Action::Restart { node } => restart::restart(run, node).await,
+        Action::CopyVolume { volume, from, to } => run.copy_volume(volume, from, to).await,
         Action::Remove { instance } => deploy::remove(run, instance).await,
         Action::Kill { node, role } => deploy::kill(run, node, role).await,
     }
