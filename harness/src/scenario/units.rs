@@ -3,7 +3,7 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
+use crate::record::{EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
 use std::time::Duration;
 
 /// Bytes.
@@ -244,5 +244,6 @@ named! {
         ClientKind::RedisWriter, ClientKind::CounterReader, ClientKind::TcpEcho, ClientKind::LogFollower,
     ];
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
+    Tier, "a tier of the suite", explain::INVALID_VALUE, Tier::ALL;
     ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;
 }
