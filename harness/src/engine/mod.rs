@@ -4,8 +4,10 @@
 pub mod cri;
 mod criu_log;
 mod criu_options;
+mod criu_words;
 mod memory;
 pub mod runc;
+mod yards;
 
 use crate::image::Image;
 use crate::node::SharedNode;

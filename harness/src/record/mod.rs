@@ -22,8 +22,8 @@ pub use evidence::{
     MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
-pub use fold::fold;
-pub use names::{CaseId, EngineKind, Origin, RunId};
+pub use fold::{apply, fold, unbegun};
+pub use names::{CaseId, EngineKind, Origin, RunId, Tier};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, NodeRecord, Outcome, Run, StepRecord, Verdict,
 };

@@ -32,8 +32,9 @@ pub fn plan(scenarios: &[Scenario], selection: &Selection) -> Result<Plan, Vec<D
         for cell in matrix::cells(scenario.document.spec.matrix.as_ref(), &selection.params) {
             for engine in selection.engines_of(scenario) {
                 match (Cellular { scenario, cell: &cell }).case(engine) {
-                    Ok(case) if selection.wants(&case) => plan.cases.push(case),
-                    Ok(_) => {}
+                    Ok(case) if !selection.wants(&case) => {}
+                    Ok(case) if selection.tier.is_none_or(|tier| tier == case.tier) => plan.cases.push(case),
+                    Ok(_) => plan.beyond += 1,
                     Err(diagnostic) => wrong.push(*diagnostic),
                 }
             }
@@ -101,6 +102,7 @@ impl Cellular<'_> {
             origin: self.origin(self.document().place()),
             engine,
             params: self.cell.clone(),
+            tier: self.scenario.tier(),
             labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
@@ -254,14 +256,19 @@ impl Cellular<'_> {
     }
 
     fn damage(&self, written: &Tamper) -> Resolved<Damage> {
-        let entry = || self.or(&written.entry, String::new());
+        let entry = written.entry.as_ref().map(|e| self.get(e)).transpose()?;
         Ok(match self.get(&written.damage)? {
             DamageKind::Truncate => Damage::Truncate { keep: self.or(&written.keep, Size(0))?.0 },
             DamageKind::Empty => Damage::Empty,
             DamageKind::Random => Damage::Random,
-            DamageKind::DropEntry => Damage::DropEntry { entry: entry()? },
-            DamageKind::FlipBit => Damage::FlipBit { entry: entry()? },
+            DamageKind::DropEntry => Damage::DropEntry { entry: entry.unwrap_or_default() },
+            DamageKind::CutEntry => {
+                let keep = self.or(&written.keep, Size(0))?.0;
+                Damage::CutEntry { entry: entry.unwrap_or_default(), keep }
+            }
+            DamageKind::FlipBit => Damage::FlipBit { entry },
             DamageKind::EscapingEntry => Damage::EscapingEntry,
+            DamageKind::EscapingLink => Damage::EscapingLink,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What a run executes: scenarios with every expression resolved, one [`Case`] for each cell of the matrix and engine.
 
-use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate};
+use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,6 +9,20 @@ use std::time::Duration;
 pub struct Plan {
     /// The cases.
     pub cases: Vec<Case>,
+    /// How many cases were left out for their tier alone.
+    pub beyond: usize,
+}
+
+impl Plan {
+    /// The same, with each case's repetitions done so many times over, and time for them.
+    #[must_use]
+    pub fn repeated(mut self, times: u32) -> Plan {
+        for case in &mut self.cases {
+            case.repetitions = case.repetitions.saturating_mul(times);
+            case.timeout = case.timeout.saturating_mul(times);
+        }
+        self
+    }
 }
 
 /// One cell of a scenario's matrix, on one engine.
@@ -26,6 +40,8 @@ pub struct Case {
     pub engine: EngineKind,
     /// Its cell of the matrix, as written.
     pub params: BTreeMap<String, String>,
+    /// The scenario's tier.
+    pub tier: Tier,
     /// The scenario's labels.
     pub labels: BTreeMap<String, String>,
     /// The nodes, by name, in order.
@@ -331,11 +347,20 @@ pub enum Damage {
         /// Its path in the archive, e.g. `checkpoint/inventory.img`.
         entry: String,
     },
-    /// One bit of an entry turned.
-    FlipBit {
+    /// One entry cut; the archive around it stays whole.
+    CutEntry {
         /// Its path in the archive.
         entry: String,
+        /// Bytes of it that remain.
+        keep: u64,
+    },
+    /// One bit turned.
+    FlipBit {
+        /// The entry in whose middle; `None`: in the first header of the tar file.
+        entry: Option<String>,
     },
     /// An entry added whose path escapes the folder that it is unpacked to.
     EscapingEntry,
+    /// A link added that leads out of that folder, and a file behind it.
+    EscapingLink,
 }

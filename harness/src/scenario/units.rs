@@ -3,7 +3,7 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{EndReason, EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
+use crate::record::{EndReason, EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
 use std::time::Duration;
 
 /// Bytes.
@@ -192,8 +192,10 @@ pub(super) enum DamageKind {
     Empty,
     Random,
     DropEntry,
+    CutEntry,
     FlipBit,
     EscapingEntry,
+    EscapingLink,
 }
 
 macro_rules! words {
@@ -233,8 +235,8 @@ words! {
     };
     DamageKind, "a kind of damage", explain::INVALID_VALUE, {
         "truncate" => DamageKind::Truncate, "empty" => DamageKind::Empty, "random" => DamageKind::Random,
-        "drop-entry" => DamageKind::DropEntry, "flip-bit" => DamageKind::FlipBit,
-        "escaping-entry" => DamageKind::EscapingEntry,
+        "drop-entry" => DamageKind::DropEntry, "cut-entry" => DamageKind::CutEntry, "flip-bit" => DamageKind::FlipBit,
+        "escaping-entry" => DamageKind::EscapingEntry, "escaping-link" => DamageKind::EscapingLink,
     };
 }
 
@@ -262,5 +264,6 @@ named! {
         ClientKind::RedisWriter, ClientKind::CounterReader, ClientKind::TcpEcho, ClientKind::LogFollower,
     ];
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
+    Tier, "a tier of the suite", explain::INVALID_VALUE, Tier::ALL;
     ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;
 }
