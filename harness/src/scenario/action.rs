@@ -4,7 +4,7 @@ use super::explain;
 use super::place::Place;
 use super::plan::Medium;
 use super::read::{Read, Reader, choice, error, shape};
-use super::units::{DamageKind, Pattern, Size};
+use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Field, Fixed, Name};
 use super::yaml::{Key, Node};
 use crate::record::{ErrorClass, SourceFate};
@@ -173,6 +173,16 @@ shape! {
         "source" => source: Option<Field<SourceFate>>,
         /// How it is kept: `native` (if left out) is what the engine writes; `image` a checkpoint OCI image (cri only).
         "medium" => medium: Option<Field<Medium>>,
+        /// How many are taken of it at once, the others named `NAME-2` and so on; 1 if left out.
+        "times" => times: Option<Field<Times>>,
+        /// `false`: the bare call, as a client makes it that knows none of the stack's traps; `true` if left out.
+        "guard" => guard: Option<Field<bool>>,
+        /// Unguarded: the deadline that is sent with the call.
+        "deadline" => deadline: Option<Field<Duration>>,
+        /// Unguarded: when the client goes away in the middle of the call.
+        "cancel" => cancel: Option<Field<Duration>>,
+        /// Unguarded: the checkpoint whose path is used again.
+        "over" => over: Option<Name>,
     }
 }
 
@@ -195,9 +205,9 @@ shape! {
         "as" => name: Name,
         /// What is done to it.
         "damage" => damage: Field<DamageKind>,
-        /// `truncate`: bytes that remain.
+        /// `truncate` and `cut-entry`: bytes that remain.
         "keep" => keep: Option<Field<Size>>,
-        /// `drop-entry` and `flip-bit`: path of the entry in the archive, as `checkpoint/inventory.img`.
+        /// `drop-entry`, `cut-entry` and `flip-bit`: path of the entry in the archive, as `checkpoint/inventory.img`.
         "entry" => entry: Option<Field<String>>,
     }
 }
@@ -213,6 +223,10 @@ shape! {
         "as" => instance: Name,
         /// Whether the archive is verified before the engine gets it; `true` if left out.
         "verify" => verify: Option<Field<bool>>,
+        /// `false`: the bare calls, as a client makes them that knows none of the stack's traps; `true` if left out.
+        "guard" => guard: Option<Field<bool>>,
+        /// Unguarded: when the client gives up. What still runs of the restore then is killed.
+        "deadline" => deadline: Option<Field<Duration>>,
     }
 }
 

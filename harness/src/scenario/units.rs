@@ -3,7 +3,7 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
+use crate::record::{EngineWord, EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
 use std::time::Duration;
 
 /// Bytes.
@@ -175,6 +175,7 @@ pub(super) enum DamageKind {
     Empty,
     Random,
     DropEntry,
+    CutEntry,
     FlipBit,
     EscapingEntry,
 }
@@ -213,7 +214,7 @@ words! {
     };
     DamageKind, "a kind of damage", explain::INVALID_VALUE, {
         "truncate" => DamageKind::Truncate, "empty" => DamageKind::Empty, "random" => DamageKind::Random,
-        "drop-entry" => DamageKind::DropEntry, "flip-bit" => DamageKind::FlipBit,
+        "drop-entry" => DamageKind::DropEntry, "cut-entry" => DamageKind::CutEntry, "flip-bit" => DamageKind::FlipBit,
         "escaping-entry" => DamageKind::EscapingEntry,
     };
 }
@@ -241,6 +242,7 @@ named! {
     ClientKind, "a kind of client", explain::INVALID_VALUE, [
         ClientKind::RedisWriter, ClientKind::CounterReader, ClientKind::TcpEcho, ClientKind::LogFollower,
     ];
+    EngineWord, "a word of an engine", explain::INVALID_VALUE, EngineWord::ALL;
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
     ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;
 }

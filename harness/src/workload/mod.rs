@@ -14,6 +14,7 @@ mod talk;
 
 pub use error::{ProbeError, WorkloadError};
 pub use images::pause;
+pub use logged::numbers;
 pub use settings::{KINDS, settings};
 pub use talk::{Connect, Target};
 

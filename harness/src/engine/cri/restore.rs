@@ -95,7 +95,7 @@ impl Inner {
         (began.elapsed() > limit).then(|| (ErrorClass::RestoreFailed, why()))
     }
 
-    fn restore_error(&self, container: &Container, image: &str, status: &Status, writing: &Writing) -> EngineError {
+    pub(super) fn restore_error(&self, container: &Container, image: &str, status: &Status, writing: &Writing) -> EngineError {
         let Said { lines, mixed } = writing.said();
         let what = format!("restore container {} from {image}", container.slot.spec.name);
         let mut error = self.error(During::Restore, &what, status, lines);
