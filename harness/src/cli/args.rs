@@ -1,6 +1,6 @@
 use super::scenario::Format;
 use crate::bench::What;
-use crate::record::EngineKind;
+use crate::record::{EngineKind, Tier};
 use crate::scenario::Selection;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::path::PathBuf;
@@ -62,6 +62,14 @@ pub(super) enum Command {
     },
 }
 
+/// A tier of the suite, or all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum TierArg {
+    Core,
+    Full,
+    All,
+}
+
 /// Which cases.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(super) struct SelectArgs {
@@ -74,6 +82,9 @@ pub(super) struct SelectArgs {
     /// Engines: cri, runc, crun
     #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_value = "cri,runc")]
     pub(super) engines: Vec<EngineKind>,
+    /// Which part of the suite: core (if nothing is named), full (what core leaves out), or all
+    #[arg(long, value_enum, value_name = "TIER")]
+    pub(super) tier: Option<TierArg>,
     /// Another value in the place of those that an axis of the matrix has: data=2Mi
     #[arg(long = "param", value_name = "AXIS=VALUE", value_parser = param)]
     pub(super) params: Vec<(String, String)>,
@@ -82,7 +93,24 @@ pub(super) struct SelectArgs {
 impl SelectArgs {
     /// The same, as the scenario room wants it.
     pub(super) fn selection(&self) -> Selection {
-        Selection { engines: self.engines.clone(), filters: self.filters.clone(), params: self.params.clone() }
+        Selection {
+            engines: self.engines.clone(),
+            tier: self.tier(),
+            filters: self.filters.clone(),
+            params: self.params.clone(),
+        }
+    }
+
+    /// The tier that is meant: who names cases or files means those, whatever their tier.
+    fn tier(&self) -> Option<Tier> {
+        match self.tier {
+            Some(TierArg::Core) => Some(Tier::Core),
+            Some(TierArg::Full) => Some(Tier::Full),
+            Some(TierArg::All) => None,
+            None => {
+                (self.scenarios.is_empty() && self.filters.iter().all(|f| f.starts_with('!'))).then_some(Tier::Core)
+            }
+        }
     }
 }
 
@@ -115,6 +143,9 @@ pub(super) struct RunArgs {
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "target/e2e")]
     pub(super) out: PathBuf,
+    /// Do the steps of each case so many times, on the same nodes; the first time that goes otherwise ends the case
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) repeat: Option<u32>,
     /// Exit with 13 if anything was skipped
     #[arg(long)]
     pub(super) deny_skips: bool,

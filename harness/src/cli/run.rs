@@ -36,11 +36,19 @@ pub(super) async fn run(args: RunArgs) -> Exit {
             };
         }
     };
+    let plan = match args.repeat {
+        Some(times) => plan.repeated(times),
+        None => plan,
+    };
     if let Some(exit) = doctor::refuse_early() {
         return exit;
     }
+    let beyond = scenario::beyond(&plan);
     match prepared(&args, plan).await {
-        Ok(exit) => exit,
+        Ok(exit) => {
+            beyond.iter().for_each(|told| print(&format!("{told}\n")));
+            exit
+        }
         Err(refusal) => refusal.tell(),
     }
 }

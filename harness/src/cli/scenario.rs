@@ -1,6 +1,7 @@
 //! The commands that look at scenarios and run none: `lint`, `plan`, `list`, `schema`, `new`, `explain`. Each gives the
 //! text to print and the exit code; only reading the files is done here.
 
+use super::terminal::complain;
 use crate::scenario::plan::Case;
 use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WorkloadKind, load_all, plan as make_plan};
 use std::fmt::Write as _;
@@ -246,7 +247,11 @@ fn command_like(word: &str) -> Option<String> {
 pub fn list(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection, format: Format) -> Printed {
     match planned(paths, workloads, selection) {
         Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
-        Ok(plan) => (plan.cases.iter().map(|c| format!("{}\n", c.id)).collect(), exit::PASSED),
+        Ok(plan) => {
+            // Beside the list: what reads it takes each line for a case.
+            beyond(&plan).iter().for_each(|told| complain(told));
+            (plan.cases.iter().map(|c| format!("{}\n", c.id)).collect(), exit::PASSED)
+        }
         Err(printed) => printed,
     }
 }
@@ -255,9 +260,18 @@ pub fn list(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection
 pub fn plan(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection, format: Format) -> Printed {
     match planned(paths, workloads, selection) {
         Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
-        Ok(plan) => (plan.cases.iter().map(shown).collect::<Vec<_>>().join("\n"), exit::PASSED),
+        Ok(plan) => {
+            let told = beyond(&plan).map_or_else(String::new, |told| format!("\n{told}\n"));
+            (plan.cases.iter().map(shown).collect::<Vec<_>>().join("\n") + &told, exit::PASSED)
+        }
         Err(printed) => printed,
     }
+}
+
+/// That there is more than was planned, if its tier alone left it out.
+pub(super) fn beyond(plan: &Plan) -> Option<String> {
+    let here = counted(plan.cases.len(), "case");
+    (plan.beyond > 0).then(|| format!("{here} of one tier; {} more with --tier all", plan.beyond))
 }
 
 fn shown(case: &Case) -> String {
@@ -280,7 +294,7 @@ fn json(plan: &Plan) -> String {
     let case = |c: &Case| {
         serde_json::json!({
             "id": c.id, "scenario": c.scenario, "title": c.title, "file": c.origin.file, "line": c.origin.line,
-            "engine": c.engine, "params": c.params, "labels": c.labels, "nodes": c.nodes,
+            "engine": c.engine, "params": c.params, "tier": c.tier, "labels": c.labels, "nodes": c.nodes,
             "repetitions": c.repetitions, "warmup": c.warmup, "timeout_ms": c.timeout.as_millis() as u64,
             "steps": c.steps.iter().map(|s| serde_json::json!({
                 "id": s.id, "title": s.title, "line": s.origin.line,

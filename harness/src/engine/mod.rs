@@ -5,6 +5,7 @@ pub mod cri;
 mod criu_log;
 mod criu_options;
 pub mod runc;
+mod yards;
 
 use crate::image::Image;
 use crate::node::SharedNode;

@@ -3,7 +3,16 @@ use super::{At, CaseId, CaseRecord, Event, Evidence, HostRecord, Line, Run, RunI
 /// Makes a [`Run`] of its events, in order. Events of a killed run fold too: what has no end keeps `None`. Client
 /// histories are not in the events; the caller adds them from their files.
 pub fn fold<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Run {
-    let mut run = Run {
+    let mut run = unbegun();
+    for line in lines {
+        apply(&mut run, line);
+    }
+    run
+}
+
+/// A run of which nothing is known yet: what [`apply`] begins with.
+pub fn unbegun() -> Run {
+    Run {
         schema: 1,
         id: RunId(String::new()),
         podferry: String::new(),
@@ -19,14 +28,15 @@ pub fn fold<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Run {
         errors: Vec::new(),
         interrupted: false,
         exit_code: None,
-    };
-    for line in lines {
-        match &line.case {
-            Some(case) => apply_to_case(&mut run, case, line),
-            None => apply_to_run(&mut run, line),
-        }
     }
-    run
+}
+
+/// Adds what one event tells.
+pub fn apply(run: &mut Run, line: &Line) {
+    match &line.case {
+        Some(case) => apply_to_case(run, case, line),
+        None => apply_to_run(run, line),
+    }
 }
 
 fn apply_to_run(run: &mut Run, line: &Line) {

@@ -23,9 +23,9 @@ pub use evidence::{
     OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
-pub use fold::fold;
+pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
-pub use names::{CaseId, EngineKind, Origin, RunId};
+pub use names::{CaseId, EngineKind, Origin, RunId, Tier};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, NodeRecord, Outcome, Run, StepRecord, Verdict,
 };

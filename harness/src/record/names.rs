@@ -68,6 +68,30 @@ impl FromStr for EngineKind {
     }
 }
 
+/// How far down the suite a scenario stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// Runs when nothing is asked for: what everyone should know of their stack, in less than 90 s.
+    #[default]
+    Core,
+    /// Runs when it is asked for, by `--tier` or by name.
+    Full,
+}
+
+impl Tier {
+    /// All tiers, the first to run first.
+    pub const ALL: [Tier; 2] = [Tier::Core, Tier::Full];
+
+    /// The tier as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Core => "core",
+            Tier::Full => "full",
+        }
+    }
+}
+
 /// The place in a scenario file that a step or check came from. Line and column count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {

@@ -1,5 +1,5 @@
 use crate::clock;
-use crate::record::{CaseId, CaseRecord, Event, Failure, History, Line, Run, fold};
+use crate::record::{CaseId, CaseRecord, Event, Failure, History, Line, Run, apply, unbegun};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -25,7 +25,9 @@ pub struct Recorder {
 
 struct Inner {
     file: BufWriter<File>,
-    lines: Vec<Line>,
+    /// What the events come to so far. Kept, since every checkpoint asks for it: folding all events of a long run anew each
+    /// time would be paid in the middle of what is timed.
+    run: Run,
     broken: Option<io::Error>,
 }
 
@@ -36,7 +38,7 @@ impl Recorder {
     /// If the file cannot be made.
     pub fn create(dir: &Path, listener: Box<dyn Listener>) -> io::Result<Self> {
         let file = File::create_new(dir.join("events.jsonl"))?;
-        let inner = Inner { file: BufWriter::new(file), lines: Vec::new(), broken: None };
+        let inner = Inner { file: BufWriter::new(file), run: unbegun(), broken: None };
         Ok(Recorder { dir: dir.to_owned(), inner: Mutex::new(inner), listener })
     }
 
@@ -62,18 +64,22 @@ impl Recorder {
 
     /// The run as far as it has come, without client histories.
     pub fn fold(&self) -> Run {
-        fold(&self.lock().lines)
+        self.lock().run.clone()
     }
 
     /// The case's evidence as far as it has come.
     pub fn evidence(&self, case: &CaseId) -> crate::record::Evidence {
-        self.fold().cases.into_iter().find(|c| c.id == *case).map(|c| c.evidence).unwrap_or_default()
+        self.record_of(case).map(|c| c.evidence).unwrap_or_default()
+    }
+
+    fn record_of(&self, case: &CaseId) -> Option<CaseRecord> {
+        self.lock().run.cases.iter().find(|c| c.id == *case).cloned()
     }
 
     /// Records how a case ended, and tells the listener of the whole.
     pub fn case_finished(&self, case: &CaseId, event: Event, histories: BTreeMap<String, History>) {
         self.case(case, event);
-        if let Some(mut record) = self.fold().cases.into_iter().find(|c| c.id == *case) {
+        if let Some(mut record) = self.record_of(case) {
             record.evidence.histories = histories;
             self.listener.case(&record);
         }
@@ -89,7 +95,7 @@ impl Recorder {
         if let Err(e) = write(&mut inner.file, &line) {
             inner.broken.get_or_insert(e);
         }
-        inner.lines.push(line.clone());
+        apply(&mut inner.run, &line);
         drop(inner);
         self.listener.line(&line);
     }

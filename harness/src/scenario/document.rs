@@ -8,7 +8,7 @@ use super::units::{Rate, Times};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
 use super::yaml::{Node, Value};
 use super::{explain, plan::ClientKind};
-use crate::record::EngineKind;
+use crate::record::{EngineKind, Tier};
 use schemars::JsonSchema;
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ shape! {
         "title" => title: Option<Fixed<String>>,
         /// Why the scenario is there, at length.
         "description" => description: Option<Fixed<String>>,
+        /// `core` (if left out): runs when nothing is asked for. `full`: runs with `--tier all`, or when it is named.
+        "tier" => tier: Option<Fixed<Tier>>,
         /// Labels to select by (`podferry run area=migration`).
         "labels" => labels: Option<ByName<Fixed<String>>>,
     }

@@ -33,8 +33,9 @@ pub fn plan(scenarios: &[Scenario], selection: &Selection) -> Result<Plan, Vec<D
         for cell in matrix::cells(scenario.document.spec.matrix.as_ref(), &selection.params) {
             for engine in selection.engines_of(scenario) {
                 match (Cellular { scenario, cell: &cell }).case(engine) {
-                    Ok(case) if selection.wants(&case) => plan.cases.push(case),
-                    Ok(_) => {}
+                    Ok(case) if !selection.wants(&case) => {}
+                    Ok(case) if selection.tier.is_none_or(|tier| tier == case.tier) => plan.cases.push(case),
+                    Ok(_) => plan.beyond += 1,
                     Err(diagnostic) => wrong.push(*diagnostic),
                 }
             }
@@ -106,6 +107,7 @@ impl Cellular<'_> {
             origin: self.origin(self.document().place()),
             engine,
             params: self.cell.clone(),
+            tier: self.scenario.tier(),
             labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             nodes: self.document().nodes(),
             workloads: self.workloads()?,

@@ -40,6 +40,7 @@ pub use schema::{new_template, schema};
 pub use select::Selection;
 pub use units::{duration, size};
 
+use crate::record::Tier;
 use document::Document;
 use read::{Read, Reader, error};
 
@@ -71,6 +72,11 @@ impl Scenario {
     /// Its title; the name if it has none.
     pub fn title(&self) -> &str {
         self.metadata().and_then(|m| m.title.as_ref()).map_or(self.name(), |t| &t.value)
+    }
+
+    /// Its tier.
+    pub fn tier(&self) -> Tier {
+        self.metadata().and_then(|m| m.tier.as_ref()).map_or_else(Tier::default, |t| t.value)
     }
 
     /// The file as the user named it.

@@ -4,7 +4,7 @@ mod raw;
 
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate};
+use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,6 +13,20 @@ use std::time::Duration;
 pub struct Plan {
     /// The cases.
     pub cases: Vec<Case>,
+    /// How many cases were left out for their tier alone.
+    pub beyond: usize,
+}
+
+impl Plan {
+    /// The same, with each case's repetitions done so many times over, and time for them.
+    #[must_use]
+    pub fn repeated(mut self, times: u32) -> Plan {
+        for case in &mut self.cases {
+            case.repetitions = case.repetitions.saturating_mul(times);
+            case.timeout = case.timeout.saturating_mul(times);
+        }
+        self
+    }
 }
 
 /// One cell of a scenario's matrix, on one engine.
@@ -30,6 +44,8 @@ pub struct Case {
     pub engine: EngineKind,
     /// Its cell of the matrix, as written.
     pub params: BTreeMap<String, String>,
+    /// The scenario's tier.
+    pub tier: Tier,
     /// The scenario's labels.
     pub labels: BTreeMap<String, String>,
     /// The nodes, by name, in order.

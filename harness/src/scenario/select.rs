@@ -1,6 +1,6 @@
 use super::Scenario;
 use super::plan::Case;
-use crate::record::EngineKind;
+use crate::record::{EngineKind, Tier};
 use regex::Regex;
 
 /// Which cases are wanted.
@@ -8,6 +8,8 @@ use regex::Regex;
 pub struct Selection {
     /// The engines. A scenario that names engines of its own runs with those of them that are here.
     pub engines: Vec<EngineKind>,
+    /// Only scenarios of this tier; `None`: of all.
+    pub tier: Option<Tier>,
     /// Any of these must match; none given: everything does. A part of the case's name (`redis`), a pattern with `*` and
     /// `?` for the whole scenario name or case name (`*-migrates`), or a label or cell (`area=migration`, `data=64Mi`).
     /// With `!` before it: cases that match are left out.
@@ -39,7 +41,8 @@ fn matches(filter: &str, case: &Case) -> bool {
         let is = |v: Option<&String>| v.is_some_and(|v| v == value);
         return is(case.labels.get(key))
             || is(case.params.get(key))
-            || (key == "engine" && case.engine.name() == value);
+            || (key == "engine" && case.engine.name() == value)
+            || (key == "tier" && case.tier.name() == value);
     }
     if filter.contains(['*', '?']) {
         let pattern = regex::escape(filter).replace(r"\*", ".*").replace(r"\?", ".");

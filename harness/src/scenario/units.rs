@@ -3,7 +3,9 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{EngineWord, EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate};
+use crate::record::{
+    EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier,
+};
 use std::time::Duration;
 
 /// Bytes.
@@ -244,5 +246,6 @@ named! {
     ];
     EngineWord, "a word of an engine", explain::INVALID_VALUE, EngineWord::ALL;
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
+    Tier, "a tier of the suite", explain::INVALID_VALUE, Tier::ALL;
     ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::EngineKind;
+use crate::record::{EngineKind, Tier};
 use crate::scenario::{Setting, SettingKind};
 
 const SETTINGS: &[Setting] = &[Setting { name: "data", kind: SettingKind::Size, required: false, about: "size" }];
@@ -22,6 +22,7 @@ fn template(folder: &Path, name: &str, change: (&str, &str)) -> PathBuf {
 fn selection(filters: &[&str]) -> Selection {
     Selection {
         engines: vec![EngineKind::Cri, EngineKind::Runc],
+        tier: None,
         filters: filters.iter().map(|f| (*f).to_owned()).collect(),
         params: Vec::new(),
     }
@@ -83,6 +84,35 @@ fn selections() {
     let mut other = selection(&["engine=cri"]);
     other.params = vec![("data".into(), "2Mi".into())];
     assert_eq!(names(&other).0, "my-redis-migrates[engine=cri,data=2Mi]\n");
+}
+
+#[test]
+fn a_tier_leaves_cases_out_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    template(folder.path(), "core.yaml", ("", ""));
+    template(folder.path(), "full.yaml", ("name: my-redis-migrates", "name: deep\n  tier: full"));
+    let paths = [folder.path().to_owned()];
+    let of = |tier| Selection { tier, ..selection(&[]) };
+    let planned = |tier| planned(&paths, KINDS, &of(tier)).unwrap();
+    let core = planned(Some(Tier::Core));
+    assert_eq!((core.cases.len(), core.beyond), (4, 4));
+    assert!(core.cases.iter().all(|c| c.scenario == "my-redis-migrates"));
+    assert_eq!(beyond(&core).unwrap(), "4 cases of one tier; 4 more with --tier all");
+    assert!(planned(Some(Tier::Full)).cases.iter().all(|c| c.scenario == "deep"));
+    let all = planned(None);
+    assert_eq!((all.cases.len(), beyond(&all)), (8, None));
+    let by_label = list(&paths, KINDS, &selection(&["tier=full"]), Format::Human).0;
+    assert_eq!(by_label.lines().count(), 4);
+}
+
+#[test]
+fn repeated_cases_have_time_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [template(folder.path(), "good.yaml", ("", ""))];
+    let once = planned(&paths, KINDS, &selection(&[])).unwrap();
+    let often = once.clone().repeated(200);
+    assert_eq!(often.cases[0].repetitions, 200 * once.cases[0].repetitions);
+    assert_eq!(often.cases[0].timeout, 200 * once.cases[0].timeout);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::layers;
 use super::runtime::{Inner, Supervised, blocking, io_error};
 use super::watchdog::Patience;
 use crate::clock;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, yards};
 use crate::record::{EngineKind, ErrorClass};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -109,6 +109,7 @@ impl Inner {
             .await;
         if restored.is_err() {
             self.forget(name).await;
+            yards::clear(&self.node, &logs).await;
         }
         restored
     }
