@@ -7,7 +7,7 @@ macro_rules! shipped {
 }
 
 /// (file, text), in the order in which they run.
-pub(super) const SUITE: [(&str, &str); 14] = [
+pub(super) const SUITE: [(&str, &str); 23] = [
     shipped!("looper-migrates"),
     shipped!("counter-migrates"),
     shipped!("counter-round-trip"),
@@ -21,6 +21,15 @@ pub(super) const SUITE: [(&str, &str); 14] = [
     shipped!("checkpoint-image"),
     shipped!("truncated-archive"),
     shipped!("escaping-archive"),
+    shipped!("escaping-link"),
+    shipped!("damaged-archive"),
+    shipped!("flipped-header"),
+    shipped!("flipped-bit"),
+    shipped!("missing-entry"),
+    shipped!("missing-entry-cri"),
+    shipped!("missing-entry-runc"),
+    shipped!("missing-entry-unneeded"),
+    shipped!("missing-entry-unneeded-cri"),
     shipped!("kill-containerd"),
 ];
 

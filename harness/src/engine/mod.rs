@@ -4,6 +4,7 @@
 pub mod cri;
 mod criu_log;
 mod criu_options;
+mod criu_words;
 pub mod runc;
 mod yards;
 

@@ -207,7 +207,9 @@ shape! {
         "damage" => damage: Field<DamageKind>,
         /// `truncate` and `cut-entry`: bytes that remain.
         "keep" => keep: Option<Field<Size>>,
-        /// `drop-entry`, `cut-entry` and `flip-bit`: path of the entry in the archive, as `checkpoint/inventory.img`.
+        /// `drop-entry`, `cut-entry` and `flip-bit`: path of the entry in the archive, as `checkpoint/inventory.img`. A
+        /// `*` stands for what differs from dump to dump (`checkpoint/mountpoints-*.img`); the last that fits is
+        /// meant. `flip-bit` without one turns a bit in the first header of the tar file.
         "entry" => entry: Option<Field<String>>,
     }
 }

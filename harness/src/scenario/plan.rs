@@ -306,11 +306,13 @@ pub enum Damage {
         /// Bytes of it that remain.
         keep: u64,
     },
-    /// One bit of an entry turned.
+    /// One bit turned.
     FlipBit {
-        /// Its path in the archive.
-        entry: String,
+        /// The entry in whose middle; `None`: in the first header of the tar file.
+        entry: Option<String>,
     },
     /// An entry added whose path escapes the folder that it is unpacked to.
     EscapingEntry,
+    /// A link added that leads out of that folder, and a file behind it.
+    EscapingLink,
 }

@@ -68,8 +68,10 @@ fn harm(damage: &Damage) -> String {
         Damage::Random => "overwritten with random bytes".into(),
         Damage::DropEntry { entry } => format!("without {entry}"),
         Damage::CutEntry { entry, keep } => format!("{entry} cut to {keep} bytes"),
-        Damage::FlipBit { entry } => format!("one bit of {entry} turned"),
+        Damage::FlipBit { entry: Some(entry) } => format!("one bit of {entry} turned"),
+        Damage::FlipBit { entry: None } => "one bit of a header turned".into(),
         Damage::EscapingEntry => "with an entry that escapes".into(),
+        Damage::EscapingLink => "with a link that leads out".into(),
     }
 }
 

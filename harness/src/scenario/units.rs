@@ -180,6 +180,7 @@ pub(super) enum DamageKind {
     CutEntry,
     FlipBit,
     EscapingEntry,
+    EscapingLink,
 }
 
 macro_rules! words {
@@ -217,7 +218,7 @@ words! {
     DamageKind, "a kind of damage", explain::INVALID_VALUE, {
         "truncate" => DamageKind::Truncate, "empty" => DamageKind::Empty, "random" => DamageKind::Random,
         "drop-entry" => DamageKind::DropEntry, "cut-entry" => DamageKind::CutEntry, "flip-bit" => DamageKind::FlipBit,
-        "escaping-entry" => DamageKind::EscapingEntry,
+        "escaping-entry" => DamageKind::EscapingEntry, "escaping-link" => DamageKind::EscapingLink,
     };
 }
 
