@@ -365,6 +365,17 @@ impl JsonSchema for Step {
     }
 }
 
+impl Checkpoint {
+    /// The names of the checkpoints that it takes: its own, and one more for each that is taken at the same time.
+    pub(super) fn all_names(&self) -> Vec<String> {
+        let times = self.times.as_ref().and_then(|t| t.fixed()).map_or(1, |t| t.0);
+        let name = self.name.text();
+        // As many as anybody can want at once; a scenario may ask for ten thousand.
+        let more = (2..=times.min(100)).map(|n| format!("{name}-{n}"));
+        std::iter::once(name.to_owned()).chain(more).collect()
+    }
+}
+
 impl Migrate {
     /// The name of the instance that it makes.
     pub(super) fn new_name(&self) -> String {

@@ -31,15 +31,11 @@ impl<'a> Flow<'a, '_> {
         }
         let anywhere = c.medium.as_ref().is_some_and(|m| m.fixed() != Some(&Medium::Native));
         let nodes = life.as_ref().and_then(|l| l.node.clone()).filter(|_| !anywhere);
-        self.checkpoints.insert(
-            c.name.text().to_owned(),
-            Held {
-                of: c.of.text().to_owned(),
-                taken: index,
-                kind: life.as_ref().and_then(|l| l.kind),
-                nodes: nodes.map(|n| BTreeSet::from([n])),
-            },
-        );
+        for name in c.all_names() {
+            let kind = life.as_ref().and_then(|l| l.kind);
+            let nodes = nodes.clone().map(|n| BTreeSet::from([n]));
+            self.checkpoints.insert(name, Held { of: c.of.text().to_owned(), taken: index, kind, nodes });
+        }
         if c.guard.is_some() && fails && life.is_some() {
             // What a bare call leaves when it fails is what such a scenario is about.
             self.ends(&c.of, None, place.line);
