@@ -141,9 +141,7 @@ fn no_entry(path: &Path, entry: &str) -> ArchiveError {
 
 fn find<'a>(listing: &'a Listing, entry: &str) -> Result<&'a Item, ArchiveError> {
     let fits = |name: &str| match entry.split_once('*') {
-        Some((head, tail)) => {
-            name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
-        }
+        Some((head, tail)) => name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail),
         None => name == entry,
     };
     listing.items.iter().rev().find(|i| fits(&i.name)).ok_or_else(|| no_entry(&listing.path, entry))

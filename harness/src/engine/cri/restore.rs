@@ -50,7 +50,10 @@ impl Inner {
             // It would stay listed as exited with 128, and its name taken.
             self.clear_slot(slot).await;
             if self.criu.idle() {
-                yards::clear(&self.node, Path::new(config::STATE)).await;
+                // CRIU's working folder lies under the root; its bundle under the state.
+                for below in [config::ROOT, config::STATE] {
+                    yards::clear(&self.node, Path::new(below)).await;
+                }
             }
             return Err(e);
         }
