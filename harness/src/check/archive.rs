@@ -9,9 +9,10 @@ pub(super) fn judge(check: &ArchiveCheck, evidence: &Evidence) -> Judged {
     let record = found.ok_or_else(|| red(format!("there is no record of checkpoint `{of}`"), wanted))?;
     match record.trailing_bytes {
         Some(0) => Ok(format!("archive `{of}` of {} bytes ends where its entries end", record.bytes)),
-        Some(n) => {
-            Err(red(format!("{n} of the {} bytes of archive `{of}` lie behind its end: a stale tail", record.bytes), wanted))
-        }
+        Some(n) => Err(red(
+            format!("{n} of the {} bytes of archive `{of}` lie behind its end: a stale tail", record.bytes),
+            wanted,
+        )),
         None => Err(red(format!("checkpoint `{of}` is no archive, or could not be read"), wanted)),
     }
 }

@@ -1,5 +1,5 @@
 use super::{Judged, Red, capture, red};
-use crate::record::{Capture, EngineWord, Evidence, InstanceCheck, InstanceExpectation, OutsideReport};
+use crate::record::{Capture, EngineWord, Evidence, InstanceCheck, InstanceExpectation, OutsideReport, SelfReport};
 
 /// By the capture that the check names, or by the runner's last one of the instance, `final:NAME`.
 pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
@@ -11,7 +11,9 @@ pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
         (InstanceExpectation::Absent, outside) => outside.is_none() && last.inside.is_none(),
         (_, None) => false,
         (InstanceExpectation::Running, Some(o)) => {
-            o.engine_state == "running" && o.frozen == Some(false) && last.inside.is_some()
+            o.engine_state == "running"
+                && o.frozen == Some(false)
+                && last.inside.as_ref().is_some_and(|i| i.damage.is_none())
         }
         (InstanceExpectation::Frozen, Some(o)) => o.frozen == Some(true),
         (InstanceExpectation::Stopped, Some(o)) => o.engine_state == "stopped",
@@ -46,11 +48,15 @@ fn progressed(since: &Capture, last: &Capture) -> Result<String, Red> {
     let counter = |c: &Capture| c.inside.as_ref().and_then(|i| i.counter);
     let wanted = format!("a counter above that of capture `{}`", since.name);
     let was = counter(since).ok_or_else(|| red(format!("capture `{}` has no counter", since.name), &*wanted))?;
-    let is = counter(last).ok_or_else(|| red(format!("`{}` gave no counter {}", last.instance, when(last)), &*wanted))?;
+    let is =
+        counter(last).ok_or_else(|| red(format!("`{}` gave no counter {}", last.instance, when(last)), &*wanted))?;
     if is > was {
         return Ok(format!("its counter grew from {was} to {is} since `{}`", since.name));
     }
-    Err(red(format!("the counter of `{}` was {was} in `{}` and is {is} {}", last.instance, since.name, when(last)), wanted))
+    Err(red(
+        format!("the counter of `{}` was {was} in `{}` and is {is} {}", last.instance, since.name, when(last)),
+        wanted,
+    ))
 }
 
 /// The name of the runner's own capture helps nobody.
@@ -71,7 +77,11 @@ fn describe(of: &str, last: &Capture) -> String {
         Some(false) => "not frozen",
         None => "its freezer could not be read",
     };
-    let answers = if last.inside.is_some() { "answers" } else { "does not answer" };
+    let answers = match &last.inside {
+        None => "does not answer".to_owned(),
+        Some(SelfReport { damage: Some(damage), .. }) => format!("answers that its memory is damaged: `{damage}`"),
+        Some(_) => "answers".to_owned(),
+    };
     format!("the engine says `{engine_state}` of `{of}`, {frozen}, and its workload {answers}")
 }
 

@@ -39,6 +39,7 @@ pub(super) fn captured(name: &str, instance: &str, ms: u64, counter: u64) -> Cap
         counter_interval_ms: Some(1.0),
         journal: Some((1..=counter).collect()),
         memory_hash: Some("c0ffee".to_owned()),
+        damage: None,
         boot: BTreeMap::from([("pid".to_owned(), "1".to_owned()), ("started".to_owned(), "7".to_owned())]),
     };
     Capture {

@@ -76,6 +76,10 @@ pub struct SelfReport {
     pub journal: Option<Vec<u64>>,
     /// A digest over the memory that must survive.
     pub memory_hash: Option<String>,
+    /// What the workload found wrong with its own memory, if it looked and did: `bad 2050`, the first page that is not as
+    /// it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// Values fixed when the process started (`pid`, `started`, ...), which a restore must keep.
     pub boot: BTreeMap<String, String>,
 }

@@ -14,13 +14,13 @@ mod run;
 mod time;
 
 pub use checks::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EngineWord, ErrorCheck, ExclusiveCheck,
-    InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EngineWord, ErrorCheck,
+    ExclusiveCheck, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck,
 };
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, LogReport, MigrationRecord, Op, OpOutcome,
-    OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+    Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, LogReport, MigrationRecord, Op,
+    OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};

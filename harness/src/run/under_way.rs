@@ -19,7 +19,7 @@ pub(super) struct UnderWay {
 
 impl CaseRun<'_> {
     /// Takes a checkpoint. Whoever stops waiting for it leaves it among the calls under way.
-    pub(super) async fn to_its_end(&mut self, live: &Live, name: String) -> Result<Checkpoint, Failure> {
+    pub(super) async fn await_checkpoint(&mut self, live: &Live, name: String) -> Result<Checkpoint, Failure> {
         let (engine, container, called) = (live.engine.clone(), live.container.clone(), name.clone());
         let call = tokio::spawn(async move { engine.checkpoint(&container, &called).await });
         self.under_way.push(UnderWay { node: live.node.clone(), name, call });

@@ -213,7 +213,8 @@ impl Read for WrittenCheck {
                 }
             } else if key != EXPECT {
                 let finding = error(explain::UNKNOWN_ACTION, format!("there is no check `{key}`"));
-                r.tell(entry.0.place, finding.meant(key, CheckKind::KEYS.iter().copied().chain([EXPECT])));
+                let beside = super::read::nearest(key, &[EXPECT]);
+                r.tell(entry.0.place, finding.meant(key, CheckKind::KEYS.iter().copied().chain(beside)));
             }
         }
         if let Some((second, _)) = known.get(1) {

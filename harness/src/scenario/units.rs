@@ -3,9 +3,7 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{
-    EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier,
-};
+use crate::record::{EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
 use std::time::Duration;
 
 /// Bytes.

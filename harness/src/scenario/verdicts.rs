@@ -3,7 +3,9 @@
 use super::action::Action;
 use super::explain;
 use super::flow::{Fate, Flow, Life, Taken};
-use super::judge::{AckedWrites, ArchiveOf, Budget, CheckKind, Counter, ErrorIs, Exclusive, Instance, Log, SameProcess, WrittenCheck};
+use super::judge::{
+    AckedWrites, ArchiveOf, Budget, CheckKind, Counter, ErrorIs, Exclusive, Instance, Log, SameProcess, WrittenCheck,
+};
 use super::place::Place;
 use super::plan::ClientKind;
 use super::read::{error, warning};

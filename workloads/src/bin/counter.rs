@@ -116,7 +116,8 @@ impl Counter {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind", "mib", "log", "note"])?;
+    let options =
+        Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind", "mib", "log", "note"])?;
     let interval: f64 = options.get("interval-ms", 10.0)?;
     if !(interval.is_finite() && (0.01..=3.6e6).contains(&interval)) {
         return Err(format!("--interval-ms: {interval} is not within 0.01 .. 3600000").into());

@@ -99,3 +99,9 @@ fn what_the_interface_says_is_told_from_what_is() {
     insta::assert_snapshot!(fails(&says(State::Frozen, Some("then"), EngineWord::Running), &honest), @"the engine's interface calls `copy` `paused`; wanted: the word `running`");
     fails(&says(State::Absent, None, EngineWord::Unknown), &gone());
 }
+
+#[test]
+fn a_workload_with_damaged_memory_does_not_run_well() {
+    let damaged = spoiled(|e| e.captures[1].inside.as_mut().unwrap().damage = Some("bad 7".to_owned()));
+    insta::assert_snapshot!(fails(&check(State::Running, None), &damaged), @"the engine says `running` of `copy`, not frozen, and its workload answers that its memory is damaged: `bad 7`; wanted: running, not frozen, and a workload that answers");
+}

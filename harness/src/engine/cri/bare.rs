@@ -80,6 +80,7 @@ impl Inner {
         let started = self.start_bare(&container, &image, deadline).await;
         if let Err(e) = started {
             self.clear_slot(slot).await;
+            self.clear_yards().await;
             return Err(e);
         }
         Ok(Restored { container, create_from, restore_from, restore_to: now() })

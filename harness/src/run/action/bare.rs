@@ -1,10 +1,10 @@
 //! Checkpoints as a naive client takes them, and several of one container at once.
 
 use super::checkpoint::{digest, held_of, record};
+use crate::clock;
 use crate::engine::{BareCheckpoint, Checkpoint, EngineError};
 use crate::record::{Failure, Phase};
 use crate::run::case::{CaseRun, Live};
-use crate::clock;
 use crate::scenario::plan::RawCheckpoint;
 use futures_util::future::join_all;
 

@@ -43,7 +43,7 @@ pub(super) async fn checkpoint(
 pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str) -> Result<Held, Failure> {
     let live = run.live(instance)?.clone();
     let from = clock::now();
-    let checkpoint = run.to_its_end(&live, format!("{}-{name}", run.tag)).await?;
+    let checkpoint = run.await_checkpoint(&live, format!("{}-{name}", run.tag)).await?;
     run.phase(Phase::Checkpoint, &live.node, from);
     Ok(held_of(&live, checkpoint))
 }

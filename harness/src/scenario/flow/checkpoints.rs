@@ -62,9 +62,11 @@ impl<'a> Flow<'a, '_> {
             self.r.tell(cancel.place, finding.help("take one of them away"));
         }
         if c.guard.as_ref().is_some_and(|g| g.fixed() == Some(&false)) {
-            let guarded = [("source", c.source.as_ref().map(|f| f.place)), ("medium", c.medium.as_ref().map(|f| f.place))];
+            let guarded =
+                [("source", c.source.as_ref().map(|f| f.place)), ("medium", c.medium.as_ref().map(|f| f.place))];
             for (key, place) in guarded.into_iter().filter_map(|(k, p)| Some((k, p?))) {
-                let finding = error(explain::UNGUARDED, format!("`{key}` is the harness's doing, and this call is bare"));
+                let finding =
+                    error(explain::UNGUARDED, format!("`{key}` is the harness's doing, and this call is bare"));
                 self.r.tell(place, finding.help("take it away: the source of a bare checkpoint goes on"));
             }
         }
