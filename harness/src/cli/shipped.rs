@@ -7,7 +7,7 @@ macro_rules! shipped {
 }
 
 /// (file, text), in the order in which they run.
-pub(super) const SUITE: [(&str, &str); 33] = [
+pub(super) const SUITE: [(&str, &str); 41] = [
     shipped!("looper-migrates"),
     shipped!("counter-migrates"),
     shipped!("counter-round-trip"),
@@ -41,6 +41,14 @@ pub(super) const SUITE: [(&str, &str); 33] = [
     shipped!("missing-entry-unneeded"),
     shipped!("missing-entry-unneeded-cri"),
     shipped!("kill-containerd"),
+    shipped!("trap-given-up"),
+    shipped!("trap-two-at-once"),
+    shipped!("trap-stale-tail"),
+    shipped!("trap-cut-pages"),
+    shipped!("trap-lost-files"),
+    shipped!("trap-flipped-memory"),
+    shipped!("trap-newer-log"),
+    shipped!("trap-dropped-log"),
 ];
 
 #[cfg(test)]

@@ -8,21 +8,24 @@ mod event;
 mod evidence;
 mod failure;
 mod fold;
+mod give_up;
 mod names;
 mod run;
 mod time;
 
 pub use checks::{
-    AckedWritesCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EndReason, ErrorCheck, ExclusiveCheck, FasterCheck,
-    InstanceCheck, InstanceExpectation, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EndReason, EngineWord, ErrorCheck,
+    ExclusiveCheck, FasterCheck, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck,
+    WorkLostCheck,
 };
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndReport, EndpointChange, Evidence, History, InstanceRecord, MemoryReport,
+    Capture, CheckpointRecord, EndReport, EndpointChange, Evidence, History, InstanceRecord, LogReport, MemoryReport,
     MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
+pub use give_up::GiveUp;
 pub use names::{CaseId, EngineKind, Origin, RunId, Tier};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, NodeRecord, Outcome, Run, StepRecord, Verdict,

@@ -1,11 +1,13 @@
 //! Scenario as written -> cases: every expression resolved, every default filled in.
 
-use super::action::{Action as Written, Expect, Restore, Step as WrittenStep, Tamper, Wait};
+use super::action::{Action as Written, Checkpoint, Expect, Restore, Step as WrittenStep, Tamper, Wait};
 use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
-use super::plan::{Action, Case, Client, Damage, ExpectedError, Given, Medium, Plan, Step, Volume, Workload};
+use super::plan::{
+    Action, Case, Client, Damage, ExpectedError, Given, Medium, Plan, RawCheckpoint, RawRestore, Step, Volume, Workload,
+};
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
 use super::units::{Bound, DamageKind, Rate, Size, Times};
@@ -13,8 +15,9 @@ use super::value::{Cell, Field, Name, Scalar};
 use super::volumes::Mounts;
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck, ExclusiveCheck,
-    FasterCheck, InstanceCheck, LossPolicy, Origin, SameProcessCheck, SourceFate, WorkLostCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck,
+    ExclusiveCheck, FasterCheck, GiveUp, InstanceCheck, LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
+    WorkLostCheck,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -92,6 +95,10 @@ impl Cellular<'_> {
         field.as_ref().map_or(Ok(default), |f| self.get(f))
     }
 
+    fn given<T: Scalar>(&self, field: &Option<Field<T>>) -> Resolved<Option<T>> {
+        field.as_ref().map(|f| self.get(f)).transpose()
+    }
+
     fn case(&self, engine: EngineKind) -> Resolved<Case> {
         let spec = &self.document().spec;
         let measure = spec.measure.as_ref();
@@ -146,7 +153,7 @@ impl Cellular<'_> {
         all.map(|(node, size)| Ok((node.text().to_owned(), self.get(size)?.0))).collect()
     }
 
-    fn given(&self, memory: &Option<Field<Size>>, volumes: Option<&Mounts>) -> Resolved<Given> {
+    fn allotted(&self, memory: &Option<Field<Size>>, volumes: Option<&Mounts>) -> Resolved<Given> {
         let memory = memory.as_ref().map(|m| self.get(m)).transpose()?.map(|size| size.0);
         Ok(Given { memory, volumes: volumes.map(mounts) })
     }
@@ -191,7 +198,7 @@ impl Cellular<'_> {
                 workload: text(&d.workload),
                 node: node(&d.node),
                 instance: text(d.instance.as_ref().unwrap_or(&d.workload)),
-                given: self.given(&d.memory, None)?,
+                given: self.allotted(&d.memory, None)?,
             },
             Written::Client(c) => match (&c.start, &c.stop) {
                 (Some(client), _) => Action::StartClient { client: text(client) },
@@ -206,6 +213,8 @@ impl Cellular<'_> {
                 name: text(&c.name),
                 source: self.or(&c.source, SourceFate::Running)?,
                 medium: self.or(&c.medium, Medium::Native)?,
+                times: self.or(&c.times, Times(1))?.0.max(1),
+                raw: self.raw_checkpoint(c)?,
             },
             Written::Transfer(t) => Action::Transfer { checkpoint: text(&t.checkpoint), to: text(&t.to) },
             Written::Tamper(t) => {
@@ -218,7 +227,7 @@ impl Cellular<'_> {
                 into: m.new_name(),
                 source: self.or(&m.source, SourceFate::Fenced)?,
                 medium: self.or(&m.medium, Medium::Native)?,
-                given: self.given(&m.memory, m.volumes.as_ref())?,
+                given: self.allotted(&m.memory, m.volumes.as_ref())?,
             },
             Written::Restart(r) => Action::Restart { node: text(&r.node) },
             Written::CopyVolume(c) => {
@@ -235,8 +244,22 @@ impl Cellular<'_> {
             node,
             instance: written.instance.text().to_owned(),
             verify: self.or(&written.verify, true)?,
-            given: self.given(&written.memory, written.volumes.as_ref())?,
+            given: self.allotted(&written.memory, written.volumes.as_ref())?,
+            raw: match self.or(&written.guard, true)? {
+                true => None,
+                false => Some(RawRestore { deadline: self.given(&written.deadline)? }),
+            },
         })
+    }
+
+    fn raw_checkpoint(&self, written: &Checkpoint) -> Resolved<Option<RawCheckpoint>> {
+        if self.or(&written.guard, true)? {
+            return Ok(None);
+        }
+        let deadline = self.given(&written.deadline)?.map(GiveUp::Deadline);
+        let cancel = self.given(&written.cancel)?.map(GiveUp::Cancel);
+        let over = written.over.as_ref().map(|n| n.text().to_owned());
+        Ok(Some(RawCheckpoint { give_up: deadline.or(cancel), over }))
     }
 
     fn wait(&self, written: &Wait) -> Resolved<Action> {
@@ -299,6 +322,8 @@ impl Cellular<'_> {
                 of: text(&i.of),
                 state: self.get(&i.state)?,
                 progressed_since: i.progressed_since.as_ref().map(text),
+                at: i.at.as_ref().map(text),
+                engine_says: self.given(&i.engine_says)?,
                 reason: i.reason.as_ref().map(|r| self.get(r)).transpose()?,
             }),
             CheckKind::Faster(f) => CheckSpec::Faster(FasterCheck {
@@ -311,6 +336,13 @@ impl Cellular<'_> {
                 since: text(&w.since),
                 at_most: w.at_most.as_ref().map(|m| self.get(m)).transpose()?,
             }),
+            CheckKind::Log(l) => CheckSpec::Log(LogCheck {
+                of: text(&l.of),
+                at: l.at.as_ref().map(text),
+                each_once: self.or(&l.each_once, false)?,
+                keeps: l.keeps.as_ref().map(text),
+            }),
+            CheckKind::Archive(a) => CheckSpec::Archive(ArchiveCheck { of: text(&a.of) }),
             CheckKind::Error(e) => CheckSpec::Error(ErrorCheck {
                 step: text(&e.step),
                 class: self.get(&e.class)?,
@@ -325,7 +357,8 @@ impl Cellular<'_> {
                 CheckSpec::Budget(BudgetCheck { metric: self.get(&b.metric)?, bounds })
             }
         };
-        Ok(Check { origin: self.origin(written.place), spec })
+        let violation = written.expect.as_ref().map(|e| self.get(&e.violation)).transpose()?.map(|p| p.0);
+        Ok(Check { origin: self.origin(written.place), spec, violation })
     }
 }
 

@@ -3,7 +3,9 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{EndReason, EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
+use crate::record::{
+    EndReason, EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier,
+};
 use std::time::Duration;
 
 /// Bytes.
@@ -263,6 +265,7 @@ named! {
     ClientKind, "a kind of client", explain::INVALID_VALUE, [
         ClientKind::RedisWriter, ClientKind::CounterReader, ClientKind::TcpEcho, ClientKind::LogFollower,
     ];
+    EngineWord, "a word of an engine", explain::INVALID_VALUE, EngineWord::ALL;
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
     Tier, "a tier of the suite", explain::INVALID_VALUE, Tier::ALL;
     ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;

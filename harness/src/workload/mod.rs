@@ -14,6 +14,7 @@ mod talk;
 
 pub use error::{ProbeError, WorkloadError};
 pub use images::pause;
+pub use logged::numbers;
 pub use settings::{KINDS, settings};
 pub use talk::{Connect, Target};
 
@@ -188,6 +189,16 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
             let more = [("--startup-ms", startup.as_millis()), ("--grow", grow.into()), ("--grow-to", most.into())];
             let more = more.into_iter().filter(|(_, value)| *value > 0);
             args.extend(more.flat_map(|(name, value)| [name.to_owned(), value.to_string()]));
+            if values.flag("log", false)? {
+                args.extend(["--log", "true"].map(str::to_owned));
+            }
+            if values.flag("note", false)? {
+                args.extend(["--note", "/note"].map(str::to_owned));
+            }
+            match values.size("data", 0)? >> 20 {
+                0 => {}
+                mib => args.extend(["--mib".to_owned(), mib.to_string()]),
+            }
             (args, Some(7000), Speech::Counter)
         }
         "memory" => {

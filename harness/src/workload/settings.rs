@@ -38,6 +38,13 @@ pub const KINDS: &[WorkloadKind] = &[
             ),
             setting("grow", Kind::Size, "how much more memory it takes with each count; 0 if not given"),
             setting("growTo", Kind::Size, "where it stops to grow; without end if not given"),
+            setting("log", Kind::Flag, "whether it prints every value too; false if not given"),
+            setting(
+                "note",
+                Kind::Flag,
+                "whether it writes a file at its start that it never opens again; false if not given",
+            ),
+            setting("data", Kind::Size, "how much memory it holds beside, in whole MiB; 0 if not given"),
         ],
         counter: true,
         identity: true,

@@ -1,7 +1,7 @@
 //! Counts up at a fixed pace, remembers every value twice (in memory, and in a file of the container's root), and says
 //! so over TCP, a line a question: `GET`, `STATE`, `JOURNAL`, `ECHO text`, `FILE`.
 
-use podferry_workloads::{Boot, Options, Startup, end_on_signals, json_string, listen, serve};
+use podferry_workloads::{Boot, Options, PAGE, Pages, Startup, end_on_signals, json_string, listen, serve};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -17,6 +17,10 @@ struct Counter {
     path: String,
     growth: Growth,
     startup: Option<Startup>,
+    /// Whether every value is printed too.
+    log: bool,
+    /// A file that is written once, at the start, and closed: nobody holds it when the process is dumped.
+    note: String,
     state: Mutex<State>,
 }
 
@@ -69,6 +73,10 @@ impl Counter {
         {
             state.file_error.get_or_insert_with(|| e.to_string());
         }
+        // Under the lock too: what is answered is on its way to the log.
+        if self.log {
+            let _ = writeln!(std::io::stdout(), "{value}");
+        }
     }
 
     /// Counts for ever. A pace that was missed is not made up for: after a freeze the counter goes on where it was, it
@@ -106,14 +114,21 @@ impl Counter {
     fn describe(&self) -> String {
         let state = self.state();
         format!(
-            r#"{{{}{},"counter":{},"interval_ms":{},"grown":{},"file_error":{}}}"#,
+            r#"{{{}{},"counter":{},"interval_ms":{},"grown":{},"note":{},"file_error":{}}}"#,
             self.boot.json_members(),
             self.startup.as_ref().map(Startup::json_members).unwrap_or_default(),
             state.journal.last().unwrap_or(&0),
             self.interval.as_secs_f64() * 1e3,
             state.grown(),
+            self.noted().as_deref().map_or("null".to_owned(), json_string),
             state.file_error.as_deref().map_or("null".to_owned(), json_string),
         )
+    }
+
+    /// What the note holds now; an error is told as it is, so that it is not taken for what was written.
+    fn noted(&self) -> Option<String> {
+        let read = || std::fs::read_to_string(&self.note).unwrap_or_else(|e| format!("can't read {}: {e}", self.note));
+        (self.note != "none").then(read)
     }
 
     /// The number of lines of the file and its last line, read from the file itself.
@@ -127,7 +142,8 @@ impl Counter {
     }
 }
 
-const KNOWN: &[&str] = &["port", "interval-ms", "journal", "bind", "startup-ms", "grow", "grow-to"];
+const KNOWN: &[&str] =
+    &["port", "interval-ms", "journal", "bind", "startup-ms", "grow", "grow-to", "mib", "log", "note"];
 
 fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1), KNOWN)?;
@@ -147,18 +163,29 @@ fn run() -> Result<(), Box<dyn Error>> {
         0 => None,
         ms => Some(Startup::compute(Duration::from_millis(ms))),
     };
+    let note = options.get("note", "none".to_owned())?;
+    if note != "none" {
+        std::fs::write(&note, &boot.nonce).map_err(|e| format!("can't write {note}: {e}"))?;
+    }
+    // Weight: it makes a checkpoint take longer, and is never looked at.
+    let weight = Pages::new(1, options.get("mib", 0_usize)? * ((1 << 20) / (PAGE * 8)));
     let counter = Arc::new(Counter {
         boot,
         growth: Growth { step: options.get("grow", 0)?, most: options.get("grow-to", 0)? },
         startup,
         interval: Duration::from_secs_f64(interval / 1e3),
         path,
+        log: options.get("log", false)?,
+        note,
         state: Mutex::default(),
     });
     let listener = listen(options.get("bind", IpAddr::from([0, 0, 0, 0]))?, options.get("port", 7000)?)?;
     let counting = Arc::clone(&counter);
     std::thread::Builder::new().spawn(move || counting.count(file))?;
-    serve(&listener, move |line| counter.answer(line))
+    serve(&listener, move |line| {
+        std::hint::black_box(&weight);
+        counter.answer(line)
+    })
 }
 
 fn main() -> ExitCode {
@@ -187,6 +214,8 @@ mod tests {
             path: path.to_owned(),
             growth: Growth::default(),
             startup: None,
+            log: false,
+            note: "none".to_owned(),
             state: Mutex::new(State::default()),
         }
     }
@@ -207,7 +236,7 @@ mod tests {
         assert!(c.answer("FILE").starts_with("error: can't read /nonexistent/journal: "));
         let state = c.answer("STATE");
         assert!(state.contains(&format!(r#""nonce":"{}""#, c.boot.nonce)), "{state}");
-        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"grown":0,"file_error":null}"#), "{state}");
+        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"grown":0,"note":null,"file_error":null}"#), "{state}");
     }
 
     #[test]

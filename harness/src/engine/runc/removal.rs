@@ -33,6 +33,7 @@ impl Inner {
             memory: self.memory(name),
             end: (engine_state == "stopped").then(|| self.end(name)),
             engine_state,
+            engine_says: None,
             frozen: freezer.and_then(|f| f.frozen().ok()),
             pid_inside: process.pid_inside,
             comm: process.comm,
