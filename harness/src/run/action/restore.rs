@@ -49,7 +49,7 @@ pub(super) async fn into_slot(
 ) -> Result<Restored, Failure> {
     let done = match &held.reference {
         Some(reference) => engine.restore_image(slot, reference).await,
-        None => engine.restore(slot, &held.checkpoint).await,
+        None => engine.restore(slot, held.at(node)).await,
     };
     match done {
         Ok(restored) => {
