@@ -7,10 +7,16 @@ use crate::step::cargo;
 pub(crate) fn run(args: &[String]) -> Result<u8, String> {
     match args.first().map(String::as_str) {
         Some("lint") => lint(),
-        Some("e2e") => build::binaries(Profile::Dev)?.podferry(&["run".to_owned(), "--deny-skips".to_owned()]),
-        Some(other) => Err(format!("no lane `{other}`: lint, e2e")),
-        None => Err("which lane: lint, e2e".to_owned()),
+        Some("e2e") => e2e(),
+        Some("reds") => crate::test::run(&["reds".to_owned()]),
+        Some(other) => Err(format!("no lane `{other}`: lint, e2e, reds")),
+        None => Err("which lane: lint, e2e, reds".to_owned()),
     }
+}
+
+/// The whole suite: every tier.
+fn e2e() -> Result<u8, String> {
+    build::binaries(Profile::Dev)?.podferry(&["run", "--deny-skips", "--tier", "all"].map(str::to_owned))
 }
 
 fn lint() -> Result<u8, String> {

@@ -11,16 +11,20 @@ const PURE_TESTS: [&str; 4] = ["architecture", "cli", "report", "workloads"];
 /// Test targets on real nodes, in order: what the later ones build on comes first.
 const NODE_TESTS: [&str; 9] = ["component", "nodes", "clients", "images", "runc", "cri", "doctor", "e2e", "killed"];
 
+/// On real nodes too, and only when it is named: it takes minutes. A lane of CI runs it.
+const LONG_TESTS: [&str; 1] = ["reds"];
+
 /// Runs one part, or all. Every part runs even if an earlier one failed; the code is that of the first failure.
 pub(crate) fn run(args: &[String]) -> Result<u8, String> {
     let only = args.first().map(String::as_str);
     let nodes: Vec<&str> = match only {
         None | Some("nodes") => NODE_TESTS.to_vec(),
-        Some(one) => NODE_TESTS.into_iter().filter(|n| *n == one).collect(),
+        Some(one) => NODE_TESTS.into_iter().chain(LONG_TESTS).filter(|n| *n == one).collect(),
     };
     let unit = matches!(only, None | Some("unit"));
     if nodes.is_empty() && !unit {
-        return Err(format!("no part `{}`: unit, nodes, or one of {}", args[0], NODE_TESTS.join(", ")));
+        let parts = [&NODE_TESTS[..], &LONG_TESTS[..]].concat().join(", ");
+        return Err(format!("no part `{}`: unit, nodes, or one of {parts}", args[0]));
     }
     let mut parts = Parts::default();
     let built = parts.time("build", || build::binaries(Profile::Dev))?;

@@ -14,8 +14,13 @@ use std::path::Path;
 /// | truncate | the file is cut | the largest `pages-*.img` is cut |
 /// | empty | a file of no bytes | a folder without files |
 /// | random | all bytes, by a generator with a fixed seed | likewise, in every file |
+/// | cut entry | the entry is cut, its header says so | the file is cut |
 /// | drop entry, flip bit | of the entry; the bit is in the middle of it | likewise |
+/// | flip bit of no entry | in the name in the first header | likewise of `rootfs-diff.tar`, the only tar file |
 /// | escaping entry | a file `../escaped` is added | a link `escaped` that leads out is added |
+/// | escaping link | a link `way-out` to `/tmp` is added, and a file behind it | such a link, in `checkpoint/` |
+///
+/// An entry may be named with a `*`, for what differs from dump to dump; the last that fits is meant.
 ///
 /// [`super::verify`] sees all of these but two: a bit turned where structure does not tell (memory pages), and an entry
 /// dropped that no restore needs (`dump.log`). The digest sees those.
@@ -42,6 +47,7 @@ fn tamper_archive(path: &Path, out: &Path, damage: &Damage) -> Result<(), Archiv
             copy(path, out)?;
             cut(out, *keep)
         }
+        Damage::CutEntry { entry, keep } => cut_entry(path, out, entry, *keep),
         Damage::Empty => OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -60,17 +66,25 @@ fn tamper_archive(path: &Path, out: &Path, damage: &Damage) -> Result<(), Archiv
             append(path, &mut target, out, 0, item.header)?;
             append(path, &mut target, out, item.end, length - item.end)
         }
-        Damage::FlipBit { entry } => {
+        Damage::FlipBit { entry: Some(entry) } => {
             let listing = Listing::read(path, Form::CriArchive)?;
             let item = find(&listing, entry)?;
             copy(path, out)?;
             flip(out, item)
         }
-        Damage::EscapingEntry => {
+        Damage::FlipBit { entry: None } => {
+            copy(path, out)?;
+            turn(out, 0)
+        }
+        Damage::EscapingEntry | Damage::EscapingLink => {
             let listing = Listing::read(path, Form::CriArchive)?;
             let mut target = create(out)?;
             append(path, &mut target, out, 0, listing.end)?;
-            write_escaping(&mut target).map_err(|e| ArchiveError::io("write", out, e))
+            let written = match damage {
+                Damage::EscapingLink => write_way_out(&mut target),
+                _ => write_escaping(&mut target),
+            };
+            written.map_err(|e| ArchiveError::io("write", out, e))
         }
     }
 }
@@ -86,6 +100,11 @@ fn tamper_folder(path: &Path, out: &Path, damage: &Damage) -> Result<(), Archive
             copy(path, out)?;
             cut(&out.join(&pages.name), *keep)
         }
+        Damage::CutEntry { entry, keep } => {
+            let item = find(&listing, entry)?;
+            copy(path, out)?;
+            cut(&out.join(&item.name), *keep)
+        }
         Damage::Random => {
             copy(path, out)?;
             listing.items.iter().try_for_each(|item| scramble(&out.join(&item.name)))
@@ -95,14 +114,23 @@ fn tamper_folder(path: &Path, out: &Path, damage: &Damage) -> Result<(), Archive
             copy(path, out)?;
             fs::remove_file(out.join(&item.name)).map_err(write)
         }
-        Damage::FlipBit { entry } => {
+        Damage::FlipBit { entry: Some(entry) } => {
             let item = find(&listing, entry)?;
             copy(path, out)?;
             flip(&out.join(&item.name), item)
         }
+        Damage::FlipBit { entry: None } => {
+            let item = find(&listing, "rootfs-diff.tar")?;
+            copy(path, out)?;
+            turn(&out.join(&item.name), 0)
+        }
         Damage::EscapingEntry => {
             copy(path, out)?;
             std::os::unix::fs::symlink("../../escaped", out.join("escaped")).map_err(write)
+        }
+        Damage::EscapingLink => {
+            copy(path, out)?;
+            std::os::unix::fs::symlink("/tmp", out.join("checkpoint/way-out")).map_err(write)
         }
     }
 }
@@ -112,7 +140,11 @@ fn no_entry(path: &Path, entry: &str) -> ArchiveError {
 }
 
 fn find<'a>(listing: &'a Listing, entry: &str) -> Result<&'a Item, ArchiveError> {
-    listing.get(entry).ok_or_else(|| no_entry(&listing.path, entry))
+    let fits = |name: &str| match entry.split_once('*') {
+        Some((head, tail)) => name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail),
+        None => name == entry,
+    };
+    listing.items.iter().rev().find(|i| fits(&i.name)).ok_or_else(|| no_entry(&listing.path, entry))
 }
 
 fn create(out: &Path) -> Result<File, ArchiveError> {
@@ -121,12 +153,38 @@ fn create(out: &Path) -> Result<File, ArchiveError> {
 
 fn cut(file: &Path, keep: u64) -> Result<(), ArchiveError> {
     let length = fs::metadata(file).map_err(|e| ArchiveError::io("read", file, e))?.len();
-    if keep >= length {
-        let what = format!("it has {length} bytes: cutting it to {keep} would not damage it");
-        return Err(ArchiveError::invalid(file, None, what));
-    }
+    shorter(file, None, length, keep)?;
     let cut = OpenOptions::new().write(true).open(file).and_then(|f| f.set_len(keep));
     cut.map_err(|e| ArchiveError::io("write", file, e))
+}
+
+fn shorter(path: &Path, entry: Option<&str>, length: u64, keep: u64) -> Result<(), ArchiveError> {
+    if keep < length {
+        return Ok(());
+    }
+    let what = format!("it has {length} bytes: cutting it to {keep} would not damage it");
+    Err(ArchiveError::invalid(path, entry, what))
+}
+
+/// Cuts an entry of a tar file, which says of it in its header that it was never longer.
+fn cut_entry(path: &Path, out: &Path, entry: &str, keep: u64) -> Result<(), ArchiveError> {
+    let listing = Listing::read(path, Form::CriArchive)?;
+    let item = find(&listing, entry)?;
+    shorter(path, Some(&item.name), item.size, keep)?;
+    let length = fs::metadata(path).map_err(|e| ArchiveError::io("read", path, e))?.len();
+    let mut header = tar::Header::new_old();
+    let read = File::open(path).and_then(|f| f.read_exact_at(header.as_mut_bytes(), item.data - 512));
+    read.map_err(|e| ArchiveError::io("read", path, e))?;
+    header.set_size(keep);
+    header.set_cksum();
+    let mut target = create(out)?;
+    // Extension headers, if it has any, stay before its own.
+    append(path, &mut target, out, 0, item.data - 512)?;
+    target.write_all(header.as_bytes()).map_err(|e| ArchiveError::io("write", out, e))?;
+    append(path, &mut target, out, item.data, keep)?;
+    let padding = keep.next_multiple_of(512) - keep;
+    target.write_all(&[0; 512][..padding as usize]).map_err(|e| ArchiveError::io("write", out, e))?;
+    append(path, &mut target, out, item.end, length - item.end)
 }
 
 /// The same bytes in every run, so that what an engine says of them can be compared.
@@ -158,7 +216,10 @@ fn flip(file: &Path, item: &Item) -> Result<(), ArchiveError> {
     if item.size == 0 {
         return Err(ArchiveError::invalid(file, Some(&item.name), "it has no bytes: there is no bit to turn"));
     }
-    let at = item.data + item.size / 2;
+    turn(file, item.data + item.size / 2)
+}
+
+fn turn(file: &Path, at: u64) -> Result<(), ArchiveError> {
     let mut byte = [0];
     let turned = OpenOptions::new().read(true).write(true).open(file).and_then(|f| {
         f.read_exact_at(&mut byte, at)?;
@@ -174,11 +235,28 @@ fn append(path: &Path, target: &mut File, out: &Path, start: u64, length: u64) -
     io::copy(&mut source.take(length), target).map(drop).map_err(|e| ArchiveError::io("write", out, e))
 }
 
+/// A link that leads out, and a file that would be written through it. `/tmp` is there on every node.
+fn write_way_out(target: &mut File) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("way-out")?;
+    header.set_link_name("/tmp")?;
+    header.set_mode(0o777);
+    header.set_size(0);
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_cksum();
+    target.write_all(header.as_bytes())?;
+    write_file(target, b"way-out/escaped")
+}
+
 fn write_escaping(target: &mut File) -> io::Result<()> {
+    // The setter refuses such a name, as it should.
+    write_file(target, b"../escaped")
+}
+
+/// The last file of an archive, with the blocks that end it.
+fn write_file(target: &mut File, name: &[u8]) -> io::Result<()> {
     let content = b"this must not be unpacked\n";
     let mut header = tar::Header::new_ustar();
-    // The setter refuses such a name, as it should.
-    let name = b"../escaped";
     header.as_mut_bytes()[..name.len()].copy_from_slice(name);
     header.set_mode(0o644);
     header.set_size(content.len() as u64);

@@ -174,9 +174,14 @@ fn every_damage_is_seen_and_named() {
         ("no-pagemap", Damage::DropEntry { entry: "checkpoint/pagemap-1.img".into() }),
         ("no-rootfs-diff", Damage::DropEntry { entry: "rootfs-diff.tar".into() }),
         ("no-descriptors", Damage::DropEntry { entry: "checkpoint/descriptors.json".into() }),
-        ("flipped-rootfs-diff", Damage::FlipBit { entry: "rootfs-diff.tar".into() }),
-        ("flipped-pages", Damage::FlipBit { entry: "checkpoint/pages-1.img".into() }),
+        ("flipped-rootfs-diff", Damage::FlipBit { entry: Some("rootfs-diff.tar".into()) }),
+        ("flipped-pages", Damage::FlipBit { entry: Some("checkpoint/pages-1.img".into()) }),
+        ("flipped-header", Damage::FlipBit { entry: None }),
+        ("cut-pages", Damage::CutEntry { entry: "checkpoint/pages-*.img".into(), keep: 4096 }),
+        ("cut-core", Damage::CutEntry { entry: "checkpoint/core-6.img".into(), keep: 9 }),
+        ("no-mm", Damage::DropEntry { entry: "checkpoint/mm-*.img".into() }),
         ("escaping", Damage::EscapingEntry),
+        ("escaping-link", Damage::EscapingLink),
     ];
     let mut seen = String::new();
     for form in FORMS {
@@ -201,8 +206,10 @@ fn a_damage_that_does_none_is_an_error_and_leaves_nothing() {
         let path = place.write("cp", form, &files(form));
         for damage in [
             Damage::Truncate { keep: 1 << 40 },
+            Damage::CutEntry { entry: "checkpoint/pages-1.img".into(), keep: 1 << 40 },
             Damage::DropEntry { entry: "checkpoint/none.img".into() },
-            Damage::FlipBit { entry: "checkpoint/none.img".into() },
+            Damage::DropEntry { entry: "checkpoint/none-*.img".into() },
+            Damage::FlipBit { entry: Some("checkpoint/none.img".into()) },
         ] {
             assert!(tamper(&path, &place.path("out"), &damage).is_err());
             assert!(!place.path("out").exists(), "{damage:?}");

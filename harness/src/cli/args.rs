@@ -65,11 +65,8 @@ pub(super) enum Command {
 /// A tier of the suite, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum TierArg {
-    /// What runs when nothing is named: under 90 s.
     Core,
-    /// What core leaves out.
     Full,
-    /// Everything.
     All,
 }
 

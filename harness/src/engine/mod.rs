@@ -4,7 +4,9 @@
 pub mod cri;
 mod criu_log;
 mod criu_options;
+mod criu_words;
 pub mod runc;
+mod yards;
 
 use crate::image::Image;
 use crate::node::SharedNode;

@@ -14,8 +14,11 @@ const LENGTH: usize = 64;
 pub(super) struct Corrupt {
     checkpoint: PathBuf,
     /// What stood there, and where.
-    was: Arc<Mutex<Option<(PathBuf, u64, Vec<u8>)>>>,
+    was: Arc<Mutex<Option<Was>>>,
 }
+
+/// The file, the offset, the bytes.
+type Was = (PathBuf, u64, Vec<u8>);
 
 impl Corrupt {
     pub(super) fn new(checkpoint: PathBuf) -> Self {

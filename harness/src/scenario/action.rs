@@ -36,7 +36,7 @@ shape! {
         /// The error that it must end with; it must succeed if left out.
         "expect" => expect: Option<Expect>,
         /// A fault at a stage of this step: beside `checkpoint`, `transfer`, `restore` and `migrate`.
-        "during" => during: Option<During>,
+        "during" => during: Option<Box<During>>,
     }
 }
 
@@ -86,7 +86,7 @@ choice! {
         /// Stops and removes an instance.
         "remove" => Remove(Of),
         /// Breaks something on a node; it is mended at the end of the case, or by `mend`.
-        "fault" => Fault(Fault),
+        "fault" => Fault(Box<Fault>),
         /// Mends what the fault of this name broke.
         "mend" => Mend(Name),
     }
@@ -202,9 +202,11 @@ shape! {
         "as" => name: Name,
         /// What is done to it.
         "damage" => damage: Field<DamageKind>,
-        /// `truncate`: bytes that remain.
+        /// `truncate` and `cut-entry`: bytes that remain.
         "keep" => keep: Option<Field<Size>>,
-        /// `drop-entry` and `flip-bit`: path of the entry in the archive, as `checkpoint/inventory.img`.
+        /// `drop-entry`, `cut-entry` and `flip-bit`: path of the entry in the archive, as `checkpoint/inventory.img`. A
+        /// `*` stands for what differs from dump to dump (`checkpoint/mountpoints-*.img`); the last that fits is
+        /// meant. `flip-bit` without one turns a bit in the first header of the tar file.
         "entry" => entry: Option<Field<String>>,
     }
 }

@@ -233,14 +233,19 @@ impl Cellular<'_> {
     }
 
     fn damage(&self, written: &Tamper) -> Resolved<Damage> {
-        let entry = || self.or(&written.entry, String::new());
+        let entry = written.entry.as_ref().map(|e| self.get(e)).transpose()?;
         Ok(match self.get(&written.damage)? {
             DamageKind::Truncate => Damage::Truncate { keep: self.or(&written.keep, Size(0))?.0 },
             DamageKind::Empty => Damage::Empty,
             DamageKind::Random => Damage::Random,
-            DamageKind::DropEntry => Damage::DropEntry { entry: entry()? },
-            DamageKind::FlipBit => Damage::FlipBit { entry: entry()? },
+            DamageKind::DropEntry => Damage::DropEntry { entry: entry.unwrap_or_default() },
+            DamageKind::CutEntry => {
+                let keep = self.or(&written.keep, Size(0))?.0;
+                Damage::CutEntry { entry: entry.unwrap_or_default(), keep }
+            }
+            DamageKind::FlipBit => Damage::FlipBit { entry },
             DamageKind::EscapingEntry => Damage::EscapingEntry,
+            DamageKind::EscapingLink => Damage::EscapingLink,
         })
     }
 

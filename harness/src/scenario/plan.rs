@@ -299,11 +299,20 @@ pub enum Damage {
         /// Its path in the archive, e.g. `checkpoint/inventory.img`.
         entry: String,
     },
-    /// One bit of an entry turned.
-    FlipBit {
+    /// One entry cut; the archive around it stays whole.
+    CutEntry {
         /// Its path in the archive.
         entry: String,
+        /// Bytes of it that remain.
+        keep: u64,
+    },
+    /// One bit turned.
+    FlipBit {
+        /// The entry in whose middle; `None`: in the first header of the tar file.
+        entry: Option<String>,
     },
     /// An entry added whose path escapes the folder that it is unpacked to.
     EscapingEntry,
+    /// A link added that leads out of that folder, and a file behind it.
+    EscapingLink,
 }

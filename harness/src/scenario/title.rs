@@ -80,8 +80,11 @@ fn harm(damage: &Damage) -> String {
         Damage::Empty => "emptied".into(),
         Damage::Random => "overwritten with random bytes".into(),
         Damage::DropEntry { entry } => format!("without {entry}"),
-        Damage::FlipBit { entry } => format!("one bit of {entry} turned"),
+        Damage::CutEntry { entry, keep } => format!("{entry} cut to {keep} bytes"),
+        Damage::FlipBit { entry: Some(entry) } => format!("one bit of {entry} turned"),
+        Damage::FlipBit { entry: None } => "one bit of a header turned".into(),
         Damage::EscapingEntry => "with an entry that escapes".into(),
+        Damage::EscapingLink => "with a link that leads out".into(),
     }
 }
 

@@ -190,8 +190,10 @@ pub(super) enum DamageKind {
     Empty,
     Random,
     DropEntry,
+    CutEntry,
     FlipBit,
     EscapingEntry,
+    EscapingLink,
 }
 
 macro_rules! words {
@@ -228,8 +230,8 @@ words! {
     };
     DamageKind, "a kind of damage", explain::INVALID_VALUE, {
         "truncate" => DamageKind::Truncate, "empty" => DamageKind::Empty, "random" => DamageKind::Random,
-        "drop-entry" => DamageKind::DropEntry, "flip-bit" => DamageKind::FlipBit,
-        "escaping-entry" => DamageKind::EscapingEntry,
+        "drop-entry" => DamageKind::DropEntry, "cut-entry" => DamageKind::CutEntry, "flip-bit" => DamageKind::FlipBit,
+        "escaping-entry" => DamageKind::EscapingEntry, "escaping-link" => DamageKind::EscapingLink,
     };
 }
 

@@ -1,6 +1,7 @@
 //! From what containerd, runc and CRIU say to a class of error. Pure; the texts are those of containerd 2.1.9, runc
 //! 1.3.6 and criu 4.2.1. All but "not found" comes as gRPC `UNKNOWN`, so text is all there is.
 
+use crate::engine::criu_words;
 use crate::record::ErrorClass as C;
 
 /// What was being done.
@@ -42,8 +43,8 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         match during {
             During::Start => start(&any),
             During::Control => control(&any),
-            During::Checkpoint => checkpoint(&any),
-            During::Restore => restore(&any),
+            During::Checkpoint => criu_words::dump(&says).unwrap_or_else(|| checkpoint(&any)),
+            During::Restore => restore(&any, criu_words::restore(&says)),
         }
     }
 }
@@ -109,13 +110,15 @@ fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
     }
 }
 
-fn restore(any: &dyn Fn(&[&str]) -> bool) -> C {
+fn restore(any: &dyn Fn(&[&str]) -> bool, images: Option<C>) -> C {
     if any(BASE_IMAGE) {
         C::BaseImageMissing
     } else if any(PORT) {
         C::PortTaken
-    } else if any(ARCHIVE) || any(IMAGES) {
+    } else if any(ARCHIVE) {
         C::InvalidArchive
+    } else if let Some(class) = images {
+        class
     } else if any(&["failed to pull and unpack image", "failed to resolve reference", "failed to resolve image"]) {
         C::InvalidImage
     } else if any(&["failed: type RESTORE", "OCI runtime restore failed", "failed to restore", "status 64"]) {
@@ -139,22 +142,8 @@ const ARCHIVE: &[&str] = &[
     "failed to read \"status.dump\"",
     "failed to open checkpoint archive",
     "failed to check if this is a checkpoint image",
-    "descriptors.json: no such file or directory",
     "invalid tar header",
     ": is a directory",
-];
-
-/// CRIU cannot read what is in it.
-const IMAGES: &[&str] = &[
-    "Can't read async pr bytes",
-    "Unexpected EOF on",
-    "(empty-image)",
-    "Magic doesn't match",
-    "Can't read inventory",
-    "Can't open file inventory.img",
-    "Can't open file pages-",
-    "Can't open file core-",
-    "pages image is cut short",
 ];
 
 /// What a user can do about it.

@@ -3,7 +3,7 @@
 use super::classify::During;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, daemon, tasks};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, yards};
 use crate::node::{SharedNode, processes};
 use crate::process::Exec;
 use crate::record::ErrorClass;
@@ -85,6 +85,7 @@ impl Inner {
         left.extend(self.tasks().await?.iter().map(|(id, _)| format!("task {}", short(id))));
         let criu = processes(&self.node).into_iter().filter(|(_, process)| process.comm == "criu");
         left.extend(criu.map(|(pid, _)| format!("process criu ({pid})")));
+        left.extend(yards::left(&self.node, Path::new("/")));
         for dir in [config::CHECKPOINTS, config::TMP] {
             let entries = std::fs::read_dir(self.host(dir)).into_iter().flatten().flatten();
             left.extend(entries.map(|entry| format!("file {dir}/{}", entry.file_name().to_string_lossy())));

@@ -3,10 +3,11 @@
 use super::classify::During;
 use super::criu_log::{Said, Writing};
 use super::generated::runtime::v1 as cri;
-use super::{Inner, leftovers, tasks};
+use super::{Inner, config, leftovers, tasks};
 use crate::clock::now;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, yards};
 use crate::record::ErrorClass;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tonic::Status;
 
@@ -48,6 +49,12 @@ impl Inner {
         if let Err(e) = checked {
             // It would stay listed as exited with 128, and its name taken.
             self.clear_slot(slot).await;
+            if self.criu.idle() {
+                // CRIU's working folder lies under the root; its bundle under the state.
+                for below in [config::ROOT, config::STATE] {
+                    yards::clear(&self.node, Path::new(below)).await;
+                }
+            }
             return Err(e);
         }
         Ok(Restored { container, create_from, restore_from, restore_to })

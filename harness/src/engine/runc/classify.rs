@@ -1,6 +1,7 @@
 //! From what runc, crun and CRIU say to a class of error. Pure; the texts are those of runc 1.3.6, crun 1.28 and criu
 //! 4.2.1.
 
+use crate::engine::criu_words;
 use crate::record::ErrorClass as C;
 
 /// What was being done.
@@ -71,9 +72,15 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
             C::NotRunning,
         ),
     ];
-    let rule = rules.iter().find(|(texts, _)| texts.iter().any(&says));
+    let rule = rules.iter().find(|(texts, _)| texts.iter().any(&says)).map(|(_, class)| *class);
+    let says = |text: &str| says(&text);
+    let rule = rule.or_else(|| match during {
+        During::Checkpoint => criu_words::dump(&says),
+        During::Restore => criu_words::restore(&says),
+        During::Start | During::Control => None,
+    });
     match (rule, during) {
-        (Some((_, class)), _) => *class,
+        (Some(class), _) => class,
         (None, During::Checkpoint) => C::DumpFailed,
         (None, During::Restore) => C::RestoreFailed,
         (None, During::Start | During::Control) => C::Other,
@@ -134,7 +141,7 @@ mod tests {
         During::Restore,
         "criu failed: type RESTORE errno 0",
         "Error (criu/image.c:511): Unexpected EOF on (empty-image)",
-        C::RestoreFailed
+        C::InvalidArchive
     )]
     #[case(During::Start, "container with given ID already exists", "", C::NameTaken)]
     #[case(During::Control, "container does not exist", "", C::UnknownContainer)]

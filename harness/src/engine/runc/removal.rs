@@ -3,7 +3,7 @@
 use super::classify::During;
 use super::runtime::{Inner, blocking, exec_error, io_error};
 use super::watchdog::kill;
-use crate::engine::{Container, EngineError, Slot};
+use crate::engine::{Container, EngineError, Slot, yards};
 use crate::process::Exec;
 use crate::record::{ErrorClass, OutsideReport};
 use std::fs;
@@ -145,6 +145,7 @@ impl Inner {
             let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
             left.extend(names.filter(|n| n.starts_with(prefix)).map(|n| format!("{kind} {n}")));
         }
+        left.extend(yards::left(&self.node, &self.home));
         left.sort();
         Ok(left)
     }
@@ -160,6 +161,9 @@ fn copy_tree(from: &Path, into: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = into.join(entry.file_name());
+        if yards::is_yard(&entry.file_name()) {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             copy_tree(&entry.path(), &target)?;
         } else if entry.file_type()?.is_file() {

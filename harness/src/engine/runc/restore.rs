@@ -5,7 +5,7 @@ use super::dump::Meta;
 use super::layers;
 use super::runtime::{Inner, Supervised, blocking, io_error};
 use crate::clock;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, yards};
 use crate::record::{EngineKind, ErrorClass};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -99,6 +99,7 @@ impl Inner {
             .await;
         if restored.is_err() {
             self.forget(name).await;
+            yards::clear(&self.node, &logs).await;
         }
         restored
     }

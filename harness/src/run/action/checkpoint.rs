@@ -154,6 +154,17 @@ pub(super) async fn tamper(run: &mut CaseRun<'_>, name: &str, copy: &str, damage
         ..held.clone()
     };
     carry::tamper(run.world, &held, &bad, damage).await?;
+    let now = carry::digest(run.world, &bad.nodes[0], &bad.checkpoint).await?;
+    record_copy(run, name, copy, now);
     run.checkpoints.insert(copy.to_owned(), bad);
     Ok(())
+}
+
+/// A damaged copy was taken when its original was: a check of what is restored from it must know when that is.
+fn record_copy(run: &CaseRun<'_>, name: &str, copy: &str, now: Carried) {
+    let evidence = run.recorder.evidence(&run.case.id);
+    if let Some(original) = evidence.checkpoints.into_iter().rev().find(|c| c.name == name) {
+        let Carried { bytes, digest } = now;
+        run.record(Event::Checkpoint(CheckpointRecord { name: copy.to_owned(), bytes, digest, ..original }));
+    }
 }

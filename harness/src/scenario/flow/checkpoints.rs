@@ -80,8 +80,8 @@ impl<'a> Flow<'a, '_> {
         }
         let missing = match t.damage.fixed() {
             _ if step.spoiled => return,
-            Some(DamageKind::Truncate) if t.keep.is_none() => "keep",
-            Some(DamageKind::DropEntry | DamageKind::FlipBit) if t.entry.is_none() => "entry",
+            Some(DamageKind::Truncate | DamageKind::CutEntry) if t.keep.is_none() => "keep",
+            Some(DamageKind::DropEntry | DamageKind::CutEntry) if t.entry.is_none() => "entry",
             _ => return,
         };
         let finding = error(explain::MISSING_KEY, format!("the damage `{}` needs `{missing}`", t.damage.text));
