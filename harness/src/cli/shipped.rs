@@ -33,6 +33,14 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("kill-containerd"),
     shipped!("criu-missing"),
     shipped!("containerd-killed-dumping"),
+    shipped!("trap-given-up"),
+    shipped!("trap-two-at-once"),
+    shipped!("trap-stale-tail"),
+    shipped!("trap-cut-pages"),
+    shipped!("trap-lost-files"),
+    shipped!("trap-flipped-memory"),
+    shipped!("trap-newer-log"),
+    shipped!("trap-dropped-log"),
 ];
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::action;
 use super::faults::Teller;
 use super::recorder::Recorder;
 use super::world::World;
-use super::{carry::Carried, clients::Clients, judge};
+use super::{carry::Carried, clients::Clients, judge, under_way::UnderWay};
 use crate::clock;
 use crate::engine::{Checkpoint, Container, ContainerSpec, Engine};
 use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, StepRecord};
@@ -29,6 +29,10 @@ pub(super) struct CaseRun<'a> {
     pub(super) instances: BTreeMap<String, Live>,
     pub(super) checkpoints: BTreeMap<String, Held>,
     pub(super) clients: Clients,
+    /// Engines whose bare calls a step made: what those leave is put right at the end.
+    pub(super) bare: Vec<Arc<dyn Engine>>,
+    /// Checkpoints that outlive the step that asked for them.
+    pub(super) under_way: Vec<UnderWay>,
 }
 
 /// An instance that was made. It stays here when it has been removed, so that the last look can say so.
@@ -107,6 +111,8 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             instances: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             clients: Clients::default(),
+            bare: Vec::new(),
+            under_way: Vec::new(),
         };
         let this = run.repetition(repetition >= case.warmup).await;
         if !this.passed() {
@@ -132,6 +138,7 @@ impl CaseRun<'_> {
         let failed = self.steps().await;
         // Before anything else: nothing can be looked at or removed on a node that is broken.
         let unmended = self.world.faults.mend_all(&self.teller()).await;
+        let hanging = self.await_under_way().await;
         self.last_look(failed.is_some()).await;
         let mut ended = judge::repetition(self, counts, failed);
         for failure in unmended {
@@ -141,7 +148,7 @@ impl CaseRun<'_> {
                 self.recorder.error(failure);
             }
         }
-        let leaks = self.clean_up().await;
+        let leaks = self.clean_up(hanging).await;
         if ended.passed() && !leaks.is_empty() {
             let names: Vec<_> = leaks.iter().map(|l| format!("{} {}", l.kind, l.name)).collect();
             ended = Ended::new(Outcome::Leaked, Some(format!("left behind: {}", names.join(", "))));
@@ -179,6 +186,15 @@ impl CaseRun<'_> {
         None
     }
 
+    /// Puts right what bare calls left. The steps have seen it, and the last look too.
+    async fn heal(&mut self) {
+        for engine in std::mem::take(&mut self.bare) {
+            if let Err(e) = engine.heal().await {
+                self.recorder.error(Failure { class: ErrorClass::Surroundings, ..e.into() });
+            }
+        }
+    }
+
     /// Stops the clients and captures every instance, so that checks see the end. After a failed step the look is for
     /// the report alone: what state is the source in, was anything lost?
     async fn last_look(&mut self, failed: bool) {
@@ -196,8 +212,8 @@ impl CaseRun<'_> {
     }
 
     /// Removes all that the case made, newest first, and says what would not go.
-    async fn clean_up(&mut self) -> Vec<Leak> {
-        let mut leaks = Vec::new();
+    async fn clean_up(&mut self, mut leaks: Vec<Leak>) -> Vec<Leak> {
+        self.heal().await;
         let live: Vec<(String, Live)> = self.instances.iter().map(|(n, l)| (n.clone(), l.clone())).collect();
         for (name, live) in live.into_iter().rev().filter(|(_, l)| !l.removed) {
             let removed = tokio::time::timeout(CLEANUP, live.engine.remove(&live.container)).await;

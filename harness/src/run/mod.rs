@@ -12,6 +12,7 @@ mod preparation;
 mod recorder;
 mod requirements;
 mod store;
+mod under_way;
 mod world;
 
 pub use exit::Exit;

@@ -52,7 +52,7 @@ codes! {
     UNKNOWN_ACTION = "E0010", "unknown step or check",
         "There is no such action or check. Steps: `deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, `checkpoint`, \
          `transfer`, `tamper`, `restore`, `migrate`, `remove`, `fault`, `mend`. Checks: `counter`, `ackedWrites`, `sameProcess`, \
-         `exclusive`, `instance`, `error`, `budget`.";
+         `exclusive`, `instance`, `log`, `archive`, `error`, `budget`.";
     UNKNOWN_NAME = "E0101", "unknown name",
         "The scenario has no workload, client, instance, capture, checkpoint, node or step of this name. Instances come \
          from `deploy`, `restore` and `migrate`; captures from `capture`; checkpoints from `checkpoint` and `tamper`; \
@@ -94,7 +94,11 @@ codes! {
     MISMATCH = "E0114", "a client or wait that does not fit the workload",
         "Each program can be talked to by some kinds of clients only: a `redis-writer` needs redis, a `log-follower` a \
          program that logs numbers. A counter can be waited for only where the program tells one.";
-    BAD_FAULT = "E0115", "a fault that is not whole, or that can never strike",
+    UNGUARDED = "E0115", "a bare call and a guarded one are mixed up",
+        "`guard: false` makes the engine's bare call, as a client does that knows none of the stack's traps; what it \
+         leaves behind is what such a scenario shows. `deadline`, `cancel` and `over` belong to it alone, and what the \
+         harness does around a guarded checkpoint (`source`, `medium`) does not.";
+    BAD_FAULT = "E0116", "a fault that is not whole, or that can never strike",
         "A `fault` breaks exactly one thing on one node, with what belongs to that: `kill: shim` and `kill: workload` need \
          `of`, a `runtimeCall` needs `delay` or `fail`. `during` ties a fault to a stage that its step has: a `checkpoint` \
          has `dump` and `archive`, a `transfer` has `transfer`, a `restore` has `restore`, a `migrate` has all of them.";

@@ -3,7 +3,7 @@
 use super::explain;
 use super::plan::{ClientKind, CriuFault, DiskOf, LinkFault, Medium, Over, Role, RuntimeCall, Stage};
 use super::value::Scalar;
-use crate::record::{EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
+use crate::record::{EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
 use std::time::Duration;
 
 /// Bytes.
@@ -264,6 +264,7 @@ named! {
     RuntimeCall, "a call of an OCI runtime", explain::INVALID_VALUE, RuntimeCall::ALL;
     Stage, "a stage", explain::INVALID_VALUE, Stage::ALL;
     Over, "a way", explain::INVALID_VALUE, Over::ALL;
+    EngineWord, "a word of an engine", explain::INVALID_VALUE, EngineWord::ALL;
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
     Tier, "a tier of the suite", explain::INVALID_VALUE, Tier::ALL;
     ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;

@@ -30,6 +30,13 @@ pub const KINDS: &[WorkloadKind] = &[
         settings: &[
             INTERVAL,
             setting("journal", Kind::Flag, "whether it writes the journal file too; true if not given"),
+            setting("log", Kind::Flag, "whether it prints every value too; false if not given"),
+            setting(
+                "note",
+                Kind::Flag,
+                "whether it writes a file at its start that it never opens again; false if not given",
+            ),
+            setting("data", Kind::Size, "how much memory it holds beside, in whole MiB; 0 if not given"),
         ],
         counter: true,
         identity: true,
