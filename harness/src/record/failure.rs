@@ -35,10 +35,12 @@ pub enum ErrorClass {
     MountMissing,
     /// A file that the restored process had open is not there, or is of another size.
     FilesDiffer,
-    /// The kernel killed a process of the container for want of memory.
-    OutOfMemory,
     /// No space left on the device.
     NoSpace,
+    /// No memory left: the kernel refused it, or killed a process for it.
+    NoMemory,
+    /// The network between two nodes let nothing through.
+    LinkBroken,
     /// The container is not running.
     NotRunning,
     /// No such container.
@@ -78,8 +80,9 @@ impl ErrorClass {
             C::PortTaken => "port-taken",
             C::MountMissing => "mount-missing",
             C::FilesDiffer => "files-differ",
-            C::OutOfMemory => "out-of-memory",
             C::NoSpace => "no-space",
+            C::NoMemory => "no-memory",
+            C::LinkBroken => "link-broken",
             C::NotRunning => "not-running",
             C::UnknownContainer => "unknown-container",
             C::Unsupported => "unsupported",

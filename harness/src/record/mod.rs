@@ -20,8 +20,9 @@ pub use checks::{
 };
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndReport, EndpointChange, Evidence, History, InstanceRecord, LogReport, MemoryReport,
-    MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+    Capture, CheckpointRecord, EndReport, EndpointChange, Evidence, FaultRecord, History, InstanceRecord, LogReport,
+    MemoryReport, MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate,
+    TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};

@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 25] = [
+pub(super) const ALL: [C; 26] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -18,8 +18,9 @@ pub(super) const ALL: [C; 25] = [
     C::PortTaken,
     C::MountMissing,
     C::FilesDiffer,
-    C::OutOfMemory,
     C::NoSpace,
+    C::NoMemory,
+    C::LinkBroken,
     C::NotRunning,
     C::UnknownContainer,
     C::Unsupported,
@@ -72,11 +73,15 @@ pub(super) fn text(class: C) -> &'static str {
             restored it is missing or of another size. CRIU compares sizes: copy the volume after the freeze and before \
             the restore."
         }
-        C::OutOfMemory => {
-            "The kernel killed a process of the container, since it or all containers of the node together had reached \
-            their memory limit."
-        }
         C::NoSpace => "No space is left on the device that the checkpoint, the archive or the container's files go to.",
+        C::NoMemory => {
+            "No memory was left: the kernel refused it to a process of the node, or killed one for it. Archives and images \
+            that lie in a node's file systems count too."
+        }
+        C::LinkBroken => {
+            "The network between the nodes let nothing through for some seconds while a checkpoint was carried. What had \
+            arrived is removed, and nothing is restored from it."
+        }
         C::NotRunning => "The container is there and does not run, so it cannot be checkpointed.",
         C::UnknownContainer => "There is no container of that name.",
         C::Unsupported => {

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod clients;
 mod disks;
+mod faults;
 
 use super::action::{Action, Deploy, Step};
 use super::catalogue::{WorkloadKind, kind_of};
@@ -78,6 +79,9 @@ pub(super) struct Flow<'a, 'r> {
     checkpoints_given: Given,
     /// Whether the step at hand is expected to fail: then it may ask for what cannot be.
     fails: bool,
+    /// Named faults, with the line that each was mended at.
+    faults: BTreeMap<String, Option<u32>>,
+    faults_given: Given,
 }
 
 /// Checks a document.
@@ -121,6 +125,8 @@ impl<'a, 'r> Flow<'a, 'r> {
             certain: true,
             checkpoints_given: Given::new(),
             fails: false,
+            faults: BTreeMap::new(),
+            faults_given: Given::new(),
         };
         for step in &document.spec.steps {
             flow.gives(step);
@@ -151,9 +157,21 @@ impl<'a, 'r> Flow<'a, 'r> {
                 return;
             }
             Action::Tamper(t) => (&mut self.checkpoints_given, t.name.text().to_owned()),
-            _ => return,
+            _ => return self.gives_fault(step),
         };
         given.entry(name).or_insert(line);
+        self.gives_fault(step);
+    }
+
+    fn gives_fault(&mut self, step: &Step) {
+        let by_step = match &step.action {
+            Action::Fault(f) => f.name.as_ref(),
+            _ => None,
+        };
+        let during = step.around.during.as_ref().and_then(|d| d.fault.name.as_ref());
+        for name in by_step.into_iter().chain(during) {
+            self.faults_given.entry(name.text().to_owned()).or_insert(step.place.line);
+        }
     }
 
     fn unique_nodes(&mut self) {
@@ -177,6 +195,9 @@ impl<'a, 'r> Flow<'a, 'r> {
         }
         let fails = step.around.expect.is_some();
         self.fails = fails;
+        if let Some(during) = &step.around.during {
+            self.during(during, step);
+        }
         match &step.action {
             Action::Deploy(d) => self.deploy(d, fails),
             Action::Client(c) => self.client(c, step),
@@ -197,7 +218,8 @@ impl<'a, 'r> Flow<'a, 'r> {
             Action::Remove(o) => self.set(&o.of, Fate::Gone(step.place.line)),
             Action::Restart(r) => self.restart(r, step.place.line),
             Action::CopyVolume(c) => self.copy_volume(c),
-            Action::Kill(k) => self.kill(&k.node),
+            Action::Fault(f) => self.fault(f, step),
+            Action::Mend(name) => self.mend(name, step.place.line),
         }
     }
 
@@ -267,15 +289,6 @@ impl<'a, 'r> Flow<'a, 'r> {
     fn node(&mut self, name: &Name) {
         if !self.nodes.iter().any(|n| n == name.text()) {
             self.unknown("node", name, self.nodes.clone());
-        }
-    }
-
-    /// A daemon that comes back thaws what it finds frozen.
-    fn kill(&mut self, node: &Name) {
-        self.node(node);
-        let frozen = Fate::Alive { frozen: true };
-        for life in self.lives.values_mut().filter(|l| l.fate == frozen && l.node.as_deref() == Some(node.text())) {
-            life.fate = Fate::Unsure;
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a step does, in words.
 
-use super::plan::{Action, Damage, Given, Medium, RawCheckpoint, Step};
+use super::plan::{Action, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Over, RawCheckpoint, Step};
 use crate::record::{GiveUp, SourceFate};
 
 /// A line for people.
@@ -27,7 +27,7 @@ pub(super) fn of(action: &Action) -> String {
             let how = raw.as_ref().map(bare).unwrap_or_default();
             format!("checkpoint {instance} as {name}, {}{}{count}{how}", fate(*source), kept(*medium))
         }
-        Action::Transfer { checkpoint, to } => format!("transfer {checkpoint} to {to}"),
+        Action::Transfer { checkpoint, to, over } => format!("transfer {checkpoint} to {to}{}", way(*over)),
         Action::Tamper { checkpoint, name, damage } => format!("make {name} of {checkpoint}: {}", harm(damage)),
         Action::Restore { checkpoint, node, instance, verify, given, raw } => {
             let how = match (raw, verify) {
@@ -37,13 +37,15 @@ pub(super) fn of(action: &Action) -> String {
             };
             format!("restore {checkpoint} on {node} as {instance}{how}{}", with(given))
         }
-        Action::Migrate { instance, to, into, source, medium, given } => {
-            format!("migrate {instance} to {to} as {into}, {}{}{}", fate(*source), kept(*medium), with(given))
+        Action::Migrate { instance, to, into, source, medium, over, given } => {
+            let how = [fate(*source), kept(*medium), way(*over)].concat();
+            format!("migrate {instance} to {to} as {into}, {how}{}", with(given))
         }
         Action::Remove { instance } => format!("remove {instance}"),
         Action::Restart { node } => format!("restart node {node}"),
         Action::CopyVolume { volume, from, to } => format!("copy volume {volume} from {from} to {to}"),
-        Action::Kill { node, role } => format!("kill {role} on {node}"),
+        Action::Fault(fault) => fault.title(),
+        Action::Mend { name } => format!("mend {name}"),
     }
 }
 
@@ -87,6 +89,34 @@ fn bytes(n: u64) -> String {
     }
 }
 
+fn way(over: Over) -> &'static str {
+    if over == Over::Link { ", over the link" } else { "" }
+}
+
+impl Fault {
+    /// What is broken, in words.
+    pub fn title(&self) -> String {
+        let node = &self.node;
+        match &self.kind {
+            FaultKind::Kill { role, of: Some(of) } => format!("kill the {} of {of} on {node}", role.name()),
+            FaultKind::Kill { role, of: None } => format!("kill {} on {node}", role.name()),
+            FaultKind::Pause => format!("pause node {node}"),
+            FaultKind::Link(LinkFault::Cut) => format!("cut the link of {node}"),
+            FaultKind::Link(LinkFault::Slow(rate)) => format!("slow the link of {node} to {rate} bytes a second"),
+            FaultKind::Disk { of, leave } => format!("leave {leave} bytes for {} on {node}", of.name()),
+            FaultKind::Corrupt { checkpoint } => format!("overwrite the middle of {checkpoint} on {node}"),
+            FaultKind::Memory { leave } => format!("leave {leave} bytes of memory on {node}"),
+            FaultKind::Criu(how) => format!("criu is {} on {node}", how.name()),
+            FaultKind::RuntimeCall { call, how: CallFault::Fail } => {
+                format!("the next {} on {node} fails", call.name())
+            }
+            FaultKind::RuntimeCall { call, how: CallFault::Delay(by) } => {
+                format!("the next {} on {node} is {by:?} late", call.name())
+            }
+        }
+    }
+}
+
 fn harm(damage: &Damage) -> String {
     match damage {
         Damage::Truncate { keep } => format!("cut to {keep} bytes"),
@@ -105,11 +135,9 @@ impl Step {
     /// The nodes that the step names.
     pub fn nodes(&self) -> Vec<&str> {
         match &self.action {
-            Action::Deploy { node, .. }
-            | Action::Restore { node, .. }
-            | Action::Restart { node }
-            | Action::Kill { node, .. } => vec![node],
+            Action::Deploy { node, .. } | Action::Restore { node, .. } | Action::Restart { node } => vec![node],
             Action::CopyVolume { from, to, .. } => vec![from, to],
+            Action::Fault(fault) => vec![&fault.node],
             Action::Transfer { to, .. } | Action::Migrate { to, .. } => vec![to],
             _ => Vec::new(),
         }

@@ -75,13 +75,13 @@ impl Inner {
     /// How the first process of a container ended, if it has. Runtimes do not tell: their containers are orphans, which
     /// PID 1 of the node reaps.
     pub(super) fn end(&self, name: &str) -> EndReport {
-        let exit_code = self.first_process(name).and_then(|pid| self.node.orphan_exit(pid));
+        let exit_code = self.recorded_pid(name).and_then(|pid| self.node.orphan_exit(pid));
         EndReport { exit_code, engine_reason: None, oom_kills: self.memory(name).map(|m| m.oom_kills) }
     }
 
     /// Its process id in the node, from what the runtime wrote when it made the container: `state.json` (runc) or
     /// `status` (crun).
-    fn first_process(&self, name: &str) -> Option<u32> {
+    fn recorded_pid(&self, name: &str) -> Option<u32> {
         let folder = self.state().join(name);
         let read = |file: &str, key: &str| {
             let text = fs::read(self.host(&folder.join(file))).ok()?;

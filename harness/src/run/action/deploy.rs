@@ -103,7 +103,7 @@ fn out_of_memory(live: &Live) -> Failure {
                 .to_owned(),
         }),
         ..Failure::new(
-            ErrorClass::OutOfMemory,
+            ErrorClass::NoMemory,
             format!("container {name} on node {node} was killed for want of memory, before it answered"),
         )
     }
@@ -153,20 +153,4 @@ pub(super) fn gone(run: &mut CaseRun<'_>, instance: &str) {
         live.removed = true;
     }
     run.record(Event::InstanceEnded { name: instance.to_owned() });
-}
-
-/// Kills a daemon of a node; it is brought back when the steps are over.
-pub(super) async fn kill(run: &mut CaseRun<'_>, node: &str, role: &str) -> Result<(), Failure> {
-    if role != "containerd" {
-        return Err(Failure {
-            class: ErrorClass::Unsupported,
-            message: format!("can't kill `{role}` on node {node}: only containerd"),
-            hint: None,
-            log: Vec::new(),
-        });
-    }
-    let engine = run.world.engine(run.case.engine, node).await?;
-    engine.kill_daemon().await?;
-    run.killed.push(engine);
-    Ok(())
 }

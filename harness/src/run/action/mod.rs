@@ -5,6 +5,7 @@ pub(super) mod capture;
 pub(super) mod checkpoint;
 pub(super) mod clients;
 pub(super) mod deploy;
+mod fault;
 pub(super) mod migrate;
 mod restart;
 pub(super) mod restore;
@@ -15,8 +16,15 @@ use crate::clock;
 use crate::record::{At, Event, Failure, Phase, PhaseSpan};
 use crate::scenario::plan::{Action, Step};
 
-/// Does a step.
-pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
+/// Does a step, with its fault if it has one.
+pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
+    match &step.during {
+        Some(during) => fault::during(run, step, during).await,
+        None => act(run, step).await,
+    }
+}
+
+async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
     match &step.action {
         Action::Deploy { workload, node, instance, given } => {
             deploy::deploy(run, workload, node, instance, given).await
@@ -59,7 +67,7 @@ pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failur
         Action::Checkpoint { instance, name, source, medium, .. } => {
             checkpoint::checkpoint(run, instance, name, *source, *medium).await
         }
-        Action::Transfer { checkpoint, to } => checkpoint::transfer(run, checkpoint, to).await,
+        Action::Transfer { checkpoint, to, over } => checkpoint::transfer(run, checkpoint, to, *over).await,
         Action::Tamper { checkpoint, name, damage } => checkpoint::tamper(run, checkpoint, name, damage).await,
         Action::Restore { checkpoint, node, instance, verify, given, raw } => {
             let how = match (raw, verify) {
@@ -69,14 +77,16 @@ pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failur
             };
             restore::restore(run, checkpoint, node, instance, how, given).await
         }
-        Action::Migrate { instance, to, into, source, medium, given } => {
-            let (source, medium) = (*source, *medium);
-            migrate::migrate(run, &migrate::Move { step: &step.id, instance, to, into, source, medium, given }).await
+        Action::Migrate { instance, to, into, source, medium, over, given } => {
+            let (source, medium, over) = (*source, *medium, *over);
+            let what = migrate::Move { step: &step.id, instance, to, into, source, medium, over, given };
+            migrate::migrate(run, &what).await
         }
         Action::Restart { node } => restart::restart(run, node).await,
         Action::CopyVolume { volume, from, to } => run.copy_volume(volume, from, to).await,
         Action::Remove { instance } => deploy::remove(run, instance).await,
-        Action::Kill { node, role } => deploy::kill(run, node, role).await,
+        Action::Fault(what) => fault::lay(run, what).await,
+        Action::Mend { name } => fault::mend(run, name).await,
     }
 }
 

@@ -13,7 +13,8 @@ pub(super) async fn restart(run: &mut CaseRun<'_>, node: &str) -> Result<(), Fai
     for instance in here(run) {
         run.record(Event::InstanceEnded { name: instance });
     }
-    run.killed.retain(|engine| engine.node().name() != node);
+    // What is broken on it would be mended on a node that is no more.
+    run.world.faults.mend_on(node, &run.teller()).await?;
     run.world.restart(node).await?;
     let engine = run.world.engine(run.case.engine, node).await?;
     for live in run.instances.values_mut().filter(|live| live.node == node) {

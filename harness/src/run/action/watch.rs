@@ -48,7 +48,7 @@ pub(super) async fn await_memory(
 fn ended(live: &Live, at_least: u64, how: &str, last: Option<MemoryReport>) -> Failure {
     let seen = last.map_or_else(String::new, |m| format!("; it was last seen at {} bytes", m.bytes));
     let name = &live.spec.name;
-    Failure::new(ErrorClass::OutOfMemory, format!("container {name} {how} before it had {at_least} bytes{seen}"))
+    Failure::new(ErrorClass::NoMemory, format!("container {name} {how} before it had {at_least} bytes{seen}"))
 }
 
 /// Waits until the instance has ended by itself, and keeps what is known of its end as the capture `end:NAME`.
