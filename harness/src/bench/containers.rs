@@ -5,7 +5,7 @@ use super::{Bench, blocking, broke};
 use crate::engine::{Container, ContainerSpec, Engine};
 use crate::image::{Image, NodeRoot, WorkloadBinaries};
 use crate::provider::Provider;
-use crate::record::Failure;
+use crate::record::{CriuChoices, Failure};
 use crate::workload::{Target, Workload};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -39,6 +39,7 @@ impl Program {
             args: self.workload.args.clone(),
             env: Vec::new(),
             memory_limit: None,
+            criu: CriuChoices::default(),
         }
     }
 

@@ -7,6 +7,7 @@ mod budget;
 mod counter;
 mod error;
 mod exclusive;
+mod held;
 mod instance;
 mod metrics;
 mod same_process;
@@ -27,6 +28,7 @@ pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
         CheckSpec::SameProcess(c) => same_process::judge(c, evidence),
         CheckSpec::Exclusive(c) => exclusive::judge(c, evidence),
         CheckSpec::Instance(c) => instance::judge(c, evidence),
+        CheckSpec::Held(c) => held::judge(c, evidence),
         CheckSpec::Error(c) => error::judge(c, evidence),
         CheckSpec::Budget(c) => budget::judge(c, evidence),
     };

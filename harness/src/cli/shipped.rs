@@ -7,7 +7,7 @@ macro_rules! shipped {
 }
 
 /// (file, text), in the order in which they run.
-pub(super) const SUITE: [(&str, &str); 23] = [
+pub(super) const SUITE: [(&str, &str); 26] = [
     shipped!("looper-migrates"),
     shipped!("counter-migrates"),
     shipped!("counter-round-trip"),
@@ -30,6 +30,9 @@ pub(super) const SUITE: [(&str, &str); 23] = [
     shipped!("missing-entry-runc"),
     shipped!("missing-entry-unneeded"),
     shipped!("missing-entry-unneeded-cri"),
+    shipped!("process-state-refused"),
+    shipped!("process-state-carried"),
+    shipped!("connections-closed"),
     shipped!("kill-containerd"),
 ];
 

@@ -25,6 +25,8 @@ pub enum CheckSpec {
     Exclusive(ExclusiveCheck),
     /// An instance is in a given state.
     Instance(InstanceCheck),
+    /// What a workload holds was carried, or was not.
+    Held(HeldCheck),
     /// A step failed in a given way.
     Error(ErrorCheck),
     /// A figure stays below a bound.
@@ -40,6 +42,7 @@ impl CheckSpec {
             CheckSpec::SameProcess(_) => "sameProcess",
             CheckSpec::Exclusive(_) => "exclusive",
             CheckSpec::Instance(_) => "instance",
+            CheckSpec::Held(_) => "held",
             CheckSpec::Error(_) => "error",
             CheckSpec::Budget(_) => "budget",
         }
@@ -129,6 +132,25 @@ pub struct InstanceCheck {
     pub state: InstanceExpectation,
     /// A capture since which its counter must have grown: running is not enough.
     pub progressed_since: Option<String>,
+}
+
+/// What became of a thing of the kernel that a workload holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldExpectation {
+    /// It works as before.
+    Kept,
+    /// It is gone, or does not work any more.
+    Lost,
+}
+
+/// What the instance holds was kept or lost, by its own look at it at the end of the case (`final:NAME`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldCheck {
+    /// The instance.
+    pub of: String,
+    /// What must have become of it.
+    pub state: HeldExpectation,
 }
 
 /// The step failed, with this class and, if given, a message that matches.

@@ -4,6 +4,7 @@
 //! a killed run still has a report, and a stored run can be judged and rendered again without root.
 
 mod checks;
+mod criu;
 mod event;
 mod evidence;
 mod failure;
@@ -13,9 +14,10 @@ mod run;
 mod time;
 
 pub use checks::{
-    AckedWritesCheck, BudgetCheck, Check, CheckSpec, CounterCheck, ErrorCheck, ExclusiveCheck, InstanceCheck,
-    InstanceExpectation, LossPolicy, Metric, SameProcessCheck,
+    AckedWritesCheck, BudgetCheck, Check, CheckSpec, CounterCheck, ErrorCheck, ExclusiveCheck, HeldCheck,
+    HeldExpectation, InstanceCheck, InstanceExpectation, LossPolicy, Metric, SameProcessCheck,
 };
+pub use criu::{CriuChoices, TcpChoice};
 pub use event::{Event, Line};
 pub use evidence::{
     Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, MigrationRecord, Op, OpOutcome,

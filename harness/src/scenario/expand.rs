@@ -12,8 +12,8 @@ use super::units::{Bound, DamageKind, Rate, Size, Times};
 use super::value::{Cell, Field, Name, Scalar};
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck, ExclusiveCheck,
-    InstanceCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
+    AckedWritesCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, CriuChoices, EngineKind, ErrorCheck,
+    ExclusiveCheck, HeldCheck, InstanceCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -106,6 +106,7 @@ impl Cellular<'_> {
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
             clients: self.clients()?,
+            criu: self.criu()?,
             steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
             checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
             repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
@@ -119,6 +120,17 @@ impl Cellular<'_> {
         let axes = self.document().spec.matrix.iter().flat_map(|m| &m.axes.0);
         parts.extend(axes.filter_map(|(a, _)| self.cell.get(a.text()).map(|v| format!("{}={v}", a.text()))));
         CaseId(format!("{}[{}]", self.scenario.name(), parts.join(",")))
+    }
+
+    fn criu(&self) -> Resolved<CriuChoices> {
+        let usual = CriuChoices::default();
+        let Some(written) = &self.document().spec.criu else { return Ok(usual) };
+        Ok(CriuChoices {
+            tcp: self.or(&written.tcp, usual.tcp)?,
+            file_locks: self.or(&written.file_locks, usual.file_locks)?,
+            ghost_limit: written.ghost_limit.as_ref().map(|s| self.get(s)).transpose()?.map(|s| s.0),
+            irmap: written.irmap.as_ref().map(|p| self.get(p)).transpose()?,
+        })
     }
 
     fn workloads(&self) -> Resolved<BTreeMap<String, Workload>> {
@@ -268,6 +280,7 @@ impl Cellular<'_> {
                 state: self.get(&i.state)?,
                 progressed_since: i.progressed_since.as_ref().map(text),
             }),
+            CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
             CheckKind::Error(e) => CheckSpec::Error(ErrorCheck {
                 step: text(&e.step),
                 class: self.get(&e.class)?,

@@ -1,6 +1,6 @@
 //! What a run executes: scenarios with every expression resolved, one [`Case`] for each cell of the matrix and engine.
 
-use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate, Tier};
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub struct Case {
     pub workloads: BTreeMap<String, Workload>,
     /// The clients, by name.
     pub clients: BTreeMap<String, Client>,
+    /// What CRIU is told in dumps and restores.
+    pub criu: CriuChoices,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// The checks.

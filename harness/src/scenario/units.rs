@@ -3,7 +3,9 @@
 use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
-use crate::record::{EngineKind, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
+use crate::record::{
+    EngineKind, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric, SourceFate, TcpChoice, Tier,
+};
 use std::time::Duration;
 
 /// Bytes.
@@ -208,6 +210,12 @@ words! {
     Medium, "a medium", explain::INVALID_VALUE, { "native" => Medium::Native, "image" => Medium::Image };
     LossPolicy, "what may be lost", explain::INVALID_VALUE, {
         "none" => LossPolicy::None, "counted" => LossPolicy::Counted, "some" => LossPolicy::Some,
+    };
+    TcpChoice, "what becomes of connections", explain::INVALID_VALUE, {
+        "close" => TcpChoice::Close, "keep" => TcpChoice::Keep, "refuse" => TcpChoice::Refuse,
+    };
+    HeldExpectation, "what became of a thing", explain::INVALID_VALUE, {
+        "kept" => HeldExpectation::Kept, "lost" => HeldExpectation::Lost,
     };
     InstanceExpectation, "a state of an instance", explain::INVALID_VALUE, {
         "running" => InstanceExpectation::Running, "frozen" => InstanceExpectation::Frozen,

@@ -176,8 +176,12 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
         "looper" => (vec!["/bin/sh".to_owned(), "-c".to_owned(), LOOP.to_owned()], None, Speech::Log),
         "counter" => {
             let journal = if values.flag("journal", true)? { "/journal" } else { "none" };
-            let text = format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?);
-            (line(text), Some(7000), Speech::Counter)
+            let mut args =
+                line(format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?));
+            if let Some(thing) = values.text("hold") {
+                args.extend(["--hold".to_owned(), thing.to_owned()]);
+            }
+            (args, Some(7000), Speech::Counter)
         }
         "memory" => {
             let mib = values.size("data", 64 << 20)? >> 20;

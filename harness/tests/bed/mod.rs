@@ -11,7 +11,7 @@ use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::provider::Provider;
 use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
-use podferry::record::RunId;
+use podferry::record::{CriuChoices, RunId};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -104,6 +104,7 @@ pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
         args: Vec::new(),
         env: Vec::new(),
         memory_limit: None,
+        criu: CriuChoices::default(),
     }
 }
 

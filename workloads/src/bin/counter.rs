@@ -1,7 +1,7 @@
 //! Counts up at a fixed pace, remembers every value twice (in memory, and in a file of the container's root), and says
 //! so over TCP, a line a question: `GET`, `STATE`, `JOURNAL`, `ECHO text`, `FILE`.
 
-use podferry_workloads::{Boot, Options, end_on_signals, json_string, listen, serve};
+use podferry_workloads::{Boot, Hold, Options, end_on_signals, json_string, listen, serve};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -15,6 +15,7 @@ struct Counter {
     boot: Boot,
     interval: Duration,
     path: String,
+    held: Option<Hold>,
     state: Mutex<State>,
 }
 
@@ -81,12 +82,22 @@ impl Counter {
     fn describe(&self) -> String {
         let state = self.state();
         format!(
-            r#"{{{},"counter":{},"interval_ms":{},"file_error":{}}}"#,
+            r#"{{{},"counter":{},"interval_ms":{},"file_error":{},"held":{}}}"#,
             self.boot.json_members(),
             state.journal.last().unwrap_or(&0),
             self.interval.as_secs_f64() * 1e3,
             state.file_error.as_deref().map_or("null".to_owned(), json_string),
+            self.held(),
         )
+    }
+
+    /// What became of what it holds, in JSON: `"kept"`, or `"lost: ..."`.
+    fn held(&self) -> String {
+        match self.held.as_ref().map(Hold::look) {
+            None => "null".to_owned(),
+            Some(Ok(())) => json_string("kept"),
+            Some(Err(e)) => json_string(&format!("lost: {e}")),
+        }
     }
 
     /// The number of lines of the file and its last line, read from the file itself.
@@ -101,7 +112,7 @@ impl Counter {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind"])?;
+    let options = Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind", "hold"])?;
     let interval: f64 = options.get("interval-ms", 10.0)?;
     if !(interval.is_finite() && (0.01..=3.6e6).contains(&interval)) {
         return Err(format!("--interval-ms: {interval} is not within 0.01 .. 3600000").into());
@@ -113,10 +124,12 @@ fn run() -> Result<(), Box<dyn Error>> {
             OpenOptions::new().append(true).create(true).open(path).map_err(|e| format!("can't open {path}: {e}"))?,
         ),
     };
+    let hold = options.get("hold", "none".to_owned())?;
     let counter = Arc::new(Counter {
         boot: Boot::new()?,
         interval: Duration::from_secs_f64(interval / 1e3),
         path,
+        held: Hold::take(&hold).map_err(|e| format!("can't hold {hold}: {e}"))?,
         state: Mutex::default(),
     });
     let listener = listen(options.get("bind", IpAddr::from([0, 0, 0, 0]))?, options.get("port", 7000)?)?;
@@ -149,6 +162,7 @@ mod tests {
             boot: Boot::new().unwrap(),
             interval: Duration::from_millis(10),
             path: path.to_owned(),
+            held: None,
             state: Mutex::new(State::default()),
         }
     }
@@ -169,7 +183,7 @@ mod tests {
         assert!(c.answer("FILE").starts_with("error: can't read /nonexistent/journal: "));
         let state = c.answer("STATE");
         assert!(state.contains(&format!(r#""nonce":"{}""#, c.boot.nonce)), "{state}");
-        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"file_error":null}"#), "{state}");
+        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"file_error":null,"held":null}"#), "{state}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, in
         args: prepared.args(),
         env: Vec::new(),
         memory_limit: None,
+        criu: run.case.criu.clone(),
     };
     let from = clock::now();
     let slot = engine.prepare(&spec).await?;
