@@ -33,6 +33,21 @@ pub use verify::verify;
 
 use std::path::Path;
 
+/// How many bytes of an archive lie behind the end of its tar file, from the first that is not zero: left over from an
+/// older and longer archive that was written over (containerd 2.1 opens the file without truncating it). `None` of what
+/// is no archive.
+///
+/// # Errors
+/// The archive cannot be read to its end.
+pub fn trailing(path: &Path) -> Result<Option<u64>, ArchiveError> {
+    if Form::of(path)? != Form::CriArchive {
+        return Ok(None);
+    }
+    let listing = listing::Listing::read(path, Form::CriArchive)?;
+    let length = std::fs::metadata(path).map_err(|e| ArchiveError::io("read", path, e))?.len();
+    Ok(Some(verify::behind(&listing)?.map_or(0, |at| length - at)))
+}
+
 /// What CRIU itself says of the dump (`stats-dump`); `None` if the checkpoint has no such entry.
 ///
 /// # Errors

@@ -100,26 +100,33 @@ fn check_trailer(listing: &Listing) -> Result<(), ArchiveError> {
     if listing.end == 0 {
         return Err(invalid("it is empty".into()));
     }
-    let fail = |e| ArchiveError::io("read", &listing.path, e);
-    let mut file = std::fs::File::open(&listing.path).map_err(fail)?;
-    let length = file.metadata().map_err(fail)?.len();
+    let length = std::fs::metadata(&listing.path).map_err(|e| ArchiveError::io("read", &listing.path, e))?.len();
     if length < listing.end + 1024 {
         return Err(invalid(format!("it is cut: it ends at byte {length}, within its last blocks")));
     }
+    match behind(listing)? {
+        None => Ok(()),
+        Some(at) => {
+            let end = listing.end;
+            Err(invalid(format!("its entries end at byte {end}, but something follows at byte {at}")))
+        }
+    }
+}
+
+/// The first byte behind the entries of a tar file that is not zero.
+pub(super) fn behind(listing: &Listing) -> Result<Option<u64>, ArchiveError> {
+    let fail = |e| ArchiveError::io("read", &listing.path, e);
+    let mut file = std::fs::File::open(&listing.path).map_err(fail)?;
     file.seek(SeekFrom::Start(listing.end)).map_err(fail)?;
     let mut at = listing.end;
     let mut chunk = vec![0; 1 << 16];
     loop {
         let n = file.read(&mut chunk).map_err(fail)?;
         if n == 0 {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(i) = chunk[..n].iter().position(|b| *b != 0) {
-            let at = at + i as u64;
-            return Err(invalid(format!(
-                "its entries end at byte {}, but something follows at byte {at}",
-                listing.end
-            )));
+            return Ok(Some(at + i as u64));
         }
         at += n as u64;
     }

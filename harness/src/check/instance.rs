@@ -1,17 +1,19 @@
 use super::{Judged, Red, capture, red};
-use crate::record::{Capture, Evidence, InstanceCheck, InstanceExpectation, OutsideReport};
+use crate::record::{Capture, EngineWord, Evidence, InstanceCheck, InstanceExpectation, OutsideReport, SelfReport};
 
-/// By the runner's last capture of the instance, `final:NAME`.
+/// By the capture that the check names, or by the runner's last one of the instance, `final:NAME`.
 pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
     let of = &check.of;
-    let last = capture(evidence, &format!("final:{of}"))?;
+    let last = capture(evidence, &check.at.clone().unwrap_or_else(|| format!("final:{of}")))?;
     let wanted = wanted(check.state);
     let seen = describe(of, last);
     let as_wanted = match (check.state, &last.outside) {
         (InstanceExpectation::Absent, outside) => outside.is_none() && last.inside.is_none(),
         (_, None) => false,
         (InstanceExpectation::Running, Some(o)) => {
-            o.engine_state == "running" && o.frozen == Some(false) && last.inside.is_some()
+            o.engine_state == "running"
+                && o.frozen == Some(false)
+                && last.inside.as_ref().is_some_and(|i| i.damage.is_none())
         }
         (InstanceExpectation::Frozen, Some(o)) => o.frozen == Some(true),
         (InstanceExpectation::Stopped, Some(o)) => o.engine_state == "stopped",
@@ -19,9 +21,26 @@ pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
     if !as_wanted {
         return Err(red(seen, wanted));
     }
+    let seen = match check.engine_says {
+        None => seen,
+        Some(word) => says(of, word, last).map(|s| format!("{seen}; {s}"))?,
+    };
     match &check.progressed_since {
         None => Ok(seen),
         Some(name) => progressed(capture(evidence, name)?, last).map(|p| format!("{seen}; {p}")),
+    }
+}
+
+/// What the engine's own interface says. Where that is what the tasks tell, it is not said twice.
+fn says(of: &str, word: EngineWord, last: &Capture) -> Result<String, Red> {
+    let outside = last.outside.as_ref();
+    let said = outside.map(|o| o.engine_says.as_ref().unwrap_or(&o.engine_state).as_str());
+    match said {
+        Some(said) if said == word.name() => Ok(format!("its interface calls it `{said}`")),
+        Some(said) => {
+            Err(red(format!("the engine's interface calls `{of}` `{said}`"), format!("the word `{}`", word.name())))
+        }
+        None => Err(red(format!("there is no container of `{of}`"), format!("the word `{}`", word.name()))),
     }
 }
 
@@ -29,11 +48,20 @@ fn progressed(since: &Capture, last: &Capture) -> Result<String, Red> {
     let counter = |c: &Capture| c.inside.as_ref().and_then(|i| i.counter);
     let wanted = format!("a counter above that of capture `{}`", since.name);
     let was = counter(since).ok_or_else(|| red(format!("capture `{}` has no counter", since.name), &*wanted))?;
-    let is = counter(last).ok_or_else(|| red(format!("`{}` gave no counter at the end", last.instance), &*wanted))?;
+    let is =
+        counter(last).ok_or_else(|| red(format!("`{}` gave no counter {}", last.instance, when(last)), &*wanted))?;
     if is > was {
         return Ok(format!("its counter grew from {was} to {is} since `{}`", since.name));
     }
-    Err(red(format!("the counter of `{}` was {was} in `{}` and is {is} at the end", last.instance, since.name), wanted))
+    Err(red(
+        format!("the counter of `{}` was {was} in `{}` and is {is} {}", last.instance, since.name, when(last)),
+        wanted,
+    ))
+}
+
+/// The name of the runner's own capture helps nobody.
+fn when(last: &Capture) -> String {
+    if last.name.starts_with("final:") { "at the end".to_owned() } else { format!("in `{}`", last.name) }
 }
 
 fn describe(of: &str, last: &Capture) -> String {
@@ -49,7 +77,11 @@ fn describe(of: &str, last: &Capture) -> String {
         Some(false) => "not frozen",
         None => "its freezer could not be read",
     };
-    let answers = if last.inside.is_some() { "answers" } else { "does not answer" };
+    let answers = match &last.inside {
+        None => "does not answer".to_owned(),
+        Some(SelfReport { damage: Some(damage), .. }) => format!("answers that its memory is damaged: `{damage}`"),
+        Some(_) => "answers".to_owned(),
+    };
     format!("the engine says `{engine_state}` of `{of}`, {frozen}, and its workload {answers}")
 }
 

@@ -3,24 +3,29 @@
 
 mod acked_writes;
 mod answers;
+mod archive;
 mod budget;
 mod counter;
 mod error;
 mod exclusive;
 mod held;
 mod instance;
+mod log;
 mod metrics;
 mod same_process;
+mod violation;
 
 #[cfg(test)]
 mod sample;
 
 pub use answers::outage;
 pub use metrics::{MEASUREMENT_ERROR, WORST_LATENCY, metrics};
+pub use violation::verdict;
 
 use crate::record::{Capture, CheckSpec, Evidence, InstanceRecord, Verdict};
 
-/// Judges a check on the evidence of one repetition ([`CheckSpec::Budget`]: on the samples of all of them).
+/// Judges what a check asks on the evidence of one repetition ([`CheckSpec::Budget`]: on the samples of all of them).
+/// [`verdict`] also knows checks that are to be violated.
 pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
     let judged = match check {
         CheckSpec::Counter(c) => counter::judge(c, evidence),
@@ -29,6 +34,8 @@ pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
         CheckSpec::Exclusive(c) => exclusive::judge(c, evidence),
         CheckSpec::Instance(c) => instance::judge(c, evidence),
         CheckSpec::Held(c) => held::judge(c, evidence),
+        CheckSpec::Log(c) => log::judge(c, evidence),
+        CheckSpec::Archive(c) => archive::judge(c, evidence),
         CheckSpec::Error(c) => error::judge(c, evidence),
         CheckSpec::Budget(c) => budget::judge(c, evidence),
     };

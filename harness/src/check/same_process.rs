@@ -51,6 +51,10 @@ pub(super) fn judge(check: &SameProcessCheck, evidence: &Evidence) -> Judged {
 
 fn same_inside(before: &SelfReport, after: &SelfReport, at: &Capture) -> Result<(), Red> {
     differs("nonce", before.nonce.as_deref(), after.nonce.as_deref(), at)?;
+    if let Some(damage) = &after.damage {
+        let seen = format!("the memory of `{}` is damaged in capture `{}`: it says `{damage}`", at.instance, at.name);
+        return Err(red(seen, "memory that its own checks find whole"));
+    }
     for key in before.boot.keys().chain(after.boot.keys()) {
         let (was, is) = (before.boot.get(key), after.boot.get(key));
         differs(&format!("boot value `{key}`"), was.map(String::as_str), is.map(String::as_str), at)?;

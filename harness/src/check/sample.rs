@@ -22,6 +22,7 @@ pub(super) fn op(key: u64, done: u64, value: u64, endpoint: u32) -> Op {
 pub(super) fn outside(state: &str, frozen: bool) -> OutsideReport {
     OutsideReport {
         engine_state: state.to_owned(),
+        engine_says: None,
         frozen: Some(frozen),
         pid_inside: Some(1),
         comm: Some("counter".to_owned()),
@@ -39,6 +40,7 @@ pub(super) fn captured(name: &str, instance: &str, ms: u64, counter: u64) -> Cap
         counter_interval_ms: Some(1.0),
         journal: Some((1..=counter).collect()),
         memory_hash: Some("c0ffee".to_owned()),
+        damage: None,
         boot: BTreeMap::from([("pid".to_owned(), "1".to_owned()), ("started".to_owned(), "7".to_owned())]),
     };
     Capture {
@@ -47,6 +49,7 @@ pub(super) fn captured(name: &str, instance: &str, ms: u64, counter: u64) -> Cap
         at: at(ms),
         inside: Some(inside),
         outside: Some(outside("running", false)),
+        log: None,
     }
 }
 
@@ -97,6 +100,7 @@ pub(super) fn evidence() -> Evidence {
         digest: "sha256:1".to_owned(),
         criu_frozen_us: Some(15_000),
         criu_pages_written: Some(700),
+        trailing_bytes: None,
     };
     let transfer = TransferRecord {
         checkpoint: "cp".to_owned(),
@@ -174,7 +178,15 @@ fn nothing_proves_nothing() {
         }),
         CheckSpec::SameProcess(SameProcessCheck { of: s(), as_of: "before".to_owned(), memory: false }),
         CheckSpec::Exclusive(ExclusiveCheck { between: vec!["src".to_owned(), s()], overlap_ms: 1e9 }),
-        CheckSpec::Instance(InstanceCheck { of: s(), state: InstanceExpectation::Absent, progressed_since: None }),
+        CheckSpec::Instance(InstanceCheck {
+            of: s(),
+            state: InstanceExpectation::Absent,
+            progressed_since: None,
+            at: None,
+            engine_says: None,
+        }),
+        CheckSpec::Log(LogCheck { of: s(), at: None, each_once: false, keeps: None }),
+        CheckSpec::Archive(ArchiveCheck { of: "cp".to_owned() }),
         CheckSpec::Error(ErrorCheck { step: "restore".to_owned(), class: ErrorClass::Other, text: None }),
         CheckSpec::Budget(BudgetCheck { metric: Metric::Downtime, bounds: vec![(50.0, 1e9)] }),
     ];

@@ -7,7 +7,7 @@ macro_rules! shipped {
 }
 
 /// (file, text), in the order in which they run.
-pub(super) const SUITE: [(&str, &str); 26] = [
+pub(super) const SUITE: [(&str, &str); 34] = [
     shipped!("looper-migrates"),
     shipped!("counter-migrates"),
     shipped!("counter-round-trip"),
@@ -34,6 +34,14 @@ pub(super) const SUITE: [(&str, &str); 26] = [
     shipped!("process-state-carried"),
     shipped!("connections-closed"),
     shipped!("kill-containerd"),
+    shipped!("trap-given-up"),
+    shipped!("trap-two-at-once"),
+    shipped!("trap-stale-tail"),
+    shipped!("trap-cut-pages"),
+    shipped!("trap-lost-files"),
+    shipped!("trap-flipped-memory"),
+    shipped!("trap-newer-log"),
+    shipped!("trap-dropped-log"),
 ];
 
 #[cfg(test)]

@@ -15,6 +15,14 @@ pub(super) fn errors(log: &str) -> Vec<String> {
     kept
 }
 
+/// How much CRIU has logged when it is given up, for people: what spins logs without end, what hangs does not.
+pub(super) fn amount(bytes: u64) -> String {
+    match bytes >> 20 {
+        0..=3 => format!("CRIU had written {} KiB of log", bytes >> 10),
+        mib => format!("CRIU went on and on and had written {mib} MiB of log"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::errors;

@@ -10,11 +10,12 @@ mod yards;
 
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, OutsideReport};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, OutsideReport};
 use async_trait::async_trait;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What an engine can do on this node, found out by asking it (versions, probes), once. An absent capability is a skip
 /// with its reason, never a pass and never a failure.
@@ -100,6 +101,17 @@ pub struct Restored {
     pub restore_to: crate::record::At,
 }
 
+/// A checkpoint as a naive client takes it.
+#[derive(Clone, Debug)]
+pub struct BareCheckpoint {
+    /// The file's name.
+    pub name: String,
+    /// The archive whose path is used again; `None`: a path made of the name.
+    pub over: Option<PathBuf>,
+    /// When the client gives up.
+    pub give_up: Option<GiveUp>,
+}
+
 /// An engine on one node.
 ///
 /// No method may be cancelled by dropping its future while a checkpoint is under way: containerd 2.1 leaves the
@@ -137,6 +149,24 @@ pub trait Engine: Send + Sync {
 
     /// Restores from a checkpoint OCI image that the node's registry serves under `reference`.
     async fn restore_image(&self, slot: &Slot, reference: &str) -> Result<Restored, EngineError>;
+
+    /// The bare call of a checkpoint, without all that [`Engine::checkpoint`] does against the traps of the stack: no turn
+    /// of its own, no fresh path, no watchdog, nothing put back. What it leaves, [`Engine::heal`] puts right. For
+    /// scenarios that show those traps, and nothing else.
+    async fn checkpoint_bare(&self, _: &Container, _: &BareCheckpoint) -> Result<Checkpoint, EngineError> {
+        let kind = self.kind();
+        Err(EngineError::new(ErrorClass::Unsupported, format!("{kind} has no bare checkpoint: use the engine cri")))
+    }
+
+    /// The bare calls of a restore, likewise: no folder made for the log, no watchdog. After `deadline` the client gives
+    /// up, and what still runs of the restore is killed, since nobody else would ever end it.
+    async fn restore_bare(&self, slot: &Slot, from: &Checkpoint, deadline: Duration) -> Result<Restored, EngineError>;
+
+    /// Puts right what bare calls left on the node: waits until no CRIU runs, thaws what nobody froze, removes what they
+    /// wrote and nobody has.
+    async fn heal(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// What the engine and the node's kernel say of it. A container that is gone is `Ok(None)`.
     async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError>;

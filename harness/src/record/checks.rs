@@ -9,6 +9,9 @@ pub struct Check {
     pub origin: Origin,
     /// What it asks.
     pub spec: CheckSpec,
+    /// It must come out violated, and what it saw must match this regular expression: pins what the stack does wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
 }
 
 /// What a check asks. Values are resolved: no expression is left in them.
@@ -27,6 +30,10 @@ pub enum CheckSpec {
     Instance(InstanceCheck),
     /// What a workload holds was carried, or was not.
     Held(HeldCheck),
+    /// The numbers in an instance's log.
+    Log(LogCheck),
+    /// A checkpoint's archive ends where its entries end.
+    Archive(ArchiveCheck),
     /// A step failed in a given way.
     Error(ErrorCheck),
     /// A figure stays below a bound.
@@ -43,6 +50,8 @@ impl CheckSpec {
             CheckSpec::Exclusive(_) => "exclusive",
             CheckSpec::Instance(_) => "instance",
             CheckSpec::Held(_) => "held",
+            CheckSpec::Log(_) => "log",
+            CheckSpec::Archive(_) => "archive",
             CheckSpec::Error(_) => "error",
             CheckSpec::Budget(_) => "budget",
         }
@@ -123,7 +132,7 @@ pub enum InstanceExpectation {
     Absent,
 }
 
-/// An instance is in a given state at the end of the case, by the runner's final capture of it (`final:NAME`).
+/// An instance is in a given state: in a capture of it, or at the end of the case (the runner's capture `final:NAME`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InstanceCheck {
     /// The instance.
@@ -132,6 +141,65 @@ pub struct InstanceCheck {
     pub state: InstanceExpectation,
     /// A capture since which its counter must have grown: running is not enough.
     pub progressed_since: Option<String>,
+    /// The capture to judge by; `None`: that of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// What the engine's own interface must say of it then, be it true or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_says: Option<EngineWord>,
+}
+
+/// What an engine's own interface says of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineWord {
+    /// Made and not started.
+    Created,
+    /// It runs. CRI has no other word for one that is frozen.
+    Running,
+    /// Frozen (runc, crun).
+    Paused,
+    /// It has ended.
+    Stopped,
+    /// The engine does not know.
+    Unknown,
+}
+
+impl EngineWord {
+    /// All words.
+    pub const ALL: [EngineWord; 5] =
+        [EngineWord::Created, EngineWord::Running, EngineWord::Paused, EngineWord::Stopped, EngineWord::Unknown];
+
+    /// The word as users write it, and as [`super::OutsideReport::engine_says`] has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineWord::Created => "created",
+            EngineWord::Running => "running",
+            EngineWord::Paused => "paused",
+            EngineWord::Stopped => "stopped",
+            EngineWord::Unknown => "unknown",
+        }
+    }
+}
+
+/// The numbers in the log of an instance at the end of the case, or in a capture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogCheck {
+    /// The instance.
+    pub of: String,
+    /// The capture to judge by; `None`: that of the end.
+    pub at: Option<String>,
+    /// Each number is there once, one after the other.
+    pub each_once: bool,
+    /// A capture of its source: all numbers that its log held then are in this one.
+    pub keeps: Option<String>,
+}
+
+/// A checkpoint's archive has no bytes behind the end of its tar file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArchiveCheck {
+    /// The checkpoint.
+    pub of: String,
 }
 
 /// What became of a thing of the kernel that a workload holds.

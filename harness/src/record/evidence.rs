@@ -57,6 +57,9 @@ pub struct Capture {
     pub inside: Option<SelfReport>,
     /// What the node's kernel and the engine say of it; `None` if there is no such container.
     pub outside: Option<OutsideReport>,
+    /// The numbers in its log; `None` if it has no log or no number is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogReport>,
 }
 
 /// What a workload says of itself. Each value that a workload does not know is absent; a check that needs an absent
@@ -77,8 +80,43 @@ pub struct SelfReport {
     pub held: Option<String>,
     /// A digest over the memory that must survive.
     pub memory_hash: Option<String>,
+    /// What the workload found wrong with its own memory, if it looked and did: `bad 2050`, the first page that is not as
+    /// it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// Values fixed when the process started (`pid`, `started`, ...), which a restore must keep.
     pub boot: BTreeMap<String, String>,
+}
+
+/// The numbers at the ends of a log's lines, in short.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReport {
+    /// How many there are.
+    pub numbers: u64,
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// Where a number does not follow the one before it, in order: (the one before, the number). At most 8.
+    pub breaks: Vec<(u64, u64)>,
+    /// How many numbers are there that were there before.
+    pub repeated: u64,
+}
+
+impl LogReport {
+    /// Of numbers in the order of the log; `None` of none.
+    pub fn of(numbers: &[u64]) -> Option<LogReport> {
+        let (first, last) = (*numbers.first()?, *numbers.last()?);
+        let breaks = numbers.windows(2).filter(|p| p[0].checked_add(1) != Some(p[1])).map(|p| (p[0], p[1]));
+        let different: std::collections::BTreeSet<&u64> = numbers.iter().collect();
+        Some(LogReport {
+            numbers: numbers.len() as u64,
+            first,
+            last,
+            breaks: breaks.take(8).collect(),
+            repeated: (numbers.len() - different.len()) as u64,
+        })
+    }
 }
 
 /// What is seen of an instance from outside the container.
@@ -86,6 +124,9 @@ pub struct SelfReport {
 pub struct OutsideReport {
     /// The engine's word: `running`, `paused`, `created`, `stopped`, `unknown`.
     pub engine_state: String,
+    /// What the engine's own interface says, where it may be another thing: CRI calls a frozen container `running`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_says: Option<String>,
     /// Whether the container's tasks are frozen, read from its freezer cgroup; `None` if it could not be read.
     pub frozen: Option<bool>,
     /// The id of its first process inside the container's PID namespace.
@@ -187,6 +228,9 @@ pub struct CheckpointRecord {
     pub criu_frozen_us: Option<u64>,
     /// CRIU's count of pages written, likewise.
     pub criu_pages_written: Option<u64>,
+    /// Bytes behind the end of the tar file, from the first that is not zero; `None` of what is no archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trailing_bytes: Option<u64>,
 }
 
 /// A checkpoint as it was carried.

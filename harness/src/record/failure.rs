@@ -53,6 +53,8 @@ pub enum ErrorClass {
     DaemonGone,
     /// A step took longer than it was given.
     Timeout,
+    /// An unguarded call was given up by its client: its deadline passed, or it was dropped.
+    GivenUp,
     /// The workload did not answer, or answered nonsense.
     WorkloadUnreachable,
     /// The surroundings failed: no node, no network, no room on the host.
@@ -89,6 +91,7 @@ impl ErrorClass {
             C::Unsupported => "unsupported",
             C::DaemonGone => "daemon-gone",
             C::Timeout => "timeout",
+            C::GivenUp => "given-up",
             C::WorkloadUnreachable => "workload-unreachable",
             C::Surroundings => "surroundings",
             C::Other => "other",

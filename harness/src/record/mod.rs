@@ -9,22 +9,25 @@ mod event;
 mod evidence;
 mod failure;
 mod fold;
+mod give_up;
 mod names;
 mod run;
 mod time;
 
 pub use checks::{
-    AckedWritesCheck, BudgetCheck, Check, CheckSpec, CounterCheck, ErrorCheck, ExclusiveCheck, HeldCheck,
-    HeldExpectation, InstanceCheck, InstanceExpectation, LossPolicy, Metric, SameProcessCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EngineWord, ErrorCheck,
+    ExclusiveCheck, HeldCheck, HeldExpectation, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric,
+    SameProcessCheck,
 };
 pub use criu::{CriuChoices, TcpChoice};
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, MigrationRecord, Op, OpOutcome,
-    OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+    Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, LogReport, MigrationRecord, Op,
+    OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
+pub use give_up::GiveUp;
 pub use names::{CaseId, EngineKind, Origin, RunId, Tier};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, NodeRecord, Outcome, Run, StepRecord, Verdict,

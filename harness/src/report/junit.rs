@@ -90,7 +90,11 @@ fn evidence(case: &CaseView) -> String {
         lines.push(format!("step {} {} ({}){}", step.origin, step.title, Millis(step.ms), error.unwrap_or_default()));
     }
     for check in &case.checks {
-        let word = if check.passed { "ok" } else { "FAILED" };
+        let word = match (check.passed, &check.violation) {
+            (false, _) => "FAILED",
+            (true, Some(_)) => "ok, an expected violation",
+            (true, None) => "ok",
+        };
         lines.push(format!("check {} {} {}: {word}: {}", check.origin, check.name, check.subject, check.seen));
     }
     lines.extend(migration_timeline(case).into_iter().map(|t| format!("timeline {t}")));

@@ -3,7 +3,7 @@
 use super::action;
 use super::recorder::Recorder;
 use super::world::World;
-use super::{carry::Carried, clients::Clients, judge};
+use super::{carry::Carried, clients::Clients, judge, under_way::UnderWay};
 use crate::clock;
 use crate::engine::{Checkpoint, Container, ContainerSpec, Engine};
 use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, StepRecord};
@@ -30,6 +30,10 @@ pub(super) struct CaseRun<'a> {
     pub(super) clients: Clients,
     /// Daemons that a step killed, to be brought back: (node, engine).
     pub(super) killed: Vec<Arc<dyn Engine>>,
+    /// Engines whose bare calls a step made: what those leave is put right at the end.
+    pub(super) bare: Vec<Arc<dyn Engine>>,
+    /// Checkpoints that outlive the step that asked for them.
+    pub(super) under_way: Vec<UnderWay>,
 }
 
 /// An instance that was made. It stays here when it has been removed, so that the last look can say so.
@@ -100,6 +104,8 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             checkpoints: BTreeMap::new(),
             clients: Clients::default(),
             killed: Vec::new(),
+            bare: Vec::new(),
+            under_way: Vec::new(),
         };
         let this = run.repetition(repetition >= case.warmup).await;
         if !this.passed() {
@@ -117,9 +123,10 @@ impl CaseRun<'_> {
     async fn repetition(&mut self, counts: bool) -> Ended {
         let failed = self.steps().await;
         self.revive().await;
+        let hanging = self.await_under_way().await;
         self.last_look(failed.is_some()).await;
         let mut ended = judge::repetition(self, counts, failed);
-        let leaks = self.clean_up().await;
+        let leaks = self.clean_up(hanging).await;
         if ended.passed() && !leaks.is_empty() {
             let names: Vec<_> = leaks.iter().map(|l| format!("{} {}", l.kind, l.name)).collect();
             ended = Ended::new(Outcome::Leaked, Some(format!("left behind: {}", names.join(", "))));
@@ -165,6 +172,15 @@ impl CaseRun<'_> {
         }
     }
 
+    /// Puts right what bare calls left. The steps have seen it, and the last look too.
+    async fn heal(&mut self) {
+        for engine in std::mem::take(&mut self.bare) {
+            if let Err(e) = engine.heal().await {
+                self.recorder.error(Failure { class: ErrorClass::Surroundings, ..e.into() });
+            }
+        }
+    }
+
     /// Stops the clients and captures every instance, so that checks see the end. After a failed step the look is for
     /// the report alone: what state is the source in, was anything lost?
     async fn last_look(&mut self, failed: bool) {
@@ -182,8 +198,8 @@ impl CaseRun<'_> {
     }
 
     /// Removes all that the case made, newest first, and says what would not go.
-    async fn clean_up(&mut self) -> Vec<Leak> {
-        let mut leaks = Vec::new();
+    async fn clean_up(&mut self, mut leaks: Vec<Leak>) -> Vec<Leak> {
+        self.heal().await;
         let live: Vec<(String, Live)> = self.instances.iter().map(|(n, l)| (n.clone(), l.clone())).collect();
         for (name, live) in live.into_iter().rev().filter(|(_, l)| !l.removed) {
             let removed = tokio::time::timeout(CLEANUP, live.engine.remove(&live.container)).await;

@@ -39,7 +39,7 @@ fn evidence(recorder: &Recorder, case: &Case, histories: &BTreeMap<String, Histo
 fn judge(recorder: &Recorder, case: &Case, evidence: &Evidence, which: impl Fn(&Check) -> bool) -> Ended {
     let mut broken = Vec::new();
     for check in case.checks.iter().filter(|c| which(c)) {
-        let verdict = check::judge(&check.spec, evidence);
+        let verdict = check::verdict(check, evidence);
         if !verdict.passed {
             broken.push(format!("{}: {}", check.spec.name(), verdict.seen));
         }

@@ -11,6 +11,7 @@ mod preparation;
 mod recorder;
 mod requirements;
 mod store;
+mod under_way;
 mod world;
 
 pub use exit::Exit;

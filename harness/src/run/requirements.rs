@@ -1,7 +1,7 @@
 //! What a case needs of its engine, asked before anything is made.
 
 use super::world::World;
-use crate::record::Failure;
+use crate::record::{EngineKind, Failure};
 use crate::scenario::plan::{Action, Case, Medium};
 
 /// The reason to skip the case, if the engine lacks what its steps need on one of its nodes.
@@ -10,9 +10,14 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
     for node in &case.nodes {
         let engine = world.engine(case.engine, node).await?;
         let can = engine.capabilities();
+        let bare = match case.engine {
+            EngineKind::Cri => Ok(()),
+            other => Err(format!("{other} has no daemon that a naive client could leave in the middle of a call")),
+        };
         let asked = [
             (needs.checkpoint, "checkpoint", &can.checkpoint),
             (needs.restore, "restore", &can.restore),
+            (needs.bare_checkpoint, "take a bare checkpoint", &bare),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
         ];
         for (needed, what, able) in asked {
@@ -30,6 +35,7 @@ struct Needs {
     checkpoint: bool,
     restore: bool,
     restore_image: bool,
+    bare_checkpoint: bool,
 }
 
 impl Needs {
@@ -37,8 +43,9 @@ impl Needs {
         let mut needs = Needs::default();
         for step in &case.steps {
             match &step.action {
-                Action::Checkpoint { medium, .. } => {
+                Action::Checkpoint { medium, raw, .. } => {
                     needs.checkpoint = true;
+                    needs.bare_checkpoint |= raw.is_some();
                     needs.restore_image |= *medium == Medium::Image;
                 }
                 Action::Migrate { medium, .. } => {
@@ -74,9 +81,11 @@ mod tests {
     fn steps_say_what_they_need() {
         let checkpoint = Needs { checkpoint: true, ..Needs::default() };
         assert_eq!(needs("    - checkpoint: {of: c, as: s}\n"), checkpoint);
-        let migrate = Needs { checkpoint: true, restore: true, restore_image: false };
+        let migrate = Needs { checkpoint: true, restore: true, ..Needs::default() };
         assert_eq!(needs("    - migrate: {of: c, to: b}\n"), migrate);
         let image = Needs { restore_image: true, ..migrate };
         assert_eq!(needs("    - migrate: {of: c, to: b, medium: image}\n"), image);
+        let bare = Needs { bare_checkpoint: true, ..checkpoint };
+        assert_eq!(needs("    - checkpoint: {of: c, as: s, guard: false}\n"), bare);
     }
 }

@@ -4,7 +4,7 @@ use super::explain;
 use super::place::Place;
 use super::plan::Medium;
 use super::read::{Read, Reader, choice, error, shape};
-use super::units::{DamageKind, Pattern, Size};
+use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Field, Fixed, Name};
 use super::yaml::{Key, Node};
 use crate::record::{ErrorClass, SourceFate};
@@ -173,6 +173,16 @@ shape! {
         "source" => source: Option<Field<SourceFate>>,
         /// How it is kept: `native` (if left out) is what the engine writes; `image` a checkpoint OCI image (cri only).
         "medium" => medium: Option<Field<Medium>>,
+        /// How many are taken of it at once, the others named `NAME-2` and so on; 1 if left out.
+        "times" => times: Option<Field<Times>>,
+        /// `false`: the bare call, as a client makes it that knows none of the stack's traps; `true` if left out.
+        "guard" => guard: Option<Field<bool>>,
+        /// Unguarded: the deadline that is sent with the call.
+        "deadline" => deadline: Option<Field<Duration>>,
+        /// Unguarded: when the client goes away in the middle of the call.
+        "cancel" => cancel: Option<Field<Duration>>,
+        /// Unguarded: the checkpoint whose path is used again.
+        "over" => over: Option<Name>,
     }
 }
 
@@ -215,6 +225,10 @@ shape! {
         "as" => instance: Name,
         /// Whether the archive is verified before the engine gets it; `true` if left out.
         "verify" => verify: Option<Field<bool>>,
+        /// `false`: the bare calls, as a client makes them that knows none of the stack's traps; `true` if left out.
+        "guard" => guard: Option<Field<bool>>,
+        /// Unguarded: when the client gives up. What still runs of the restore then is killed.
+        "deadline" => deadline: Option<Field<Duration>>,
     }
 }
 
@@ -348,6 +362,17 @@ impl JsonSchema for Step {
         schema.insert("properties".into(), properties.into());
         schema.insert("oneOf".into(), one.into());
         schema
+    }
+}
+
+impl Checkpoint {
+    /// The names of the checkpoints that it takes: its own, and one more for each that is taken at the same time.
+    pub(super) fn all_names(&self) -> Vec<String> {
+        let times = self.times.as_ref().and_then(|t| t.fixed()).map_or(1, |t| t.0);
+        let name = self.name.text();
+        // As many as anybody can want at once; a scenario may ask for ten thousand.
+        let more = (2..=times.min(100)).map(|n| format!("{name}-{n}"));
+        std::iter::once(name.to_owned()).chain(more).collect()
     }
 }
 

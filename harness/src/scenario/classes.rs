@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 26] = [
+pub(super) const ALL: [C; 27] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -27,6 +27,7 @@ pub(super) const ALL: [C; 26] = [
     C::Unsupported,
     C::DaemonGone,
     C::Timeout,
+    C::GivenUp,
     C::WorkloadUnreachable,
     C::Surroundings,
     C::Other,
@@ -96,6 +97,10 @@ pub(super) fn text(class: C) -> &'static str {
         }
         C::DaemonGone => "The engine's daemon (containerd) went away or cannot be reached by its socket.",
         C::Timeout => "A step took longer than its `timeout`.",
+        C::GivenUp => {
+            "A call that was made without the harness's guard (`guard: false`) was given up as a naive client gives up: \
+            its deadline passed, or it was dropped. What that leaves behind is what such a scenario is about."
+        }
         C::WorkloadUnreachable => "The workload did not answer, or answered nonsense.",
         C::Surroundings => {
             "The surroundings failed, not the software under test: no node, no network, no room on the \

@@ -74,6 +74,9 @@ shape! {
         "tier" => tier: Option<Fixed<Tier>>,
         /// Labels to select by (`podferry run area=migration`).
         "labels" => labels: Option<ByName<Fixed<String>>>,
+        /// The trap of today's stack that the scenario shows, in a line: it fails when the stack changes. `docs/traps.md` tells
+        /// more of each.
+        "trap" => trap: Option<Fixed<String>>,
     }
 }
 

@@ -1,19 +1,22 @@
 //! Scenario as written -> cases: every expression resolved, every default filled in.
 
-use super::action::{Action as Written, Expect, Restore, Step as WrittenStep, Tamper, Wait};
+use super::action::{Action as Written, Checkpoint, Expect, Restore, Step as WrittenStep, Tamper, Wait};
 use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
-use super::plan::{Action, Case, Client, Damage, ExpectedError, Medium, Plan, Step, Workload};
+use super::plan::{
+    Action, Case, Client, Damage, ExpectedError, Medium, Plan, RawCheckpoint, RawRestore, Step, Workload,
+};
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
 use super::units::{Bound, DamageKind, Rate, Size, Times};
 use super::value::{Cell, Field, Name, Scalar};
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, CriuChoices, EngineKind, ErrorCheck,
-    ExclusiveCheck, HeldCheck, InstanceCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, CriuChoices, EngineKind,
+    ErrorCheck, ExclusiveCheck, GiveUp, HeldCheck, InstanceCheck, LogCheck, LossPolicy, Origin, SameProcessCheck,
+    SourceFate,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,6 +92,10 @@ impl Cellular<'_> {
 
     fn or<T: Scalar>(&self, field: &Option<Field<T>>, default: T) -> Resolved<T> {
         field.as_ref().map_or(Ok(default), |f| self.get(f))
+    }
+
+    fn given<T: Scalar>(&self, field: &Option<Field<T>>) -> Resolved<Option<T>> {
+        field.as_ref().map(|f| self.get(f)).transpose()
     }
 
     fn case(&self, engine: EngineKind) -> Resolved<Case> {
@@ -198,6 +205,8 @@ impl Cellular<'_> {
                 name: text(&c.name),
                 source: self.or(&c.source, SourceFate::Running)?,
                 medium: self.or(&c.medium, Medium::Native)?,
+                times: self.or(&c.times, Times(1))?.0.max(1),
+                raw: self.raw_checkpoint(c)?,
             },
             Written::Transfer(t) => Action::Transfer { checkpoint: text(&t.checkpoint), to: text(&t.to) },
             Written::Tamper(t) => {
@@ -222,7 +231,21 @@ impl Cellular<'_> {
             node,
             instance: written.instance.text().to_owned(),
             verify: self.or(&written.verify, true)?,
+            raw: match self.or(&written.guard, true)? {
+                true => None,
+                false => Some(RawRestore { deadline: self.given(&written.deadline)? }),
+            },
         })
+    }
+
+    fn raw_checkpoint(&self, written: &Checkpoint) -> Resolved<Option<RawCheckpoint>> {
+        if self.or(&written.guard, true)? {
+            return Ok(None);
+        }
+        let deadline = self.given(&written.deadline)?.map(GiveUp::Deadline);
+        let cancel = self.given(&written.cancel)?.map(GiveUp::Cancel);
+        let over = written.over.as_ref().map(|n| n.text().to_owned());
+        Ok(Some(RawCheckpoint { give_up: deadline.or(cancel), over }))
     }
 
     fn wait(&self, written: &Wait) -> Resolved<Action> {
@@ -279,8 +302,17 @@ impl Cellular<'_> {
                 of: text(&i.of),
                 state: self.get(&i.state)?,
                 progressed_since: i.progressed_since.as_ref().map(text),
+                at: i.at.as_ref().map(text),
+                engine_says: self.given(&i.engine_says)?,
             }),
             CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
+            CheckKind::Log(l) => CheckSpec::Log(LogCheck {
+                of: text(&l.of),
+                at: l.at.as_ref().map(text),
+                each_once: self.or(&l.each_once, false)?,
+                keeps: l.keeps.as_ref().map(text),
+            }),
+            CheckKind::Archive(a) => CheckSpec::Archive(ArchiveCheck { of: text(&a.of) }),
             CheckKind::Error(e) => CheckSpec::Error(ErrorCheck {
                 step: text(&e.step),
                 class: self.get(&e.class)?,
@@ -295,7 +327,8 @@ impl Cellular<'_> {
                 CheckSpec::Budget(BudgetCheck { metric: self.get(&b.metric)?, bounds })
             }
         };
-        Ok(Check { origin: self.origin(written.place), spec })
+        let violation = written.expect.as_ref().map(|e| self.get(&e.violation)).transpose()?.map(|p| p.0);
+        Ok(Check { origin: self.origin(written.place), spec, violation })
     }
 }
 

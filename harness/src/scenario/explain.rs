@@ -52,7 +52,7 @@ codes! {
     UNKNOWN_ACTION = "E0010", "unknown step or check",
         "There is no such action or check. Steps: `deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, `checkpoint`, \
          `transfer`, `tamper`, `restore`, `migrate`, `remove`, `kill`. Checks: `counter`, `ackedWrites`, `sameProcess`, \
-         `exclusive`, `instance`, `held`, `error`, `budget`.";
+         `exclusive`, `instance`, `held`, `log`, `archive`, `error`, `budget`.";
     UNKNOWN_NAME = "E0101", "unknown name",
         "The scenario has no workload, client, instance, capture, checkpoint, node or step of this name. Instances come \
          from `deploy`, `restore` and `migrate`; captures from `capture`; checkpoints from `checkpoint` and `tamper`; \
@@ -94,6 +94,10 @@ codes! {
     MISMATCH = "E0114", "a client or wait that does not fit the workload",
         "Each program can be talked to by some kinds of clients only: a `redis-writer` needs redis, a `log-follower` a \
          program that logs numbers. A counter can be waited for only where the program tells one.";
+    UNGUARDED = "E0115", "a bare call and a guarded one are mixed up",
+        "`guard: false` makes the engine's bare call, as a client does that knows none of the stack's traps; what it \
+         leaves behind is what such a scenario shows. `deadline`, `cancel` and `over` belong to it alone, and what the \
+         harness does around a guarded checkpoint (`source`, `medium`) does not.";
     FEW_REPETITIONS = "E0201", "a percentile of too few repetitions",
         "A p95 of fewer than 20 repetitions, or a p99 of fewer than 100, is the maximum by another name. Raise \
          `measure.repetitions`, or bound `max`.";

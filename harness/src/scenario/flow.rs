@@ -137,7 +137,12 @@ impl<'a, 'r> Flow<'a, 'r> {
             Action::Restore(d) => (&mut self.instances_given, d.instance.text().to_owned()),
             Action::Migrate(m) => (&mut self.instances_given, m.new_name()),
             Action::Capture(c) => (&mut self.captures_given, c.name.text().to_owned()),
-            Action::Checkpoint(c) => (&mut self.checkpoints_given, c.name.text().to_owned()),
+            Action::Checkpoint(c) => {
+                for name in c.all_names() {
+                    self.checkpoints_given.entry(name).or_insert(line);
+                }
+                return;
+            }
             Action::Tamper(t) => (&mut self.checkpoints_given, t.name.text().to_owned()),
             _ => return,
         };

@@ -6,7 +6,7 @@ use super::read::{Read, Reader, choice, error, shape};
 use super::units::{Bound, Pattern};
 use super::value::{Field, Name};
 use super::yaml::Node;
-use crate::record::{ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric};
+use crate::record::{EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(super) struct WrittenCheck {
     pub(super) place: Place,
     pub(super) kind: CheckKind,
+    /// What it must see, if it is to be violated.
+    pub(super) expect: Option<ExpectViolation>,
     /// Whether something in it could not be read, which was told of.
     pub(super) spoiled: bool,
 }
@@ -35,6 +37,10 @@ choice! {
         "instance" => Instance(Instance),
         /// What a workload holds was carried, or was not.
         "held" => Held(Held),
+        /// The numbers in an instance's log.
+        "log" => Log(Log),
+        /// The archive of a checkpoint ends where its entries end.
+        "archive" => Archive(ArchiveOf),
         /// A step failed in a given way.
         "error" => Error(ErrorIs),
         /// A figure stays below bounds.
@@ -99,6 +105,40 @@ shape! {
         "state" => state: Field<InstanceExpectation>,
         /// A capture of it since which its counter must have grown: running is not enough.
         "progressedSince" => progressed_since: Option<Name>,
+        /// A capture of it to judge by; the end of the case if left out.
+        "at" => at: Option<Name>,
+        /// What the engine's own interface must say of it, be it true or not.
+        "engineSays" => engine_says: Option<Field<EngineWord>>,
+    }
+}
+
+shape! {
+    /// The log of an instance whose lines end in numbers. At least one of `eachOnce` and `keeps`.
+    pub(super) struct Log ("`log`") {
+        /// The instance.
+        "of" => of: Name,
+        /// A capture of it to judge by; the end of the case if left out.
+        "at" => at: Option<Name>,
+        /// Whether each number must be there once, one after the other; `false` if left out.
+        "eachOnce" => each_once: Option<Field<bool>>,
+        /// A capture of its source: what its log held then is in this one.
+        "keeps" => keeps: Option<Name>,
+    }
+}
+
+shape! {
+    /// The archive of a checkpoint.
+    pub(super) struct ArchiveOf ("`archive`") {
+        /// The checkpoint.
+        "of" => of: Name,
+    }
+}
+
+shape! {
+    /// What a check must come out with that is to be violated.
+    pub(super) struct ExpectViolation ("`expect`") {
+        /// A regular expression that what it sees must match. That the check holds is a failure.
+        "violation" => violation: Field<Pattern>,
     }
 }
 
@@ -158,14 +198,19 @@ impl WrittenCheck {
             CheckKind::AckedWrites(a) => vec![&a.client],
             CheckKind::SameProcess(s) => vec![&s.of, &s.as_of],
             CheckKind::Exclusive(e) => e.between.iter().collect(),
-            CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).collect(),
+            CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).chain(&i.at).collect(),
             CheckKind::Held(h) => vec![&h.of],
+            CheckKind::Log(l) => std::iter::once(&l.of).chain(&l.at).chain(&l.keeps).collect(),
+            CheckKind::Archive(a) => vec![&a.of],
             CheckKind::Error(e) => vec![&e.step],
             CheckKind::Budget(_) => Vec::new(),
         };
         names.into_iter().map(Name::text).collect()
     }
 }
+
+/// What may stand beside the kind of a check.
+const EXPECT: &str = "expect";
 
 impl Read for WrittenCheck {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
@@ -179,22 +224,24 @@ impl Read for WrittenCheck {
                 if known.iter().all(|(k, _)| k.text != key) {
                     known.push(entry);
                 }
-            } else {
+            } else if key != EXPECT {
                 let finding = error(explain::UNKNOWN_ACTION, format!("there is no check `{key}`"));
-                r.tell(entry.0.place, finding.meant(key, CheckKind::KEYS.iter().copied()));
+                let beside = super::read::nearest(key, &[EXPECT]);
+                r.tell(entry.0.place, finding.meant(key, CheckKind::KEYS.iter().copied().chain(beside)));
             }
         }
         if let Some((second, _)) = known.get(1) {
             let finding =
                 error(explain::NO_ACTION, format!("a check looks at one thing; here is `{}` too", second.text));
             r.tell(second.place, finding.label("the second one").help("make two checks of it"));
-        } else if entries.is_empty() {
+        } else if known.is_empty() && entries.iter().all(|(k, _)| k.text == EXPECT) {
             let finding = error(explain::NO_ACTION, "this check looks at nothing");
             r.tell(node.place, finding.help(format!("add one of {}", super::read::quoted(CheckKind::KEYS))));
         }
+        let expect = r.checked(entries, node.place, "a check").take(EXPECT, r)?;
         let (key, value) = known.first()?;
         let kind = CheckKind::read_as(key, value, r)?;
-        Some(WrittenCheck { place: key.place, kind, spoiled: r.diagnostics.len() > before })
+        Some(WrittenCheck { place: key.place, kind, expect, spoiled: r.diagnostics.len() > before })
     }
 }
 
@@ -203,7 +250,30 @@ impl JsonSchema for WrittenCheck {
         "Check".into()
     }
 
+    /// As of steps: one object with all kinds as properties, of which exactly one is there.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        CheckKind::json_schema(generator)
+        let kinds = CheckKind::json_schema(generator);
+        let mut expect = generator.subschema_for::<ExpectViolation>();
+        expect.insert("description".into(), "The check must be violated so: pins what the stack does wrong.".into());
+        let mut properties = serde_json::Map::from_iter([(EXPECT.to_owned(), expect.into())]);
+        for variant in kinds.get("oneOf").and_then(|v| v.as_array()).into_iter().flatten() {
+            let Some(own) = variant.get("properties").and_then(|p| p.as_object()) else { continue };
+            for (key, value) in own {
+                let mut value = value.clone();
+                if let (Some(object), Some(text)) = (value.as_object_mut(), variant.get("description")) {
+                    object.insert("description".into(), text.clone());
+                }
+                properties.insert(key.clone(), value);
+            }
+        }
+        let one: Vec<serde_json::Value> =
+            CheckKind::KEYS.iter().map(|k| serde_json::json!({"required": [k]})).collect();
+        schemars::json_schema!({
+            "type": "object",
+            "description": "Something that must be true: one thing to look at.",
+            "properties": properties,
+            "additionalProperties": false,
+            "oneOf": one,
+        })
     }
 }

@@ -84,6 +84,11 @@ impl Scenario {
         &self.file
     }
 
+    /// The trap of the stack that it shows, if it is of that kind.
+    pub fn trap(&self) -> Option<&str> {
+        self.metadata()?.trap.as_ref().map(|t| t.value.as_str())
+    }
+
     /// Its labels.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.metadata().and_then(|m| m.labels.as_ref()).into_iter().flat_map(|l| &l.0);

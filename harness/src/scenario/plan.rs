@@ -1,5 +1,9 @@
 //! What a run executes: scenarios with every expression resolved, one [`Case`] for each cell of the matrix and engine.
 
+mod raw;
+
+pub use raw::{RawCheckpoint, RawRestore};
+
 use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -218,6 +222,10 @@ pub enum Action {
         source: SourceFate,
         /// How it is kept.
         medium: Medium,
+        /// How many are taken at once. The first is `name`, the others `name-2` and so on.
+        times: u32,
+        /// Set for a call without the harness's guard.
+        raw: Option<RawCheckpoint>,
     },
     /// Carries a checkpoint to a node and verifies it there.
     Transfer {
@@ -246,6 +254,8 @@ pub enum Action {
         /// Whether the harness first verifies the archive (its default, and what makes it immune to damage); `false`
         /// hands it to the engine as it is, to see what the engine says.
         verify: bool,
+        /// Set for a call without the harness's guard.
+        raw: Option<RawRestore>,
     },
     /// Checkpoint, transfer and restore in one, with clients following.
     Migrate {

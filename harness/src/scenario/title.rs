@@ -1,7 +1,7 @@
 //! What a step does, in words.
 
-use super::plan::{Action, Damage, Medium, Step};
-use crate::record::SourceFate;
+use super::plan::{Action, Damage, Medium, RawCheckpoint, Step};
+use crate::record::{GiveUp, SourceFate};
 
 /// A line for people.
 pub(super) fn of(action: &Action) -> String {
@@ -16,13 +16,19 @@ pub(super) fn of(action: &Action) -> String {
         Action::Capture { instance, name } => format!("capture {instance} as {name}"),
         Action::Freeze { instance } => format!("freeze {instance}"),
         Action::Thaw { instance } => format!("thaw {instance}"),
-        Action::Checkpoint { instance, name, source, medium } => {
-            format!("checkpoint {instance} as {name}, {}{}", fate(*source), kept(*medium))
+        Action::Checkpoint { instance, name, source, medium, times, raw } => {
+            let count = if *times > 1 { format!(", {times} at once") } else { String::new() };
+            let how = raw.as_ref().map(bare).unwrap_or_default();
+            format!("checkpoint {instance} as {name}, {}{}{count}{how}", fate(*source), kept(*medium))
         }
         Action::Transfer { checkpoint, to } => format!("transfer {checkpoint} to {to}"),
         Action::Tamper { checkpoint, name, damage } => format!("make {name} of {checkpoint}: {}", harm(damage)),
-        Action::Restore { checkpoint, node, instance, verify } => {
-            let how = if *verify { "" } else { ", not verified" };
+        Action::Restore { checkpoint, node, instance, verify, raw } => {
+            let how = match (raw, verify) {
+                (Some(_), _) => ", unguarded",
+                (None, false) => ", not verified",
+                (None, true) => "",
+            };
             format!("restore {checkpoint} on {node} as {instance}{how}")
         }
         Action::Migrate { instance, to, into, source, medium } => {
@@ -39,6 +45,16 @@ fn fate(source: SourceFate) -> &'static str {
         SourceFate::Stopped => "source stopped",
         SourceFate::Fenced => "source fenced",
     }
+}
+
+fn bare(raw: &RawCheckpoint) -> String {
+    let over = raw.over.as_ref().map(|name| format!(", over {name}")).unwrap_or_default();
+    let ended = match raw.give_up {
+        None => String::new(),
+        Some(GiveUp::Deadline(after)) => format!(", deadline {after:?}"),
+        Some(GiveUp::Cancel(after)) => format!(", cancelled after {after:?}"),
+    };
+    format!(", unguarded{over}{ended}")
 }
 
 fn kept(medium: Medium) -> &'static str {

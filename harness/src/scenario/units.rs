@@ -4,7 +4,8 @@ use super::explain;
 use super::plan::{ClientKind, Medium};
 use super::value::Scalar;
 use crate::record::{
-    EngineKind, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric, SourceFate, TcpChoice, Tier,
+    EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric, SourceFate,
+    TcpChoice, Tier,
 };
 use std::time::Duration;
 
@@ -251,6 +252,7 @@ named! {
     ClientKind, "a kind of client", explain::INVALID_VALUE, [
         ClientKind::RedisWriter, ClientKind::CounterReader, ClientKind::TcpEcho, ClientKind::LogFollower,
     ];
+    EngineWord, "a word of an engine", explain::INVALID_VALUE, EngineWord::ALL;
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
     Tier, "a tier of the suite", explain::INVALID_VALUE, Tier::ALL;
     ErrorClass, "a class of error", explain::INVALID_VALUE, super::classes::ALL;

@@ -5,7 +5,8 @@ use super::document::Workload;
 use super::explain;
 use super::flow::{Fate, Flow, Life, Taken};
 use super::judge::{
-    AckedWrites, Budget, CheckKind, Counter, ErrorIs, Exclusive, Held, Instance, SameProcess, WrittenCheck,
+    AckedWrites, ArchiveOf, Budget, CheckKind, Counter, ErrorIs, Exclusive, Held, Instance, Log, SameProcess,
+    WrittenCheck,
 };
 use super::place::Place;
 use super::plan::ClientKind;
@@ -32,6 +33,8 @@ impl<'a> Flow<'a, '_> {
             CheckKind::Exclusive(e) => self.exclusive(e, check.place),
             CheckKind::Instance(i) => self.instance_state(i),
             CheckKind::Held(h) => self.held_by(h),
+            CheckKind::Log(l) => self.log(l, check.place),
+            CheckKind::Archive(a) => self.archive(a),
             CheckKind::Error(e) => self.error_of(e),
             CheckKind::Budget(b) => self.budget(b, check.place),
         }
@@ -171,7 +174,9 @@ impl<'a> Flow<'a, '_> {
 
     fn instance_state(&mut self, i: &Instance) {
         let life = self.life(&i.of);
-        if let (Some(life), Some(state)) = (&life, i.state.fixed())
+        if let Some(at) = &i.at {
+            self.capture_of(at, &i.of);
+        } else if let (Some(life), Some(state)) = (&life, i.state.fixed())
             && let Some(why) = contradiction(life.fate, *state)
         {
             self.impossible(
@@ -217,6 +222,45 @@ impl<'a> Flow<'a, '_> {
             _ => None,
         })?;
         self.document.spec.workloads.0.iter().find(|(name, _)| name.text() == deployed).map(|(_, w)| w)
+    }
+
+    /// A capture that must be of this instance.
+    fn capture_of(&mut self, at: &Name, of: &Name) {
+        if let Some((source, _)) = self.capture(at)
+            && source != of.text()
+        {
+            let why = format!("the capture `{}` is of `{source}`, not of `{}`", at.text(), of.text());
+            self.impossible(at.place, why, "name a capture of the instance");
+        }
+    }
+
+    fn log(&mut self, l: &Log, place: Place) {
+        let life = self.lived(&l.of);
+        if let Some(at) = &l.at {
+            self.capture_of(at, &l.of);
+        }
+        if let Some(before) = &l.keeps
+            && let Some((source, _)) = self.capture(before)
+            && life.is_some()
+            && self.descends(l.of.text(), &source).is_none()
+        {
+            self.unrelated(&l.of, before, &source);
+        }
+        if l.each_once.is_none() && l.keeps.is_none() && self.certain {
+            let finding = error(explain::MISSING_KEY, "a `log` needs what it is to hold");
+            self.r.tell(place, finding.help("add `eachOnce: true` or `keeps: CAPTURE`"));
+        }
+    }
+
+    fn archive(&mut self, a: &ArchiveOf) {
+        let known = self.document.spec.steps.iter().filter_map(|s| match &s.action {
+            Action::Checkpoint(c) => Some(c.name.text().to_owned()),
+            _ => None,
+        });
+        let known: Vec<String> = known.collect();
+        if !known.iter().any(|n| n == a.of.text()) {
+            self.unknown("checkpoint", &a.of, known);
+        }
     }
 
     fn error_of(&mut self, e: &ErrorIs) {

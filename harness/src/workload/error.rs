@@ -58,14 +58,6 @@ pub enum ProbeError {
         /// The answer, shortened.
         answer: String,
     },
-    /// It says itself that its state is broken.
-    #[error("{what} says that its memory is damaged: {verdict}")]
-    Damaged {
-        /// Who.
-        what: String,
-        /// Its words.
-        verdict: String,
-    },
 }
 
 impl ProbeError {

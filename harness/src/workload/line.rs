@@ -6,7 +6,7 @@ use crate::record::SelfReport;
 use serde_json::Value;
 
 /// Values of `STATE` that a process never changes after its start.
-const BOOT: [&str; 6] = ["pid", "started_realtime_ns", "hostname", "cwd", "argv", "seed"];
+const BOOT: [&str; 7] = ["pid", "started_realtime_ns", "hostname", "cwd", "argv", "seed", "note"];
 
 fn state(talk: &mut Talk) -> Result<(SelfReport, Value), ProbeError> {
     let text = talk.ask("STATE")?;
@@ -44,7 +44,8 @@ pub(super) fn memory(talk: &mut Talk) -> Result<SelfReport, ProbeError> {
     let verdict = talk.ask("HASH")?;
     match verdict.strip_prefix("ok ") {
         Some(digest) => report.memory_hash = Some(digest.to_owned()),
-        None => return Err(ProbeError::Damaged { what: talk.who.clone(), verdict }),
+        // It is the process that says so: evidence, not a failure to get it.
+        None => report.damage = Some(verdict),
     }
     Ok(report)
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 
 /// The numbers at the ends of the log's whole lines. A line whose last word is no number is passed over.
-pub(super) fn numbers(log: &str) -> Vec<u64> {
+pub fn numbers(log: &str) -> Vec<u64> {
     let whole = log.rfind('\n').map_or("", |end| &log[..end]);
     whole.lines().filter_map(|line| line.split_ascii_whitespace().next_back()?.parse().ok()).collect()
 }

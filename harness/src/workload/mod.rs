@@ -14,6 +14,7 @@ mod talk;
 
 pub use error::{ProbeError, WorkloadError};
 pub use images::pause;
+pub use logged::numbers;
 pub use settings::{KINDS, settings};
 pub use talk::{Connect, Target};
 
@@ -176,12 +177,21 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
         "looper" => (vec!["/bin/sh".to_owned(), "-c".to_owned(), LOOP.to_owned()], None, Speech::Log),
         "counter" => {
             let journal = if values.flag("journal", true)? { "/journal" } else { "none" };
-            let mut args =
-                line(format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?));
-            if let Some(thing) = values.text("hold") {
-                args.extend(["--hold".to_owned(), thing.to_owned()]);
+            let mut text = format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?);
+            if values.flag("log", false)? {
+                text += " --log true";
             }
-            (args, Some(7000), Speech::Counter)
+            if values.flag("note", false)? {
+                text += " --note /note";
+            }
+            if let Some(thing) = values.text("hold") {
+                text += &format!(" --hold {thing}");
+            }
+            match values.size("data", 0)? >> 20 {
+                0 => {}
+                mib => text += &format!(" --mib {mib}"),
+            }
+            (line(text), Some(7000), Speech::Counter)
         }
         "memory" => {
             let mib = values.size("data", 64 << 20)? >> 20;

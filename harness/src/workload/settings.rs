@@ -39,6 +39,13 @@ pub const KINDS: &[WorkloadKind] = &[
                 Kind::Word(HOLDS),
                 "what it holds while it counts, for CRIU to refuse or to carry; nothing if not given",
             ),
+            setting("log", Kind::Flag, "whether it prints every value too; false if not given"),
+            setting(
+                "note",
+                Kind::Flag,
+                "whether it writes a file at its start that it never opens again; false if not given",
+            ),
+            setting("data", Kind::Size, "how much memory it holds beside, in whole MiB; 0 if not given"),
         ],
         counter: true,
         identity: true,

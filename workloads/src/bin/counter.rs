@@ -1,7 +1,7 @@
 //! Counts up at a fixed pace, remembers every value twice (in memory, and in a file of the container's root), and says
 //! so over TCP, a line a question: `GET`, `STATE`, `JOURNAL`, `ECHO text`, `FILE`.
 
-use podferry_workloads::{Boot, Hold, Options, end_on_signals, json_string, listen, serve};
+use podferry_workloads::{Boot, Hold, Options, PAGE, Pages, end_on_signals, json_string, listen, serve};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -16,6 +16,10 @@ struct Counter {
     interval: Duration,
     path: String,
     held: Option<Hold>,
+    /// Whether every value is printed too.
+    log: bool,
+    /// A file that is written once, at the start, and closed: nobody holds it when the process is dumped.
+    note: String,
     state: Mutex<State>,
 }
 
@@ -44,6 +48,10 @@ impl Counter {
             && let Err(e) = file.write_all(format!("{} {value}\n", self.boot.nonce).as_bytes())
         {
             state.file_error.get_or_insert_with(|| e.to_string());
+        }
+        // Under the lock too: what is answered is on its way to the log.
+        if self.log {
+            let _ = writeln!(std::io::stdout(), "{value}");
         }
     }
 
@@ -82,10 +90,11 @@ impl Counter {
     fn describe(&self) -> String {
         let state = self.state();
         format!(
-            r#"{{{},"counter":{},"interval_ms":{},"file_error":{},"held":{}}}"#,
+            r#"{{{},"counter":{},"interval_ms":{},"note":{},"file_error":{},"held":{}}}"#,
             self.boot.json_members(),
             state.journal.last().unwrap_or(&0),
             self.interval.as_secs_f64() * 1e3,
+            self.noted().as_deref().map_or("null".to_owned(), json_string),
             state.file_error.as_deref().map_or("null".to_owned(), json_string),
             self.held(),
         )
@@ -100,6 +109,12 @@ impl Counter {
         }
     }
 
+    /// What the note holds now; an error is told as it is, so that it is not taken for what was written.
+    fn noted(&self) -> Option<String> {
+        let read = || std::fs::read_to_string(&self.note).unwrap_or_else(|e| format!("can't read {}: {e}", self.note));
+        (self.note != "none").then(read)
+    }
+
     /// The number of lines of the file and its last line, read from the file itself.
     fn file(&self) -> std::io::Result<String> {
         let _no_step_meanwhile = self.state();
@@ -112,7 +127,10 @@ impl Counter {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind", "hold"])?;
+    let options = Options::parse(
+        std::env::args().skip(1),
+        &["port", "interval-ms", "journal", "bind", "mib", "log", "note", "hold"],
+    )?;
     let interval: f64 = options.get("interval-ms", 10.0)?;
     if !(interval.is_finite() && (0.01..=3.6e6).contains(&interval)) {
         return Err(format!("--interval-ms: {interval} is not within 0.01 .. 3600000").into());
@@ -125,17 +143,29 @@ fn run() -> Result<(), Box<dyn Error>> {
         ),
     };
     let hold = options.get("hold", "none".to_owned())?;
+    let boot = Boot::new()?;
+    let note = options.get("note", "none".to_owned())?;
+    if note != "none" {
+        std::fs::write(&note, &boot.nonce).map_err(|e| format!("can't write {note}: {e}"))?;
+    }
+    // Weight: it makes a checkpoint take longer, and is never looked at.
+    let weight = Pages::new(1, options.get("mib", 0_usize)? * ((1 << 20) / (PAGE * 8)));
     let counter = Arc::new(Counter {
-        boot: Boot::new()?,
+        boot,
         interval: Duration::from_secs_f64(interval / 1e3),
         path,
         held: Hold::take(&hold).map_err(|e| format!("can't hold {hold}: {e}"))?,
+        log: options.get("log", false)?,
+        note,
         state: Mutex::default(),
     });
     let listener = listen(options.get("bind", IpAddr::from([0, 0, 0, 0]))?, options.get("port", 7000)?)?;
     let counting = Arc::clone(&counter);
     std::thread::Builder::new().spawn(move || counting.count(file))?;
-    serve(&listener, move |line| counter.answer(line))
+    serve(&listener, move |line| {
+        std::hint::black_box(&weight);
+        counter.answer(line)
+    })
 }
 
 fn main() -> ExitCode {
@@ -163,6 +193,8 @@ mod tests {
             interval: Duration::from_millis(10),
             path: path.to_owned(),
             held: None,
+            log: false,
+            note: "none".to_owned(),
             state: Mutex::new(State::default()),
         }
     }
@@ -183,7 +215,10 @@ mod tests {
         assert!(c.answer("FILE").starts_with("error: can't read /nonexistent/journal: "));
         let state = c.answer("STATE");
         assert!(state.contains(&format!(r#""nonce":"{}""#, c.boot.nonce)), "{state}");
-        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"file_error":null,"held":null}"#), "{state}");
+        assert!(
+            state.ends_with(r#""counter":2,"interval_ms":10,"note":null,"file_error":null,"held":null}"#),
+            "{state}"
+        );
     }
 
     #[test]

@@ -1,9 +1,9 @@
 use crate::check::sample::{captured, evidence, fails, outside, passes, spoiled};
-use crate::record::{CheckSpec, Evidence, InstanceCheck, InstanceExpectation as State};
+use crate::record::{CheckSpec, EngineWord, Evidence, InstanceCheck, InstanceExpectation as State};
 
 fn check(state: State, progressed_since: Option<&str>) -> CheckSpec {
     let progressed_since = progressed_since.map(str::to_owned);
-    CheckSpec::Instance(InstanceCheck { of: "copy".to_owned(), state, progressed_since })
+    CheckSpec::Instance(InstanceCheck { of: "copy".to_owned(), state, progressed_since, at: None, engine_says: None })
 }
 
 /// The copy at the end: what the engine says, whether it is frozen, whether its workload answers.
@@ -64,4 +64,44 @@ fn without_a_final_capture_even_absence_is_not_known() {
     assert!(fails(&check(State::Absent, None), &e).contains("no capture `final:copy`"));
     let e = spoiled(|e| e.captures[1].outside = None);
     assert!(fails(&check(State::Absent, None), &e).contains("its workload answers"));
+}
+
+fn says(state: State, at: Option<&str>, word: EngineWord) -> CheckSpec {
+    let at = at.map(str::to_owned);
+    let of = "copy".to_owned();
+    CheckSpec::Instance(InstanceCheck { of, state, progressed_since: None, at, engine_says: Some(word) })
+}
+
+/// A capture `then` of a container that is frozen, while the interface of its engine says `word`.
+fn frozen_then(word: Option<&str>) -> Evidence {
+    spoiled(|e| {
+        let mut then = captured("then", "copy", 100, 7);
+        let mut seen = outside("paused", true);
+        seen.engine_says = word.map(str::to_owned);
+        (then.inside, then.outside) = (None, Some(seen));
+        e.captures.insert(1, then);
+    })
+}
+
+#[test]
+fn a_capture_may_be_judged_in_place_of_the_end() {
+    let lies = frozen_then(Some("running"));
+    insta::assert_snapshot!(passes(&says(State::Frozen, Some("then"), EngineWord::Running), &lies), @"the engine says `paused` of `copy`, frozen, and its workload does not answer; its interface calls it `running`");
+    fails(&says(State::Running, Some("then"), EngineWord::Running), &lies);
+    passes(&check(State::Running, None), &lies);
+    fails(&says(State::Frozen, Some("other"), EngineWord::Running), &lies);
+}
+
+#[test]
+fn what_the_interface_says_is_told_from_what_is() {
+    let honest = frozen_then(None);
+    passes(&says(State::Frozen, Some("then"), EngineWord::Paused), &honest);
+    insta::assert_snapshot!(fails(&says(State::Frozen, Some("then"), EngineWord::Running), &honest), @"the engine's interface calls `copy` `paused`; wanted: the word `running`");
+    fails(&says(State::Absent, None, EngineWord::Unknown), &gone());
+}
+
+#[test]
+fn a_workload_with_damaged_memory_does_not_run_well() {
+    let damaged = spoiled(|e| e.captures[1].inside.as_mut().unwrap().damage = Some("bad 7".to_owned()));
+    insta::assert_snapshot!(fails(&check(State::Running, None), &damaged), @"the engine says `running` of `copy`, not frozen, and its workload answers that its memory is damaged: `bad 7`; wanted: running, not frozen, and a workload that answers");
 }

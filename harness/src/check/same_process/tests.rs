@@ -82,3 +82,16 @@ fn absent_evidence_fails() {
         fails(&check(false), &e);
     }
 }
+
+#[test]
+fn memory_that_the_process_finds_damaged_is_not_that_of_the_capture() {
+    let damaged = spoiled(|e| e.captures[1].inside.as_mut().unwrap().damage = Some("bad 7".to_owned()));
+    for memory in [false, true] {
+        let check =
+            CheckSpec::SameProcess(SameProcessCheck { of: "copy".to_owned(), as_of: "before".to_owned(), memory });
+        assert!(
+            fails(&check, &damaged)
+                .contains("the memory of `copy` is damaged in capture `final:copy`: it says `bad 7`")
+        );
+    }
+}

@@ -96,7 +96,7 @@ fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
         "failed: not found",
     ]) {
         C::NotRunning
-    } else if any(&["criu failed: type DUMP", "criu failed: type FEATURE_CHECK", "cannot pause a paused container"]) {
+    } else if any(&["criu failed: type DUMP", "criu failed: type FEATURE_CHECK"]) || any(SECOND) {
         C::DumpFailed
     } else if any(&["an error occurred when trying to find container", "not found"]) {
         C::UnknownContainer
@@ -106,6 +106,10 @@ fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
         C::Other
     }
 }
+
+/// Two checkpoints of one container at once (containerd 2.1.9): they pause it, name an image (by the second) and use a
+/// folder, each as if it were alone.
+const SECOND: &[&str] = &["cannot pause a paused container", "image \"containerd.io/checkpoint/", "/ctrd-checkpoint"];
 
 fn restore(any: &dyn Fn(&[&str]) -> bool, images: Option<C>) -> C {
     if any(BASE_IMAGE) {

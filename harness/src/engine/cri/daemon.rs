@@ -1,7 +1,6 @@
 //! containerd in the node: its files, its start, its death and its return.
 
 use super::classify::During;
-use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1::StatusRequest;
 use super::version::{Support, support};
 use super::{CriOptions, Inner, config, leftovers};
@@ -162,14 +161,7 @@ impl Inner {
         }
         leftovers::criu_ended(&self.node).await?;
         self.start_daemon().await?;
-        let mut thawed = false;
-        for (id, status) in self.tasks().await? {
-            if status == TaskStatus::Paused && !self.state().frozen.contains(&id) {
-                let what = format!("thaw container {id}, frozen since containerd was killed,");
-                self.resume(&id).await.map_err(|e| self.error(During::Control, &what, &e, Vec::new()))?;
-                thawed = true;
-            }
-        }
+        let thawed = self.thaw_forgotten("since containerd was killed").await?;
         leftovers::clear_tmp(&self.node);
         if thawed {
             self.kill_daemon().await?;

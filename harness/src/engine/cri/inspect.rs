@@ -31,6 +31,7 @@ impl Inner {
         let group = CgroupFiles { container, inner: self };
         let mut report = OutsideReport {
             engine_state: engine_state(status.state(), task).to_owned(),
+            engine_says: Some(word(status.state()).to_owned()),
             frozen: group.frozen(),
             processes: group.processes(),
             address: Some(container.slot.address.to_string()),
@@ -60,6 +61,16 @@ fn engine_state(cri: cri::ContainerState, task: Option<TaskStatus>) -> &'static 
         (Some(TaskStatus::Stopped), _) | (None, cri::ContainerState::ContainerExited) => "stopped",
         (_, cri::ContainerState::ContainerCreated) => "created",
         _ => "unknown",
+    }
+}
+
+/// CRI's own word, which for a frozen container is `running`, or `unknown` if containerd was started since.
+fn word(state: cri::ContainerState) -> &'static str {
+    match state {
+        cri::ContainerState::ContainerCreated => "created",
+        cri::ContainerState::ContainerRunning => "running",
+        cri::ContainerState::ContainerExited => "stopped",
+        cri::ContainerState::ContainerUnknown => "unknown",
     }
 }
 

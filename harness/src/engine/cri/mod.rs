@@ -8,6 +8,7 @@
 //! - a frozen container is removed without being thawed, or it would answer clients once more (`containers.rs`);
 //! - what a dead daemon left frozen is thawed when it comes back (`daemon.rs`).
 
+mod bare;
 mod checkpoint;
 mod classify;
 mod client;
@@ -25,7 +26,7 @@ mod tasks;
 mod version;
 
 use super::criu_options;
-use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot};
+use super::{BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot};
 use crate::image::Image;
 use crate::node::{Program, SharedNode};
 use crate::record::{EngineKind, ErrorClass, OutsideReport};
@@ -91,6 +92,8 @@ struct State {
     frozen: HashSet<String>,
     /// One lock a container: two checkpoints at once fail both.
     turns: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
+    /// What bare checkpoints that failed may have written.
+    bare_archives: Vec<PathBuf>,
 }
 
 impl CriEngine {
@@ -227,6 +230,20 @@ impl Engine for CriEngine {
     async fn restore_image(&self, slot: &Slot, reference: &str) -> Result<Restored, EngineError> {
         let (inner, slot, reference) = (Arc::clone(&self.0), slot.clone(), reference.to_owned());
         to_its_end(async move { inner.restore_image(&slot, &reference).await }).await
+    }
+
+    /// As a client that goes away would have it: not in a task of its own.
+    async fn checkpoint_bare(&self, container: &Container, bare: &BareCheckpoint) -> Result<Checkpoint, EngineError> {
+        self.0.checkpoint_bare(container, bare).await
+    }
+
+    async fn restore_bare(&self, slot: &Slot, from: &Checkpoint, deadline: Duration) -> Result<Restored, EngineError> {
+        let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
+        to_its_end(async move { inner.restore_bare(&slot, &from, deadline).await }).await
+    }
+
+    async fn heal(&self) -> Result<(), EngineError> {
+        self.0.heal().await
     }
 
     async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {

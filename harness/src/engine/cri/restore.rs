@@ -49,15 +49,19 @@ impl Inner {
         if let Err(e) = checked {
             // It would stay listed as exited with 128, and its name taken.
             self.clear_slot(slot).await;
-            if self.criu.idle() {
-                // CRIU's working folder lies under the root; its bundle under the state.
-                for below in [config::ROOT, config::STATE] {
-                    yards::clear(&self.node, Path::new(below)).await;
-                }
-            }
+            self.clear_yards().await;
             return Err(e);
         }
         Ok(Restored { container, create_from, restore_from, restore_to })
+    }
+
+    /// After a restore that failed. CRIU's working folder lies under the root; its bundle under the state.
+    pub(super) async fn clear_yards(&self) {
+        if self.criu.idle() {
+            for below in [config::ROOT, config::STATE] {
+                yards::clear(&self.node, Path::new(below)).await;
+            }
+        }
     }
 
     async fn start_watched(&self, container: &Container, image: &str) -> Result<(), EngineError> {
@@ -102,7 +106,13 @@ impl Inner {
         (began.elapsed() > limit).then(|| (ErrorClass::RestoreFailed, why()))
     }
 
-    fn restore_error(&self, container: &Container, image: &str, status: &Status, writing: &Writing) -> EngineError {
+    pub(super) fn restore_error(
+        &self,
+        container: &Container,
+        image: &str,
+        status: &Status,
+        writing: &Writing,
+    ) -> EngineError {
         let Said { lines, mixed } = writing.said();
         let what = format!("restore container {} from {image}", container.slot.spec.name);
         let mut error = self.error(During::Restore, &what, status, lines);

@@ -3,6 +3,7 @@
 use super::classify::During;
 use super::layers;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
+use super::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError};
 use crate::record::ErrorClass;
 use serde::{Deserialize, Serialize};
@@ -118,7 +119,7 @@ impl Inner {
             folder: &logs,
             out: None,
             criu_log: Some("dump.log"),
-            limit: self.limits.dump,
+            patience: Patience::Watch(self.limits.dump),
         });
         // Both are waited for, also when one fails: nobody may write on while the folder is removed.
         let (diff, dump) = tokio::join!(diff, dump);

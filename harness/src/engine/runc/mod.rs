@@ -117,7 +117,12 @@ impl Engine for RuncEngine {
     /// Runs to its end in a task of its own, likewise.
     async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
         let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
-        tokio::spawn(async move { inner.restore(&slot, &from).await }).await.map_err(task_failed)?
+        tokio::spawn(async move { inner.restore(&slot, &from, None).await }).await.map_err(task_failed)?
+    }
+
+    async fn restore_bare(&self, slot: &Slot, from: &Checkpoint, deadline: Duration) -> Result<Restored, EngineError> {
+        let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
+        tokio::spawn(async move { inner.restore(&slot, &from, Some(deadline)).await }).await.map_err(task_failed)?
     }
 
     async fn restore_image(&self, _slot: &Slot, reference: &str) -> Result<Restored, EngineError> {

@@ -30,6 +30,7 @@ impl Inner {
         let processes = freezer.as_ref().and_then(|f| f.count().ok()).and_then(|n| u32::try_from(n).ok());
         Ok(Some(OutsideReport {
             engine_state: state["status"].as_str().unwrap_or("unknown").to_owned(),
+            engine_says: None,
             frozen: freezer.and_then(|f| f.frozen().ok()),
             pid_inside: process.pid_inside,
             comm: process.comm,

@@ -4,15 +4,23 @@ use super::classify::During;
 use super::dump::Meta;
 use super::layers;
 use super::runtime::{Inner, Supervised, blocking, io_error};
+use super::watchdog::Patience;
 use crate::clock;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, yards};
 use crate::record::{EngineKind, ErrorClass};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
+use std::time::Duration;
 
 impl Inner {
-    pub(super) async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
+    /// `bare` is the deadline of a naive client, which unpacks what changes of the root there are and watches nothing.
+    pub(super) async fn restore(
+        &self,
+        slot: &Slot,
+        from: &Checkpoint,
+        bare: Option<Duration>,
+    ) -> Result<Restored, EngineError> {
         let name = &slot.spec.name;
         let cannot = |class, why: String| {
             let text =
@@ -36,8 +44,10 @@ impl Inner {
             return Err(cannot(ErrorClass::BaseImageMissing, why)
                 .hint("give the slot the image that the checkpoint was made from"));
         }
-        self.apply_diff(slot, &from.path).await.map_err(|e| cannot(e.class, e.message))?;
-        self.run_restore(slot, from).await?;
+        if bare.is_none() || self.host(&from.path.join("rootfs-diff.tar")).exists() {
+            self.apply_diff(slot, &from.path).await.map_err(|e| cannot(e.class, e.message))?;
+        }
+        self.run_restore(slot, from, bare).await?;
         let container = Container { id: name.clone(), slot: slot.clone(), log: self.log(name) };
         Ok(Restored { container, create_from: None, restore_from, restore_to: clock::now() })
     }
@@ -67,7 +77,7 @@ impl Inner {
         .await
     }
 
-    async fn run_restore(&self, slot: &Slot, from: &Checkpoint) -> Result<(), EngineError> {
+    async fn run_restore(&self, slot: &Slot, from: &Checkpoint, bare: Option<Duration>) -> Result<(), EngineError> {
         let name = &slot.spec.name;
         let (folder, log) = (self.folder(name), self.log(name));
         let logs = self.home.join("logs").join(format!("{name}-restore-{}", from.name));
@@ -94,7 +104,7 @@ impl Inner {
                 folder: &logs,
                 out: Some(&log),
                 criu_log: Some("restore.log"),
-                limit: self.limits.restore,
+                patience: bare.map_or(Patience::Watch(self.limits.restore), Patience::Bare),
             })
             .await;
         if restored.is_err() {

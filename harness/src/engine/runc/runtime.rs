@@ -4,7 +4,7 @@ use super::Limits;
 use super::classify::{During, classify, runtime_message};
 use super::network::Addresses;
 use super::probe;
-use super::watchdog::{Ended, watch};
+use super::watchdog::{Ended, Patience, watch};
 use crate::engine::{Capabilities, EngineError};
 use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::SharedNode;
@@ -130,7 +130,7 @@ impl Inner {
         let program = program.map_err(|e| exec_error(what, &e))?;
         let criu_log = call.criu_log.map(|name| self.host(&call.folder.join(name)));
         let making = call.out.is_some().then_some(call.container);
-        let ended = watch(self, program, making, call.limit, criu_log.as_deref()).await;
+        let ended = watch(self, program, making, call.patience, criu_log.as_deref()).await;
         let (class, message) = match ended.map_err(|e| exec_error(what, &e))? {
             Ended::Code(0) => return Ok(()),
             Ended::Code(code) => {
@@ -164,7 +164,7 @@ pub(super) struct Supervised<'a> {
     pub(super) folder: &'a Path,
     pub(super) out: Option<&'a Path>,
     pub(super) criu_log: Option<&'a str>,
-    pub(super) limit: std::time::Duration,
+    pub(super) patience: Patience,
 }
 
 fn hint(class: ErrorClass) -> Option<&'static str> {

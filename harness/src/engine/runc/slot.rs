@@ -2,6 +2,7 @@
 
 use super::classify::During;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
+use super::watchdog::Patience;
 use super::{bundle, layers, network};
 use crate::engine::{Container, ContainerSpec, EngineError, Slot};
 use crate::image::Image;
@@ -126,7 +127,7 @@ impl Inner {
                 folder: &folder.join("logs"),
                 out: Some(&log),
                 criu_log: None,
-                limit: self.limits.other,
+                patience: Patience::Watch(self.limits.other),
             })
             .await;
         if let Err(e) = started {

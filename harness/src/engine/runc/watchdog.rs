@@ -1,6 +1,7 @@
 //! Ends calls that would not end by themselves.
 
 use super::runtime::Inner;
+use crate::engine::criu_log;
 use crate::node::Program;
 use crate::process::{Exec, ExecError};
 use crate::record::ErrorClass;
@@ -22,28 +23,43 @@ pub(super) enum Ended {
     },
 }
 
+/// When a call is ended by force.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// After this time, or when it is seen to spin.
+    Watch(Duration),
+    /// When a naive client gives up: nobody looks before.
+    Bare(Duration),
+}
+
 /// How often a log's size is looked at; that the program ends is waited for, not looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Waits for a program of the runtime's. After `limit`, or when CRIU's log outgrows [`super::Limits::restore_log`], it is
+/// Waits for a program of the runtime's. When time is up, or when CRIU's log outgrows [`super::Limits::restore_log`], it is
 /// killed with its children, and with whatever it has already made of the container `making`.
 pub(super) async fn watch(
     inner: &Inner,
     mut program: Box<dyn Program>,
     making: Option<&str>,
-    limit: Duration,
+    patience: Patience,
     criu_log: Option<&Path>,
 ) -> Result<Ended, ExecError> {
+    let (Patience::Watch(limit) | Patience::Bare(limit)) = patience;
     let end = Instant::now() + limit;
+    let logged = || criu_log.and_then(|log| fs::metadata(log).ok()).map_or(0, |m| m.len());
     let (class, why) = loop {
         match tokio::time::timeout(LOOK, program.wait()).await {
             Ok(code) => return code.map(Ended::Code),
+            Err(_) if Instant::now() >= end && matches!(patience, Patience::Bare(_)) => {
+                let why = format!("it had not returned after {limit:?}, {}", criu_log::amount(logged()));
+                break (ErrorClass::GivenUp, why);
+            }
             Err(_) if Instant::now() >= end => {
                 break (ErrorClass::Timeout, format!("it did not end within {limit:?}"));
             }
             Err(_) => {
-                let size = criu_log.and_then(|log| fs::metadata(log).ok()).map_or(0, |m| m.len());
-                if size > inner.limits.restore_log {
+                let size = logged();
+                if size > inner.limits.restore_log && matches!(patience, Patience::Watch(_)) {
                     // What criu 4.2 does with a pages image that is cut: it reads nothing, for ever, and logs that.
                     let why = format!("criu wrote {} MiB of log and did not come to an end", size >> 20);
                     break (ErrorClass::InvalidArchive, why);

@@ -107,8 +107,10 @@ fn a_repetition_starts_afresh_but_keeps_figures_and_what_failed() {
             of: "i".to_owned(),
             state: crate::record::InstanceExpectation::Running,
             progressed_since: None,
+            at: None,
+            engine_says: None,
         });
-        let check = crate::record::Check { origin: Origin::default(), spec };
+        let check = crate::record::Check { origin: Origin::default(), spec, violation: None };
         Event::Checked(crate::record::CheckRecord {
             check,
             verdict: Verdict { passed, seen: String::new(), wanted: None },

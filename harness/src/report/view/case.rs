@@ -174,6 +174,9 @@ pub struct CheckView {
     pub seen: String,
     /// What was wanted, when it failed.
     pub wanted: Option<String>,
+    /// The violation that the scenario expects of it: it passes by being violated so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
     /// The check as it was judged.
     pub spec: CheckSpec,
 }
@@ -346,6 +349,7 @@ fn check(record: &crate::record::CheckRecord) -> CheckView {
         passed: record.verdict.passed,
         seen: text::message(&record.verdict.seen),
         wanted: record.verdict.wanted.as_deref().map(text::message),
+        violation: record.check.violation.as_deref().map(text::line),
         spec: record.check.spec.clone(),
     }
 }
@@ -358,6 +362,8 @@ fn subject(spec: &CheckSpec) -> String {
         CheckSpec::Exclusive(c) => c.between.join(", "),
         CheckSpec::Instance(c) => c.of.clone(),
         CheckSpec::Held(c) => c.of.clone(),
+        CheckSpec::Log(c) => c.of.clone(),
+        CheckSpec::Archive(c) => c.of.clone(),
         CheckSpec::Error(c) => format!("{}: {}", c.step, c.class),
         CheckSpec::Budget(c) => c.metric.name().to_owned(),
     }

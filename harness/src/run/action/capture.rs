@@ -1,6 +1,7 @@
 use crate::clock;
-use crate::record::{Capture, ErrorClass, Failure, OutsideReport};
+use crate::record::{Capture, ErrorClass, Failure, LogReport, OutsideReport};
 use crate::run::case::{CaseRun, Live};
+use crate::workload;
 use std::time::Duration;
 
 /// How long a workload may take to say what it is.
@@ -10,8 +11,14 @@ const PROBE: Duration = Duration::from_secs(10);
 /// that means is for the checks. A workload that is frozen or gone is not asked; where none is expected to answer
 /// (`expected` is false) it gets less time.
 pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &str, expected: bool) -> Capture {
-    let mut capture =
-        Capture { name: name.to_owned(), instance: instance.to_owned(), at: clock::now(), inside: None, outside: None };
+    let mut capture = Capture {
+        name: name.to_owned(),
+        instance: instance.to_owned(),
+        at: clock::now(),
+        inside: None,
+        outside: None,
+        log: None,
+    };
     let Some(live) = run.instances.get(instance) else { return capture };
     capture.outside = match live.engine.inspect(&live.container).await {
         Ok(outside) => outside,
@@ -22,7 +29,20 @@ pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &st
         capture.inside = probe(run, live, patience).await;
     }
     capture.at = clock::now();
+    capture.log = log(run, live);
     capture
+}
+
+/// The largest log that is looked at: a workload whose log is of interest writes some KiB.
+const LOG_LIMIT: u64 = 16 << 20;
+
+/// The numbers in its log; of one that is gone with its container there is nothing to say.
+fn log(run: &CaseRun<'_>, live: &Live) -> Option<LogReport> {
+    let path = run.world.host_path(&live.node, &live.container.log)?;
+    if std::fs::metadata(&path).ok()?.len() > LOG_LIMIT {
+        return None;
+    }
+    LogReport::of(&workload::numbers(&String::from_utf8_lossy(&std::fs::read(path).ok()?)))
 }
 
 async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Option<crate::record::SelfReport> {

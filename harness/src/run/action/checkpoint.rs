@@ -3,7 +3,7 @@ use crate::clock;
 use crate::engine::Checkpoint;
 use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord};
 use crate::run::carry::{self, Carried};
-use crate::run::case::{CaseRun, Held};
+use crate::run::case::{CaseRun, Held, Live};
 use crate::scenario::plan::{Damage, Medium};
 
 /// Takes a checkpoint; see [`SourceFate`] for what becomes of the source.
@@ -43,16 +43,21 @@ pub(super) async fn checkpoint(
 pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str) -> Result<Held, Failure> {
     let live = run.live(instance)?.clone();
     let from = clock::now();
-    let checkpoint = live.engine.checkpoint(&live.container, &format!("{}-{name}", run.tag)).await?;
+    let checkpoint = run.await_checkpoint(&live, format!("{}-{name}", run.tag)).await?;
     run.phase(Phase::Checkpoint, &live.node, from);
-    Ok(Held {
+    Ok(held_of(&live, checkpoint))
+}
+
+/// A checkpoint that was just taken of an instance.
+pub(super) fn held_of(live: &Live, checkpoint: Checkpoint) -> Held {
+    Held {
         checkpoint,
         nodes: vec![live.node.clone()],
         workload: live.workload.clone(),
         spec: live.spec.clone(),
         known: None,
         reference: None,
-    })
+    }
 }
 
 /// Size and digest: known, or found out now.
@@ -71,7 +76,7 @@ pub(super) async fn digest(run: &CaseRun<'_>, held: &Held) -> Result<Carried, Fa
 pub(super) fn record(run: &CaseRun<'_>, instance: &str, name: &str, held: &Held, known: &Carried) {
     let node = &held.nodes[0];
     let path = run.world.host_path(node, &held.checkpoint.path);
-    let stats = path.and_then(|p| archive::stats(&p).ok().flatten());
+    let stats = path.as_ref().and_then(|p| archive::stats(p).ok().flatten());
     let call = run.last_phase(Phase::Checkpoint);
     run.record(Event::Checkpoint(CheckpointRecord {
         name: name.to_owned(),
@@ -84,6 +89,7 @@ pub(super) fn record(run: &CaseRun<'_>, instance: &str, name: &str, held: &Held,
         digest: known.digest.clone(),
         criu_frozen_us: stats.as_ref().map(|s| u64::from(s.frozen_us)),
         criu_pages_written: stats.as_ref().map(|s| s.pages_written),
+        trailing_bytes: path.and_then(|p| archive::trailing(&p).ok().flatten()),
     }));
 }
 

@@ -73,7 +73,7 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
             return Err(e);
         }
     };
-    let restored = restore::into_slot(run, &engine, &slot, &held, what.to).await?;
+    let restored = restore::into_slot(run, &engine, &slot, &held, what.to, restore::How::Verified).await?;
     let live = Live {
         workload: source.workload.clone(),
         node: what.to.to_owned(),

@@ -1,5 +1,6 @@
 //! What each step of a scenario does. One file for each kind of action.
 
+pub(super) mod bare;
 pub(super) mod capture;
 pub(super) mod checkpoint;
 pub(super) mod clients;
@@ -43,13 +44,24 @@ pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failur
             let live = run.live(instance)?.clone();
             Ok(live.engine.thaw(&live.container).await?)
         }
-        Action::Checkpoint { instance, name, source, medium } => {
+        Action::Checkpoint { instance, name, times, raw: Some(raw), .. } => {
+            bare::checkpoint(run, instance, name, *times, raw).await
+        }
+        Action::Checkpoint { instance, name, times, raw: None, .. } if *times > 1 => {
+            bare::guarded_at_once(run, instance, name, *times).await
+        }
+        Action::Checkpoint { instance, name, source, medium, .. } => {
             checkpoint::checkpoint(run, instance, name, *source, *medium).await
         }
         Action::Transfer { checkpoint, to } => checkpoint::transfer(run, checkpoint, to).await,
         Action::Tamper { checkpoint, name, damage } => checkpoint::tamper(run, checkpoint, name, damage).await,
-        Action::Restore { checkpoint, node, instance, verify } => {
-            restore::restore(run, checkpoint, node, instance, *verify).await
+        Action::Restore { checkpoint, node, instance, verify, raw } => {
+            let how = match (raw, verify) {
+                (Some(raw), _) => restore::How::Bare(raw.deadline.unwrap_or(restore::BARE)),
+                (None, true) => restore::How::Verified,
+                (None, false) => restore::How::Unseen,
+            };
+            restore::restore(run, checkpoint, node, instance, how).await
         }
         Action::Migrate { instance, to, into, source, medium } => {
             migrate::migrate(

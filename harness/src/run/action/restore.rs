@@ -5,6 +5,21 @@ use crate::record::{Failure, Phase};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How much is looked at before and while a checkpoint is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Its structure and digest first, and a watchdog on the restore.
+    Verified,
+    /// The watchdog alone.
+    Unseen,
+    /// Neither: as a naive client does it, which gives up after this time.
+    Bare(Duration),
+}
+
+/// When a naive client gives up, if the scenario does not say: before the step's own time is up.
+pub(super) const BARE: Duration = Duration::from_secs(20);
 
 /// Restores a checkpoint under a name of its own and waits until it answers.
 pub(super) async fn restore(
@@ -12,10 +27,10 @@ pub(super) async fn restore(
     checkpoint: &str,
     node: &str,
     instance: &str,
-    verify: bool,
+    how: How,
 ) -> Result<(), Failure> {
     let held = run.held(checkpoint)?.clone();
-    if verify {
+    if how == How::Verified {
         carry::verify(run.world, &held, node).await?;
     }
     let engine = run.world.engine(run.case.engine, node).await?;
@@ -23,7 +38,7 @@ pub(super) async fn restore(
     let from = clock::now();
     let slot = engine.prepare(&spec).await?;
     run.phase(Phase::Prepare, node, from);
-    let restored = into_slot(run, &engine, &slot, &held, node).await?;
+    let restored = into_slot(run, &engine, &slot, &held, node, how).await?;
     let live = Live {
         workload: held.workload.clone(),
         node: node.to_owned(),
@@ -46,10 +61,12 @@ pub(super) async fn into_slot(
     slot: &Slot,
     held: &Held,
     node: &str,
+    how: How,
 ) -> Result<Restored, Failure> {
-    let done = match &held.reference {
-        Some(reference) => engine.restore_image(slot, reference).await,
-        None => engine.restore(slot, &held.checkpoint).await,
+    let done = match (how, &held.reference) {
+        (How::Bare(deadline), _) => engine.restore_bare(slot, &held.checkpoint, deadline).await,
+        (_, Some(reference)) => engine.restore_image(slot, reference).await,
+        (_, None) => engine.restore(slot, &held.checkpoint).await,
     };
     match done {
         Ok(restored) => {

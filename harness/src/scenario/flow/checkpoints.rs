@@ -6,7 +6,7 @@ use super::super::place::Place;
 use super::super::plan::Medium;
 use super::super::read::error;
 use super::super::units::DamageKind;
-use super::super::value::Name;
+use super::super::value::{Field, Name};
 use super::{Fate, Flow, Held, Life, alive};
 use crate::record::SourceFate;
 use std::collections::BTreeSet;
@@ -25,23 +25,60 @@ impl<'a> Flow<'a, '_> {
 
     pub(super) fn checkpoint(&mut self, c: &Checkpoint, index: usize, fails: bool, place: Place) {
         let life = self.instance(&c.of);
+        self.bare_checkpoint(c);
         if !self.fresh(&c.name, "checkpoint", self.checkpoints.contains_key(c.name.text())) {
             return;
         }
         let anywhere = c.medium.as_ref().is_some_and(|m| m.fixed() != Some(&Medium::Native));
         let nodes = life.as_ref().and_then(|l| l.node.clone()).filter(|_| !anywhere);
-        self.checkpoints.insert(
-            c.name.text().to_owned(),
-            Held {
-                of: c.of.text().to_owned(),
-                taken: index,
-                kind: life.as_ref().and_then(|l| l.kind),
-                nodes: nodes.map(|n| BTreeSet::from([n])),
-            },
-        );
+        for name in c.all_names() {
+            let kind = life.as_ref().and_then(|l| l.kind);
+            let nodes = nodes.clone().map(|n| BTreeSet::from([n]));
+            self.checkpoints.insert(name, Held { of: c.of.text().to_owned(), taken: index, kind, nodes });
+        }
+        if c.guard.is_some() && fails && life.is_some() {
+            // What a bare call leaves when it fails is what such a scenario is about.
+            self.ends(&c.of, None, place.line);
+        }
         if !fails && life.is_some() {
             let source = c.source.as_ref().map_or(Some(SourceFate::Running), |s| s.fixed().copied());
             self.ends(&c.of, source, place.line);
+        }
+    }
+
+    /// What belongs to a bare call has no place in a guarded one, and the other way round.
+    fn bare_checkpoint(&mut self, c: &Checkpoint) {
+        if let Some(over) = &c.over {
+            self.held(over);
+        }
+        let bare = [
+            ("deadline", c.deadline.as_ref().map(|f| f.place)),
+            ("cancel", c.cancel.as_ref().map(|f| f.place)),
+            ("over", c.over.as_ref().map(|n| n.place)),
+        ];
+        self.only_bare(c.guard.as_ref(), &bare);
+        if let (Some(cancel), true) = (&c.cancel, c.deadline.is_some()) {
+            let finding = error(explain::UNGUARDED, "a call is given up by `deadline` or by `cancel`, not by both");
+            self.r.tell(cancel.place, finding.help("take one of them away"));
+        }
+        if c.guard.as_ref().is_some_and(|g| g.fixed() == Some(&false)) {
+            let guarded =
+                [("source", c.source.as_ref().map(|f| f.place)), ("medium", c.medium.as_ref().map(|f| f.place))];
+            for (key, place) in guarded.into_iter().filter_map(|(k, p)| Some((k, p?))) {
+                let finding =
+                    error(explain::UNGUARDED, format!("`{key}` is the harness's doing, and this call is bare"));
+                self.r.tell(place, finding.help("take it away: the source of a bare checkpoint goes on"));
+            }
+        }
+    }
+
+    fn only_bare(&mut self, guard: Option<&Field<bool>>, keys: &[(&str, Option<Place>)]) {
+        if guard.is_some_and(|g| g.fixed() != Some(&true)) {
+            return;
+        }
+        for (key, place) in keys.iter().filter_map(|(k, p)| Some((k, (*p)?))) {
+            let finding = error(explain::UNGUARDED, format!("`{key}` is for bare calls, and this one is guarded"));
+            self.r.tell(place, finding.help("add `guard: false`, or give the step a `timeout`"));
         }
     }
 
@@ -106,6 +143,7 @@ impl<'a> Flow<'a, '_> {
                 self.r.tell(place, error(explain::ALREADY_THERE, message).help(help));
             }
         }
+        self.only_bare(d.guard.as_ref(), &[("deadline", d.deadline.as_ref().map(|f| f.place))]);
         self.born(d.instance.text(), d.instance.place, life);
     }
 

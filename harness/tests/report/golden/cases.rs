@@ -259,7 +259,14 @@ fn capture(s: &mut Script, name: &str, of: &str, outside: Option<(&str, bool)>, 
         pid_inside: Some(1),
         ..OutsideReport::default()
     });
-    s.say(Event::Capture(Capture { name: name.to_owned(), instance: of.to_owned(), at: at(s.now), inside, outside }));
+    s.say(Event::Capture(Capture {
+        name: name.to_owned(),
+        instance: of.to_owned(),
+        at: at(s.now),
+        inside,
+        outside,
+        log: None,
+    }));
 }
 
 fn finals(s: &mut Script, source: (&str, Option<&str>), copy: (&str, Option<&str>)) {
@@ -287,6 +294,7 @@ fn end_of_migration(s: &mut Script, triggered: f64, answered: f64, source: Sourc
         digest: format!("sha256:{}", "c0ffee".repeat(10)),
         criu_frozen_us: Some(41_230),
         criu_pages_written: Some(16_402),
+        trailing_bytes: None,
     }));
     s.say(Event::Transfer(TransferRecord {
         checkpoint: "redis@move".to_owned(),
@@ -317,7 +325,7 @@ fn verdict(passed: bool, seen: &str, wanted: Option<&str>) -> Verdict {
 
 fn check(s: &mut Script, spec: CheckSpec, verdict: Verdict) {
     let origin = origin(s.scenario(), 40, 5);
-    s.say(Event::Checked(CheckRecord { check: Check { origin, spec }, verdict }));
+    s.say(Event::Checked(CheckRecord { check: Check { origin, spec, violation: None }, verdict }));
 }
 
 fn acked(s: &mut Script, lost: LossPolicy, passed: bool, seen: &str, wanted: Option<&str>) {
