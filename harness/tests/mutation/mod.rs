@@ -20,14 +20,20 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
             renamed.push((name.clone(), checkpoint.clone()));
             false
         }
-        Action::Kill { .. } => {
+        Action::Fault(_) => {
             changed = true;
             false
         }
+        Action::Mend { .. } => false,
         _ => true,
     });
     changed |= !renamed.is_empty();
+    // A counter that holds nothing is one that CRIU takes.
+    for workload in case.workloads.values_mut() {
+        changed |= workload.with.remove("hold").is_some();
+    }
     for step in &mut case.steps {
+        changed |= step.during.take().is_some();
         if let Action::Restore { checkpoint, .. } | Action::Transfer { checkpoint, .. } = &mut step.action
             && let Some((_, good)) = renamed.iter().find(|(bad, _)| bad == checkpoint)
         {
@@ -53,6 +59,7 @@ pub(crate) fn harmed(mut case: Case) -> Option<Mutant> {
         id: "harm".to_owned(),
         title: format!("freeze {goes_on} for good"),
         expect_error: None,
+        during: None,
         action: Action::Freeze { instance: goes_on.clone() },
         ..last
     });
