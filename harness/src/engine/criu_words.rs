@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// Why a dump was refused: what the process has that CRIU does not carry.
-const DUMP: &[(&[&str], C)] = &[];
+const DUMP: &[(&[&str], C)] = &[(&["Can't get rlimit"], C::NoPrivilege)];
 
 /// Why a restore failed: the images are not what a dump wrote. An image that is not there is read as an empty one.
 const IMAGES: &[&str] = &[

@@ -27,6 +27,8 @@ pub enum ErrorClass {
     ConnectedTcp,
     /// CRIU refused because of file locks.
     FileLocks,
+    /// CRIU lacks a capability that this dump or restore takes.
+    NoPrivilege,
     /// A container of that name exists.
     NameTaken,
     /// A port that the restored process listens on is taken.
@@ -70,6 +72,7 @@ impl ErrorClass {
             C::RestoreFailed => "restore-failed",
             C::ConnectedTcp => "connected-tcp",
             C::FileLocks => "file-locks",
+            C::NoPrivilege => "no-privilege",
             C::NameTaken => "name-taken",
             C::PortTaken => "port-taken",
             C::MountMissing => "mount-missing",

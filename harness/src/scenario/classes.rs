@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 23] = [
+pub(super) const ALL: [C; 24] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -14,6 +14,7 @@ pub(super) const ALL: [C; 23] = [
     C::RestoreFailed,
     C::ConnectedTcp,
     C::FileLocks,
+    C::NoPrivilege,
     C::NameTaken,
     C::PortTaken,
     C::MountMissing,
@@ -62,6 +63,10 @@ pub(super) fn text(class: C) -> &'static str {
             (`--tcp-established`), or to close them (`--tcp-close`)."
         }
         C::FileLocks => "CRIU does not dump a process that holds file locks unless told to (`--file-locks`).",
+        C::NoPrivilege => {
+            "CRIU lacks a capability. A process of another user than root can be dumped only with `CAP_SYS_RESOURCE`, which \
+            root in some containers and machines does not have. `podferry doctor` says so."
+        }
         C::NameTaken => "A container of that name exists already on the node.",
         C::PortTaken => "A port that the restored process listens on is in use where it is to live.",
         C::MountMissing => "A mount that the container had when it was checkpointed is not there for the restore.",

@@ -156,6 +156,7 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
         }
         C::ConnectedTcp => "give CRIU `tcp-close` (both nodes), or close the connections before the checkpoint",
         C::FileLocks => "give CRIU `file-locks` (both nodes)",
+        C::NoPrivilege => "run the workload as user 0, or podferry where root has CAP_SYS_RESOURCE",
         C::CriuMissing => "put criu 3.16 or later into the node, on containerd's PATH",
         C::DaemonGone => "containerd.log of the node says why; a container that was being checkpointed may be frozen",
         C::NoSpace => "a CRI checkpoint holds up to four copies of the container's memory for a while",
