@@ -7,7 +7,7 @@ macro_rules! shipped {
 }
 
 /// (file, text), in the order in which they run.
-pub(super) const SUITE: [(&str, &str); 31] = [
+pub(super) const SUITE: [(&str, &str); 32] = [
     shipped!("looper-migrates"),
     shipped!("counter-migrates"),
     shipped!("counter-round-trip"),
@@ -39,6 +39,7 @@ pub(super) const SUITE: [(&str, &str); 31] = [
     shipped!("trap-flipped-memory"),
     shipped!("trap-newer-log"),
     shipped!("trap-dropped-log"),
+    shipped!("trap-other-user"),
 ];
 
 #[cfg(test)]

@@ -133,7 +133,12 @@ impl Cellular<'_> {
         for (name, written) in &self.document().spec.workloads.0 {
             let settings = written.with.iter().flat_map(|w| &w.0);
             let with = settings.map(|(k, _, v)| Ok((k.clone(), self.get(v)?))).collect::<Resolved<_>>()?;
-            let workload = Workload { kind: self.get(&written.kind)?, with, user: self.or(&written.user, User(0))?.0, origin: self.origin(name.place) };
+            let workload = Workload {
+                kind: self.get(&written.kind)?,
+                with,
+                user: self.or(&written.user, User(0))?.0,
+                origin: self.origin(name.place),
+            };
             all.insert(name.text().to_owned(), workload);
         }
         Ok(all)
