@@ -10,6 +10,7 @@ pub mod clock;
 pub mod component;
 pub mod doctor;
 pub mod engine;
+mod fault;
 pub mod image;
 pub mod ledger;
 pub mod node;

@@ -45,6 +45,17 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
     },
+    /// Nothing comes or goes over the network any more.
+    #[error("can't {doing} {}: the link is broken: {source}", .path.display())]
+    Link {
+        /// `send`, `receive`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// Reading or writing failed otherwise.
     #[error("can't {doing} {}: {source}", .path.display())]
     Io {
@@ -72,6 +83,16 @@ impl ArchiveError {
         }
     }
 
+    /// What failed between two nodes: their link, unless it is something else's well-known error.
+    pub(crate) fn of_link(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        use io::ErrorKind as K;
+        match source.kind() {
+            K::StorageFull | K::QuotaExceeded => ArchiveError::NoSpace { path: path.to_owned() },
+            K::NotFound | K::PermissionDenied => ArchiveError::Io { doing, path: path.to_owned(), source },
+            _ => ArchiveError::Link { doing, path: path.to_owned(), source },
+        }
+    }
+
     /// What kind of failure it is.
     pub fn class(&self) -> ErrorClass {
         match self {
@@ -80,6 +101,7 @@ impl ArchiveError {
             }
             ArchiveError::Escaping { .. } => ErrorClass::EscapingEntry,
             ArchiveError::NoSpace { .. } => ErrorClass::NoSpace,
+            ArchiveError::Link { .. } => ErrorClass::LinkBroken,
             ArchiveError::Io { .. } => ErrorClass::Surroundings,
         }
     }

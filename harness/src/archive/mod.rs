@@ -18,6 +18,7 @@ mod criu;
 mod error;
 mod listing;
 mod manifest;
+mod stream;
 mod tamper;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use criu::DumpStats;
 pub use error::ArchiveError;
 pub use listing::Form;
 pub use manifest::{Manifest, ManifestEntry, digest, manifest};
+pub use stream::{receive, send};
 pub use tamper::tamper;
 pub use verify::verify;
 

@@ -138,6 +138,7 @@ pub(super) fn evidence() -> Evidence {
             phase(Phase::Create, "b", 65, 67),
             phase(Phase::Restore, "b", 70, 80),
         ],
+        faults: Vec::new(),
         steps: Vec::new(),
         metrics: BTreeMap::from([("downtime".to_owned(), vec![40.0, 42.0, 41.0, 80.0])]),
     }

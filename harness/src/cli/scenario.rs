@@ -76,7 +76,7 @@ fn walk(folder: &Path, depth: usize, all: &mut Vec<PathBuf>) {
 fn sources(paths: &[PathBuf]) -> Vec<Source> {
     if paths.is_empty() {
         let shipped = |(file, text): (&str, &str)| Source { file: file.to_owned(), text: Ok(text.to_owned()) };
-        return super::shipped::SUITE.map(shipped).to_vec();
+        return super::shipped::SUITE.iter().copied().map(shipped).collect();
     }
     let read = |path: PathBuf| Source {
         file: path.display().to_string(),

@@ -101,6 +101,15 @@ pub struct Restored {
     pub restore_to: crate::record::At,
 }
 
+/// What an engine writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// CRIU's images.
+    Images,
+    /// Checkpoints as they are kept, and as they arrive from another node.
+    Archives,
+}
+
 /// A checkpoint as a naive client takes it.
 #[derive(Clone, Debug)]
 pub struct BareCheckpoint {
@@ -188,6 +197,15 @@ pub trait Engine: Send + Sync {
 
     /// Brings the engine back after [`Engine::kill_daemon`]; thaws what it finds frozen.
     async fn revive(&self) -> Result<(), EngineError>;
+
+    /// The OCI runtime that it calls, by its name on the node's `PATH` or by its path.
+    fn runtime(&self) -> &str;
+
+    /// A folder inside the node that it writes such things to.
+    fn folder(&self, of: Stored) -> PathBuf;
+
+    /// The id, inside the node, of a container's first process.
+    async fn first_process(&self, container: &Container) -> Result<Option<u32>, EngineError>;
 }
 
 /// Why an engine call failed.

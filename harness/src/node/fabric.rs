@@ -1,6 +1,7 @@
 //! The network and the shared folder of a run: one network namespace with a bridge, and one mount namespace with a
 //! tmpfs. Both are anonymous, held by file descriptors of the harness alone, so they are gone when it is.
 
+use super::Link;
 use crate::client::Vantage;
 use crate::process::{Exec, output_here};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -75,6 +76,11 @@ impl Fabric {
         })
     }
 
+    /// The cable of node `n`.
+    pub(crate) fn cable(&self, n: u8) -> Cable {
+        Cable { fabric: Arc::clone(&self.net), number: n }
+    }
+
     /// Plugs node `n` in: `net` is its network namespace, `pid` (on the host) a process that is in it.
     pub(crate) fn plug(&self, n: u8, pid: u32, net: &File) -> io::Result<()> {
         let (address, pods) = (address(n), pod_network(n));
@@ -100,6 +106,53 @@ impl Fabric {
             if fs::exists(format!("/proc/sys/net/ipv4/conf/v{n}"))? { cut } else { Ok(()) }
         })
     }
+}
+
+/// The network of a run, as a node holds it to change its own cable.
+#[derive(Clone, Debug)]
+pub(crate) struct Cable {
+    fabric: Arc<File>,
+    number: u8,
+}
+
+impl Cable {
+    /// Puts the cable into a state; `node` is the node's network namespace. It is pulled at the fabric's end, which leaves
+    /// the node its routes, and slowed at both ends, since a queue holds back only what leaves through it.
+    pub(crate) fn set(&self, link: Link, node: &File) -> io::Result<()> {
+        let outside = format!("v{}", self.number);
+        on_own_thread(|| {
+            for (net, device) in [(&*self.fabric, outside.as_str()), (node, "eth0")] {
+                setns(net, CloneFlags::CLONE_NEWNET)?;
+                queue(device, link)?;
+            }
+            setns(&*self.fabric, CloneFlags::CLONE_NEWNET)?;
+            ip(&format!("link set {outside} {}\n", if link == Link::Cut { "down" } else { "up" }), &[])
+        })
+    }
+}
+
+/// Gives a device of the calling thread's network namespace a token bucket, or takes it away.
+fn queue(device: &str, link: Link) -> io::Result<()> {
+    let Link::Slow(rate) = link else {
+        let removed = tc(&["qdisc", "del", "dev", device, "root"]);
+        // A device without one says so; there is no way to ask that would not be as long.
+        return match removed {
+            Err(e) if !e.to_string().contains("Cannot delete qdisc with handle of zero") => Err(e),
+            _ => Ok(()),
+        };
+    };
+    let (rate, burst) = (format!("{}bit", rate.saturating_mul(8)), format!("{}b", burst(rate)));
+    tc(&["qdisc", "replace", "dev", device, "root", "tbf", "rate", &rate, "burst", &burst, "latency", "100ms"])
+}
+
+/// What goes through a slow cable at once: a hundredth of a second's worth, but more than the largest packet of a
+/// device that does segmentation by itself, which the kernel would have to cut.
+pub(crate) fn burst(rate: u64) -> u64 {
+    (rate / 100).max(16 << 10)
+}
+
+fn tc(args: &[&str]) -> io::Result<()> {
+    output_here(&Exec::new("tc").args(args)).map(drop).map_err(io::Error::other)
 }
 
 /// Runs a closure on a thread that ends with it, so that it may change the thread's namespaces.

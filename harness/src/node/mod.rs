@@ -3,12 +3,15 @@
 mod control;
 pub(crate) mod fabric;
 mod init;
+mod pause;
+mod processes;
 mod running;
 mod sandbox;
 mod talk;
 mod wire;
 
 pub use init::init_main;
+pub(crate) use processes::{Process, processes};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wire::{CgroupMounts, Cgroups, Setup};
 
@@ -16,7 +19,7 @@ use crate::process::{Exec, ExecError, Output};
 use crate::record::NodeRecord;
 use async_trait::async_trait;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,8 +66,29 @@ pub trait Node: Send + Sync {
     /// Listens on an address in the node's network namespace.
     fn listen(&self, address: std::net::SocketAddr) -> io::Result<TcpListener>;
 
+    /// Opens a connection from the node's network namespace. Blocks.
+    fn connect(&self, to: std::net::SocketAddr, limit: Duration) -> io::Result<TcpStream>;
+
+    /// Changes the node's cable, in both directions. Blocks.
+    fn set_link(&self, link: Link) -> io::Result<()>;
+
+    /// Makes every process of the node but its PID 1 stand still, or go on. While it stands still, no program can be
+    /// started in it: who tries waits. Blocks until the kernel has done it.
+    fn set_paused(&self, paused: bool) -> io::Result<()>;
+
     /// Whether the node is still there.
     fn alive(&self) -> bool;
+}
+
+/// The state of a node's cable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// As it was made.
+    Whole,
+    /// Nothing goes through. The node keeps its addresses and routes, as with a cable that is pulled.
+    Cut,
+    /// So many bytes a second go through, each way.
+    Slow(u64),
 }
 
 /// A program that was started in a node and goes on.

@@ -1,17 +1,18 @@
 use super::control::{Control, Started, gone};
-use super::fabric::{self, Fabric, on_own_thread};
+use super::fabric::{self, Cable, Fabric, on_own_thread};
 use super::init::SUBCOMMAND;
+use super::pause;
 use super::running::{Exit, Running};
 use super::talk::Talk;
 use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
-use super::{Node, Program};
+use super::{Link, Node, Program};
 use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
 use crate::record::NodeRecord;
 use async_trait::async_trait;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// How long each step of making a node may take. It takes milliseconds; this is for a machine that is very busy.
@@ -47,6 +49,8 @@ pub(crate) struct Sandbox {
     pid: u32,
     record: NodeRecord,
     control: Arc<Control>,
+    cable: Cable,
+    paused: watch::Sender<bool>,
 }
 
 impl Sandbox {
@@ -72,7 +76,8 @@ impl Sandbox {
         let control = Control::new(channel, init.done(), &name).map_err(io("can't start a thread"))?;
         let address = fabric::address(number).to_string();
         let record = NodeRecord { name: name.clone(), address, up_ms: 0.0, components: Vec::new() };
-        Ok(Sandbox { name, number, pid, record, control })
+        let (cable, paused) = (fabric.cable(number), watch::Sender::new(false));
+        Ok(Sandbox { name, number, pid, record, control, cable, paused })
     }
 
     /// Completes what is recorded of it.
@@ -104,7 +109,14 @@ impl Sandbox {
         format!("[{}] {exec}", self.name)
     }
 
+    /// A node that stands still starts nothing.
+    async fn unpaused(&self) {
+        // An error: the sender is gone, which is this node.
+        let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
+    }
+
     async fn go_on(&self, exec: Exec, streams: Streams) -> Result<Box<dyn Program>, ExecError> {
+        self.unpaused().await;
         let mut started = self.control.start(&exec, streams, &[]).map_err(|e| self.start_error(&exec, e))?;
         let pid = started.pid().await.map_err(|e| self.start_error(&exec, e))?;
         let id = started.id;
@@ -113,6 +125,7 @@ impl Sandbox {
     }
 
     async fn converse(&self, exec: &Exec, running: &mut Option<Started>) -> Result<Output, ExecError> {
+        self.unpaused().await;
         let refused = |e| self.start_error(exec, e);
         let (out, out_end) = io::pipe().map_err(refused)?;
         let (err, err_end) = io::pipe().map_err(refused)?;
@@ -211,6 +224,29 @@ impl Node for Sandbox {
             setns(File::open(net)?, CloneFlags::CLONE_NEWNET)?;
             TcpListener::bind(address)
         })
+    }
+
+    fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+        let net = File::open(self.host_path(Path::new("/proc/1/ns/net")))?;
+        on_own_thread(|| {
+            setns(net, CloneFlags::CLONE_NEWNET)?;
+            TcpStream::connect_timeout(&to, limit)
+        })
+    }
+
+    fn set_link(&self, link: Link) -> io::Result<()> {
+        self.cable.set(link, &File::open(self.host_path(Path::new("/proc/1/ns/net")))?)
+    }
+
+    fn set_paused(&self, paused: bool) -> io::Result<()> {
+        if paused {
+            self.paused.send_replace(true);
+        }
+        let done = pause::set(&self.host_path(Path::new("/sys/fs/cgroup")), self.pid, paused);
+        if !paused || done.is_err() {
+            self.paused.send_replace(false);
+        }
+        done
     }
 
     fn alive(&self) -> bool {

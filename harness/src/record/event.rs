@@ -1,6 +1,6 @@
 use super::{
-    At, Capture, CaseId, CheckRecord, CheckpointRecord, EngineKind, Failure, HostRecord, InstanceRecord, Leak,
-    MigrationRecord, NodeRecord, Origin, Outcome, PhaseSpan, RunId, StepRecord, TransferRecord,
+    At, Capture, CaseId, CheckRecord, CheckpointRecord, EngineKind, Failure, FaultRecord, HostRecord, InstanceRecord,
+    Leak, MigrationRecord, NodeRecord, Origin, Outcome, PhaseSpan, RunId, StepRecord, TransferRecord,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,6 +92,13 @@ pub enum Event {
     Transfer(TransferRecord),
     /// A migration ended.
     Migration(MigrationRecord),
+    /// Something was broken on purpose.
+    Fault(FaultRecord),
+    /// It was mended.
+    FaultMended {
+        /// Its number in the case.
+        id: u32,
+    },
     /// A client was stopped; its history is in a file of the run's folder (see `client::history_file`).
     History {
         /// The client.

@@ -19,6 +19,9 @@ pub struct Evidence {
     pub migrations: Vec<MigrationRecord>,
     /// Time spans on nodes, for the timeline and for attribution.
     pub phases: Vec<PhaseSpan>,
+    /// What was broken on purpose, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultRecord>,
     /// Steps with their outcomes.
     pub steps: Vec<StepRecord>,
     /// Figures by metric name, one value a repetition, in the metric's unit (`downtime` ms, `archive-size` bytes, ...).
@@ -322,6 +325,21 @@ impl Phase {
             Phase::StopSource => "stop source",
         }
     }
+}
+
+/// Something that was broken on purpose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// Its number in the case.
+    pub id: u32,
+    /// What was broken, for people: `kill containerd on a`.
+    pub title: String,
+    /// Where.
+    pub node: String,
+    /// When its laying began.
+    pub from: At,
+    /// When it was mended; `None` if it never was.
+    pub mended: Option<At>,
 }
 
 /// A phase on a node's lane of the timeline.

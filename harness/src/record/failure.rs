@@ -37,6 +37,10 @@ pub enum ErrorClass {
     MountMissing,
     /// No space left on the device.
     NoSpace,
+    /// No memory left: the kernel refused it, or killed a process for it.
+    NoMemory,
+    /// The network between two nodes let nothing through.
+    LinkBroken,
     /// The container is not running.
     NotRunning,
     /// No such container.
@@ -77,6 +81,8 @@ impl ErrorClass {
             C::PortTaken => "port-taken",
             C::MountMissing => "mount-missing",
             C::NoSpace => "no-space",
+            C::NoMemory => "no-memory",
+            C::LinkBroken => "link-broken",
             C::NotRunning => "not-running",
             C::UnknownContainer => "unknown-container",
             C::Unsupported => "unsupported",

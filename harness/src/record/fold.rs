@@ -121,6 +121,12 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
         Event::Checkpoint(checkpoint) => e.checkpoints.push(checkpoint.clone()),
         Event::Transfer(transfer) => e.transfers.push(transfer.clone()),
         Event::Migration(migration) => e.migrations.push(migration.clone()),
+        Event::Fault(fault) => e.faults.push(fault.clone()),
+        Event::FaultMended { id } => {
+            if let Some(fault) = e.faults.iter_mut().rev().find(|f| f.id == *id) {
+                fault.mended = Some(line.at);
+            }
+        }
         Event::Metric { name, value } => e.metrics.entry(name.clone()).or_default().push(*value),
         Event::History { file, .. } | Event::File { path: file } => case.files.push(file.clone()),
         Event::Leaked(leak) => case.leaks.push(leak.clone()),

@@ -19,8 +19,8 @@ pub use checks::{
 };
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndpointChange, Evidence, History, InstanceRecord, LogReport, MigrationRecord, Op,
-    OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+    Capture, CheckpointRecord, EndpointChange, Evidence, FaultRecord, History, InstanceRecord, LogReport,
+    MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};

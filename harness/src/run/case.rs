@@ -1,6 +1,7 @@
 //! One case: its steps in order, then the last look, the verdicts, and the removal of all that it made.
 
 use super::action;
+use super::faults::Teller;
 use super::recorder::Recorder;
 use super::world::World;
 use super::{carry::Carried, clients::Clients, judge, under_way::UnderWay};
@@ -28,8 +29,6 @@ pub(super) struct CaseRun<'a> {
     pub(super) instances: BTreeMap<String, Live>,
     pub(super) checkpoints: BTreeMap<String, Held>,
     pub(super) clients: Clients,
-    /// Daemons that a step killed, to be brought back: (node, engine).
-    pub(super) killed: Vec<Arc<dyn Engine>>,
     /// Engines whose bare calls a step made: what those leave is put right at the end.
     pub(super) bare: Vec<Arc<dyn Engine>>,
     /// Checkpoints that outlive the step that asked for them.
@@ -51,14 +50,23 @@ pub(super) struct Live {
 #[derive(Clone)]
 pub(super) struct Held {
     pub(super) checkpoint: Checkpoint,
-    /// Nodes that have it at `checkpoint.path`, the one that wrote it first.
+    /// Nodes that have it, the one that wrote it first.
     pub(super) nodes: Vec<String>,
+    /// As it is on nodes that have it at another place than `checkpoint.path`.
+    pub(super) elsewhere: BTreeMap<String, Checkpoint>,
     pub(super) workload: String,
     pub(super) spec: ContainerSpec,
     /// Bytes and digest of it unharmed: set when it was taken or first carried, checked whenever it has been carried.
     pub(super) known: Option<Carried>,
     /// Set for checkpoint OCI images.
     pub(super) reference: Option<String>,
+}
+
+impl Held {
+    /// The checkpoint as it is on a node.
+    pub(super) fn at(&self, node: &str) -> &Checkpoint {
+        self.elsewhere.get(node).unwrap_or(&self.checkpoint)
+    }
 }
 
 /// How a case ended.
@@ -103,7 +111,6 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             instances: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             clients: Clients::default(),
-            killed: Vec::new(),
             bare: Vec::new(),
             under_way: Vec::new(),
         };
@@ -119,13 +126,28 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
     ended
 }
 
+impl<'a> CaseRun<'a> {
+    /// Where the events of this case go.
+    pub(super) fn teller(&self) -> Teller<'a> {
+        Teller { recorder: self.recorder, case: &self.case.id }
+    }
+}
+
 impl CaseRun<'_> {
     async fn repetition(&mut self, counts: bool) -> Ended {
         let failed = self.steps().await;
-        self.revive().await;
+        // Before anything else: nothing can be looked at or removed on a node that is broken.
+        let unmended = self.world.faults.mend_all(&self.teller()).await;
         let hanging = self.await_under_way().await;
         self.last_look(failed.is_some()).await;
         let mut ended = judge::repetition(self, counts, failed);
+        for failure in unmended {
+            if ended.passed() {
+                ended = Ended::new(Outcome::Errored, Some(failure.message));
+            } else {
+                self.recorder.error(failure);
+            }
+        }
         let leaks = self.clean_up(hanging).await;
         if ended.passed() && !leaks.is_empty() {
             let names: Vec<_> = leaks.iter().map(|l| format!("{} {}", l.kind, l.name)).collect();
@@ -141,35 +163,27 @@ impl CaseRun<'_> {
             self.step = index;
             self.record(Event::StepStarted { index, title: step.title.clone() });
             let from = clock::now();
-            let done = tokio::time::timeout(step.timeout, action::act(self, step)).await;
+            let done = tokio::time::timeout(step.timeout, action::step(self, step)).await;
             let failure = match done {
                 Ok(done) => done.err(),
-                Err(_) => Some(timed_out(step)),
+                Err(_) => Some(timed_out(step, &self.world.faults.titles())),
             };
+            let trouble = unexpected(step, failure.clone());
             self.record(Event::StepFinished(StepRecord {
                 id: step.id.clone(),
                 title: step.title.clone(),
                 origin: step.origin.clone(),
                 from,
                 to: clock::now(),
-                error_expected: step.expect_error.is_some(),
-                failure: failure.clone(),
+                // Another error than the one that was expected is none that was.
+                error_expected: step.expect_error.is_some() && (failure.is_none() || trouble.is_none()),
+                failure,
             }));
-            if let Some(failure) = unexpected(step, failure) {
+            if let Some(failure) = trouble {
                 return Some(failure);
             }
         }
         None
-    }
-
-    async fn revive(&mut self) {
-        for engine in std::mem::take(&mut self.killed) {
-            if let Err(e) = engine.revive().await {
-                let mut failure = Failure::from(e);
-                failure.class = ErrorClass::Surroundings;
-                self.recorder.error(failure);
-            }
-        }
     }
 
     /// Puts right what bare calls left. The steps have seen it, and the last look too.
@@ -212,12 +226,11 @@ impl CaseRun<'_> {
         }
         for held in std::mem::take(&mut self.checkpoints).into_values() {
             for node in &held.nodes {
-                if let Err(e) = self.world.remove_path(node, &held.checkpoint.path, !held.checkpoint.archive) {
-                    let name = format!("{} on {node}", held.checkpoint.path.display());
+                // Gone already is no error: where nodes share a folder, the first removes it for all.
+                let Checkpoint { path, archive, .. } = held.at(node);
+                if let Err(e) = self.world.remove_path(node, path, !archive) {
+                    let name = format!("{} on {node}", path.display());
                     leaks.push(Leak { kind: "checkpoint".to_owned(), name, reason: e.to_string() });
-                }
-                if held.checkpoint.shared {
-                    break;
                 }
             }
         }
@@ -265,10 +278,11 @@ impl CaseRun<'_> {
     }
 }
 
-fn timed_out(step: &Step) -> Failure {
+fn timed_out(step: &Step, broken: &[String]) -> Failure {
+    let why = if broken.is_empty() { String::new() } else { format!(", with this in force: {}", broken.join("; ")) };
     Failure {
         class: ErrorClass::Timeout,
-        message: format!("step `{}` ({}) did not end within {:?}", step.id, step.title, step.timeout),
+        message: format!("step `{}` ({}) did not end within {:?}{why}", step.id, step.title, step.timeout),
         hint: Some("give the step a `timeout`, or look at the timeline for what it waited on".to_owned()),
         log: Vec::new(),
     }

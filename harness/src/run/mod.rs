@@ -6,6 +6,7 @@ mod carry;
 mod case;
 mod clients;
 mod exit;
+mod faults;
 mod judge;
 mod preparation;
 mod recorder;
@@ -97,6 +98,10 @@ async fn cases(world: &World, plan: &Plan, recorder: &Recorder) {
         let ended = done.unwrap_or_else(|_| {
             Ended::new(Outcome::Failed, Some(format!("the case did not end within {:?}", case.timeout)))
         });
+        // A case that came to its end has mended its own; one that was given up in its middle has not.
+        for failure in world.faults.mend_all(&faults::Teller { recorder, case: &case.id }).await {
+            recorder.error(failure);
+        }
         let outcome = ended.outcome.unwrap_or(Outcome::Errored);
         if !matches!(outcome, Outcome::Passed | Outcome::Skipped) {
             let logs = recorder.dir().join("cases").join(folder(&case.id)).join("logs");

@@ -1,11 +1,13 @@
 //! What the cases of a run share: nodes with their engines, images, the registry that serves them.
 
 use super::case::Live;
+use super::faults::Faults;
 use super::preparation::{Preparations, Prepared};
 use crate::client::Vantage;
 use crate::engine::Engine;
 use crate::engine::cri::{CriEngine, CriOptions};
 use crate::engine::runc::RuncEngine;
+use crate::fault::Gate;
 use crate::image::{Registry, Store};
 use crate::node::SharedNode;
 use crate::provider::Provider;
@@ -41,6 +43,10 @@ pub(super) struct World {
     stores: Stores,
     preparations: Preparations,
     recorder: Arc<Recorder>,
+    /// What is broken at the moment.
+    pub(super) faults: Faults,
+    /// Where the next transfer is held until a fault is there.
+    gate: std::sync::Mutex<Option<Gate>>,
     nodes: Mutex<BTreeMap<String, InUse>>,
     /// The same nodes, for calls that cannot wait.
     roots: std::sync::Mutex<BTreeMap<String, SharedNode>>,
@@ -59,7 +65,17 @@ impl World {
         preparations: Preparations,
         recorder: Arc<Recorder>,
     ) -> Self {
-        World { provider, stores, preparations, recorder, nodes: Mutex::default(), roots: std::sync::Mutex::default() }
+        let (faults, gate) = (Faults::default(), std::sync::Mutex::default());
+        World {
+            provider,
+            stores,
+            preparations,
+            recorder,
+            faults,
+            gate,
+            nodes: Mutex::default(),
+            roots: std::sync::Mutex::default(),
+        }
     }
 
     /// The engine on a node; both are made when they are first asked for.
@@ -211,6 +227,24 @@ impl World {
     /// An instance as it is asked through.
     pub(super) fn target(&self, live: &Live) -> Target {
         self.preparations.target(live)
+    }
+
+    /// Puts a gate before the next transfer, or takes it away.
+    pub(super) fn gate(&self, gate: Option<Gate>) {
+        *self.gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = gate;
+    }
+
+    /// To be called when a transfer begins.
+    pub(super) async fn transfer_begins(&self) {
+        let gate = self.gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+    }
+
+    /// A node that is there.
+    pub(super) fn node(&self, name: &str) -> Option<SharedNode> {
+        self.roots().get(name).cloned()
     }
 
     fn roots(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SharedNode>> {

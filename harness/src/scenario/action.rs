@@ -1,8 +1,9 @@
 //! Steps as written: one action each.
 
 use super::explain;
+use super::faults::{During, Fault};
 use super::place::Place;
-use super::plan::Medium;
+use super::plan::{Medium, Over};
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Field, Fixed, Name};
@@ -34,6 +35,8 @@ shape! {
         "timeout" => timeout: Option<Field<Duration>>,
         /// The error that it must end with; it must succeed if left out.
         "expect" => expect: Option<Expect>,
+        /// A fault at a stage of this step: beside `checkpoint`, `transfer`, `restore` and `migrate`.
+        "during" => during: Option<Box<During>>,
     }
 }
 
@@ -82,8 +85,10 @@ choice! {
         "migrate" => Migrate(Migrate),
         /// Stops and removes an instance.
         "remove" => Remove(Of),
-        /// Ends a program of a node with SIGKILL; a daemon is started again at the end of the case.
-        "kill" => Kill(Kill),
+        /// Breaks something on a node; it is mended at the end of the case, or by `mend`.
+        "fault" => Fault(Box<Fault>),
+        /// Mends what the fault of this name broke.
+        "mend" => Mend(Name),
     }
 }
 
@@ -193,6 +198,8 @@ shape! {
         "checkpoint" => checkpoint: Name,
         /// The node.
         "to" => to: Name,
+        /// By which way: `file` (if left out), copied by the harness; `link`, through the network of the nodes.
+        "over" => over: Option<Field<Over>>,
     }
 }
 
@@ -245,34 +252,11 @@ shape! {
         /// nothing that it acknowledged can be missing. `stopped`: goes on after the checkpoint, and is stopped when the
         /// copy answers. `running`: goes on beside the copy.
         "source" => source: Option<Field<SourceFate>>,
-        /// How the checkpoint is carried: `native` (if left out) or `image` (cri only).
+        /// How the checkpoint is kept: `native` (if left out) or `image` (cri only).
         "medium" => medium: Option<Field<Medium>>,
-    }
-}
-
-shape! {
-    /// Ends a program.
-    pub(super) struct Kill ("`kill`") {
-        /// The node.
-        "node" => node: Name,
-        /// The program: `containerd`.
-        "role" => role: Fixed<Role>,
-    }
-}
-
-/// A program of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Role(pub(super) &'static str);
-
-impl super::value::Scalar for Role {
-    const WHAT: &'static str = "a program of a node that can be killed";
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::words().into_iter().find(|w| *w == text).map(Role)
-    }
-
-    fn words() -> Vec<&'static str> {
-        vec!["containerd"]
+        /// By which way it is carried: `file` (if left out), copied by the harness; `link`, through the network of the
+        /// nodes.
+        "over" => over: Option<Field<Over>>,
     }
 }
 
@@ -287,7 +271,7 @@ impl Read for Step {
     }
 }
 
-const BESIDE: [&str; 4] = ["id", "name", "timeout", "expect"];
+const BESIDE: [&str; 5] = ["id", "name", "timeout", "expect", "during"];
 
 fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Step> {
     let before = r.diagnostics.len();
@@ -329,6 +313,7 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
         name: map.take("name", r)?,
         timeout: map.take("timeout", r)?,
         expect: map.take("expect", r)?,
+        during: map.take("during", r)?,
     };
     let (key, value) = *actions.first()?;
     let action = Action::read_as(key, value, r)?;

@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 24] = [
+pub(super) const ALL: [C; 26] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -19,6 +19,8 @@ pub(super) const ALL: [C; 24] = [
     C::PortTaken,
     C::MountMissing,
     C::NoSpace,
+    C::NoMemory,
+    C::LinkBroken,
     C::NotRunning,
     C::UnknownContainer,
     C::Unsupported,
@@ -71,6 +73,14 @@ pub(super) fn text(class: C) -> &'static str {
         C::PortTaken => "A port that the restored process listens on is in use where it is to live.",
         C::MountMissing => "A mount that the container had when it was checkpointed is not there for the restore.",
         C::NoSpace => "No space is left on the device that the checkpoint, the archive or the container's files go to.",
+        C::NoMemory => {
+            "No memory was left: the kernel refused it to a process of the node, or killed one for it. Archives and images \
+            that lie in a node's file systems count too."
+        }
+        C::LinkBroken => {
+            "The network between the nodes let nothing through for some seconds while a checkpoint was carried. What had \
+            arrived is removed, and nothing is restored from it."
+        }
         C::NotRunning => "The container is there and does not run, so it cannot be checkpointed.",
         C::UnknownContainer => "There is no container of that name.",
         C::Unsupported => {

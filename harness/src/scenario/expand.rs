@@ -1,12 +1,14 @@
 //! Scenario as written -> cases: every expression resolved, every default filled in.
 
+mod faults;
+
 use super::action::{Action as Written, Checkpoint, Expect, Restore, Step as WrittenStep, Tamper, Wait};
 use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
 use super::plan::{
-    Action, Case, Client, Damage, ExpectedError, Medium, Plan, RawCheckpoint, RawRestore, Step, Workload,
+    Action, Case, Client, Damage, ExpectedError, Medium, Over, Plan, RawCheckpoint, RawRestore, Step, Workload,
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
@@ -166,6 +168,7 @@ impl Cellular<'_> {
             title: around.name.as_ref().map_or_else(|| title::of(&action), |n| n.value.clone()),
             origin: self.origin(written.place),
             timeout: self.or(&around.timeout, STEP_TIMEOUT)?,
+            during: around.during.as_ref().map(|d| self.during(d)).transpose()?,
             expect_error: around.expect.as_ref().map(|e| self.expected(e)).transpose()?,
             action,
         })
@@ -201,7 +204,11 @@ impl Cellular<'_> {
                 times: self.or(&c.times, Times(1))?.0.max(1),
                 raw: self.raw_checkpoint(c)?,
             },
-            Written::Transfer(t) => Action::Transfer { checkpoint: text(&t.checkpoint), to: text(&t.to) },
+            Written::Transfer(t) => Action::Transfer {
+                checkpoint: text(&t.checkpoint),
+                to: text(&t.to),
+                over: self.or(&t.over, Over::File)?,
+            },
             Written::Tamper(t) => {
                 Action::Tamper { checkpoint: text(&t.checkpoint), name: text(&t.name), damage: self.damage(t)? }
             }
@@ -212,9 +219,11 @@ impl Cellular<'_> {
                 into: m.new_name(),
                 source: self.or(&m.source, SourceFate::Fenced)?,
                 medium: self.or(&m.medium, Medium::Native)?,
+                over: self.or(&m.over, Over::File)?,
             },
             Written::Remove(o) => Action::Remove { instance: text(&o.of) },
-            Written::Kill(k) => Action::Kill { node: text(&k.node), role: k.role.value.0.to_owned() },
+            Written::Fault(f) => Action::Fault(self.fault(f)?),
+            Written::Mend(name) => Action::Mend { name: text(name) },
         })
     }
 

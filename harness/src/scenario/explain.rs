@@ -43,15 +43,15 @@ codes! {
          the language is refused, not guessed at.";
     NO_ACTION = "E0008", "a step does one thing",
         "A step is a mapping with exactly one action (`deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, \
-         `checkpoint`, `transfer`, `tamper`, `restore`, `migrate`, `remove`, `kill`), and beside it, if wanted, `id`, \
-         `name`, `timeout` and `expect`. A check likewise names exactly one thing to look at.";
+         `checkpoint`, `transfer`, `tamper`, `restore`, `migrate`, `remove`, `fault`, `mend`), and beside it, if wanted, \
+         `id`, `name`, `timeout`, `expect` and `during`. A check likewise names exactly one thing to look at.";
     BAD_EXPRESSION = "E0009", "an expression is not understood",
         "The only expression is `${matrix.AXIS}`, as the whole value, with an axis of this scenario's matrix. There is no \
          templating inside of texts, and names of instances, nodes, clients and so on are fixed, since what happens in a \
          scenario must be checkable before it runs.";
     UNKNOWN_ACTION = "E0010", "unknown step or check",
         "There is no such action or check. Steps: `deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, `checkpoint`, \
-         `transfer`, `tamper`, `restore`, `migrate`, `remove`, `kill`. Checks: `counter`, `ackedWrites`, `sameProcess`, \
+         `transfer`, `tamper`, `restore`, `migrate`, `remove`, `fault`, `mend`. Checks: `counter`, `ackedWrites`, `sameProcess`, \
          `exclusive`, `instance`, `log`, `archive`, `error`, `budget`.";
     UNKNOWN_NAME = "E0101", "unknown name",
         "The scenario has no workload, client, instance, capture, checkpoint, node or step of this name. Instances come \
@@ -98,6 +98,10 @@ codes! {
         "`guard: false` makes the engine's bare call, as a client does that knows none of the stack's traps; what it \
          leaves behind is what such a scenario shows. `deadline`, `cancel` and `over` belong to it alone, and what the \
          harness does around a guarded checkpoint (`source`, `medium`) does not.";
+    BAD_FAULT = "E0116", "a fault that is not whole, or that can never strike",
+        "A `fault` breaks exactly one thing on one node, with what belongs to that: `kill: shim` and `kill: workload` need \
+         `of`, a `runtimeCall` needs `delay` or `fail`. `during` ties a fault to a stage that its step has: a `checkpoint` \
+         has `dump` and `archive`, a `transfer` has `transfer`, a `restore` has `restore`, a `migrate` has all of them.";
     FEW_REPETITIONS = "E0201", "a percentile of too few repetitions",
         "A p95 of fewer than 20 repetitions, or a p99 of fewer than 100, is the maximum by another name. Raise \
          `measure.repetitions`, or bound `max`.";

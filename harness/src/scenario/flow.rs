@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod clients;
+mod faults;
 
 use super::action::{Action, Deploy, Step};
 use super::catalogue::{WorkloadKind, kind_of};
@@ -73,6 +74,9 @@ pub(super) struct Flow<'a, 'r> {
     /// Whether the check at hand refers to nothing that may have been given where something could not be read.
     pub(super) certain: bool,
     checkpoints_given: Given,
+    /// Named faults, with the line that each was mended at.
+    faults: BTreeMap<String, Option<u32>>,
+    faults_given: Given,
 }
 
 /// Checks a document.
@@ -114,6 +118,8 @@ impl<'a, 'r> Flow<'a, 'r> {
             captures_given: Given::new(),
             certain: true,
             checkpoints_given: Given::new(),
+            faults: BTreeMap::new(),
+            faults_given: Given::new(),
         };
         for step in &document.spec.steps {
             flow.gives(step);
@@ -144,9 +150,21 @@ impl<'a, 'r> Flow<'a, 'r> {
                 return;
             }
             Action::Tamper(t) => (&mut self.checkpoints_given, t.name.text().to_owned()),
-            _ => return,
+            _ => return self.gives_fault(step),
         };
         given.entry(name).or_insert(line);
+        self.gives_fault(step);
+    }
+
+    fn gives_fault(&mut self, step: &Step) {
+        let by_step = match &step.action {
+            Action::Fault(f) => f.name.as_ref(),
+            _ => None,
+        };
+        let during = step.around.during.as_ref().and_then(|d| d.fault.name.as_ref());
+        for name in by_step.into_iter().chain(during) {
+            self.faults_given.entry(name.text().to_owned()).or_insert(step.place.line);
+        }
     }
 
     fn unique_nodes(&mut self) {
@@ -169,6 +187,9 @@ impl<'a, 'r> Flow<'a, 'r> {
             );
         }
         let fails = step.around.expect.is_some();
+        if let Some(during) = &step.around.during {
+            self.during(during, step);
+        }
         match &step.action {
             Action::Deploy(d) => self.deploy(d, fails),
             Action::Client(c) => self.client(c, step),
@@ -187,7 +208,8 @@ impl<'a, 'r> Flow<'a, 'r> {
             Action::Restore(d) => self.restore(d, fails),
             Action::Migrate(m) => self.migrate(m, index, fails, step.place),
             Action::Remove(o) => self.set(&o.of, Fate::Gone(step.place.line)),
-            Action::Kill(k) => self.kill(&k.node),
+            Action::Fault(f) => self.fault(f, step),
+            Action::Mend(name) => self.mend(name, step.place.line),
         }
     }
 
@@ -243,15 +265,6 @@ impl<'a, 'r> Flow<'a, 'r> {
     fn node(&mut self, name: &Name) {
         if !self.nodes.iter().any(|n| n == name.text()) {
             self.unknown("node", name, self.nodes.clone());
-        }
-    }
-
-    /// A daemon that comes back thaws what it finds frozen.
-    fn kill(&mut self, node: &Name) {
-        self.node(node);
-        let frozen = Fate::Alive { frozen: true };
-        for life in self.lives.values_mut().filter(|l| l.fate == frozen && l.node.as_deref() == Some(node.text())) {
-            life.fate = Fate::Unsure;
         }
     }
 

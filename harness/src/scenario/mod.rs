@@ -13,6 +13,7 @@ mod diagnostic;
 mod document;
 mod expand;
 mod explain;
+mod faults;
 mod flow;
 mod judge;
 mod matrix;

@@ -1,7 +1,9 @@
 //! What a run executes: scenarios with every expression resolved, one [`Case`] for each cell of the matrix and engine.
 
+mod faults;
 mod raw;
 
+pub use faults::{CallFault, CriuFault, DiskOf, During, Fault, FaultKind, LinkFault, Over, Role, RuntimeCall, Stage};
 pub use raw::{RawCheckpoint, RawRestore};
 
 use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate, Tier};
@@ -140,6 +142,8 @@ pub struct Step {
     pub timeout: Duration,
     /// The error that it must end with; `None`: it must succeed.
     pub expect_error: Option<ExpectedError>,
+    /// What is broken while it is done.
+    pub during: Option<During>,
     /// What to do.
     pub action: Action,
 }
@@ -242,6 +246,8 @@ pub enum Action {
         checkpoint: String,
         /// Where to.
         to: String,
+        /// By which way.
+        over: Over,
     },
     /// Makes a damaged copy of a checkpoint.
     Tamper {
@@ -276,20 +282,22 @@ pub enum Action {
         into: String,
         /// What becomes of the source.
         source: SourceFate,
-        /// How the checkpoint is carried.
+        /// How the checkpoint is kept.
         medium: Medium,
+        /// By which way it is carried.
+        over: Over,
     },
     /// Stops and removes an instance.
     Remove {
         /// The instance.
         instance: String,
     },
-    /// Ends a program of a node by role (SIGKILL) and, for a daemon, starts it again at the case's end.
-    Kill {
-        /// The node.
-        node: String,
-        /// `containerd`.
-        role: String,
+    /// Breaks something.
+    Fault(Fault),
+    /// Mends what a fault of this name broke.
+    Mend {
+        /// The fault's name.
+        name: String,
     },
 }
 

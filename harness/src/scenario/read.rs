@@ -258,6 +258,12 @@ impl<T: Read> Read for Option<T> {
     }
 }
 
+impl<T: Read> Read for Box<T> {
+    fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
+        T::read(node, owner, r).map(Box::new)
+    }
+}
+
 impl<T: Read> Read for Vec<T> {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
         let items = r.list(node, owner, &format!("`{}`", r.here))?;

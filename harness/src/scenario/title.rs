@@ -1,6 +1,6 @@
 //! What a step does, in words.
 
-use super::plan::{Action, Damage, Medium, RawCheckpoint, Step};
+use super::plan::{Action, CallFault, Damage, Fault, FaultKind, LinkFault, Medium, Over, RawCheckpoint, Step};
 use crate::record::{GiveUp, SourceFate};
 
 /// A line for people.
@@ -21,7 +21,7 @@ pub(super) fn of(action: &Action) -> String {
             let how = raw.as_ref().map(bare).unwrap_or_default();
             format!("checkpoint {instance} as {name}, {}{}{count}{how}", fate(*source), kept(*medium))
         }
-        Action::Transfer { checkpoint, to } => format!("transfer {checkpoint} to {to}"),
+        Action::Transfer { checkpoint, to, over } => format!("transfer {checkpoint} to {to}{}", way(*over)),
         Action::Tamper { checkpoint, name, damage } => format!("make {name} of {checkpoint}: {}", harm(damage)),
         Action::Restore { checkpoint, node, instance, verify, raw } => {
             let how = match (raw, verify) {
@@ -31,11 +31,12 @@ pub(super) fn of(action: &Action) -> String {
             };
             format!("restore {checkpoint} on {node} as {instance}{how}")
         }
-        Action::Migrate { instance, to, into, source, medium } => {
-            format!("migrate {instance} to {to} as {into}, {}{}", fate(*source), kept(*medium))
+        Action::Migrate { instance, to, into, source, medium, over } => {
+            format!("migrate {instance} to {to} as {into}, {}{}{}", fate(*source), kept(*medium), way(*over))
         }
         Action::Remove { instance } => format!("remove {instance}"),
-        Action::Kill { node, role } => format!("kill {role} on {node}"),
+        Action::Fault(fault) => fault.title(),
+        Action::Mend { name } => format!("mend {name}"),
     }
 }
 
@@ -61,6 +62,34 @@ fn kept(medium: Medium) -> &'static str {
     if medium == Medium::Image { ", by image" } else { "" }
 }
 
+fn way(over: Over) -> &'static str {
+    if over == Over::Link { ", over the link" } else { "" }
+}
+
+impl Fault {
+    /// What is broken, in words.
+    pub fn title(&self) -> String {
+        let node = &self.node;
+        match &self.kind {
+            FaultKind::Kill { role, of: Some(of) } => format!("kill the {} of {of} on {node}", role.name()),
+            FaultKind::Kill { role, of: None } => format!("kill {} on {node}", role.name()),
+            FaultKind::Pause => format!("pause node {node}"),
+            FaultKind::Link(LinkFault::Cut) => format!("cut the link of {node}"),
+            FaultKind::Link(LinkFault::Slow(rate)) => format!("slow the link of {node} to {rate} bytes a second"),
+            FaultKind::Disk { of, leave } => format!("leave {leave} bytes for {} on {node}", of.name()),
+            FaultKind::Corrupt { checkpoint } => format!("overwrite the middle of {checkpoint} on {node}"),
+            FaultKind::Memory { leave } => format!("leave {leave} bytes of memory on {node}"),
+            FaultKind::Criu(how) => format!("criu is {} on {node}", how.name()),
+            FaultKind::RuntimeCall { call, how: CallFault::Fail } => {
+                format!("the next {} on {node} fails", call.name())
+            }
+            FaultKind::RuntimeCall { call, how: CallFault::Delay(by) } => {
+                format!("the next {} on {node} is {by:?} late", call.name())
+            }
+        }
+    }
+}
+
 fn harm(damage: &Damage) -> String {
     match damage {
         Damage::Truncate { keep } => format!("cut to {keep} bytes"),
@@ -79,7 +108,8 @@ impl Step {
     /// The nodes that the step names.
     pub fn nodes(&self) -> Vec<&str> {
         match &self.action {
-            Action::Deploy { node, .. } | Action::Restore { node, .. } | Action::Kill { node, .. } => vec![node],
+            Action::Deploy { node, .. } | Action::Restore { node, .. } => vec![node],
+            Action::Fault(fault) => vec![&fault.node],
             Action::Transfer { to, .. } | Action::Migrate { to, .. } => vec![to],
             _ => Vec::new(),
         }

@@ -1,7 +1,7 @@
 //! Sizes, times, rates, counts and words: what [`Scalar`]s there are.
 
 use super::explain;
-use super::plan::{ClientKind, HostTrait, Medium};
+use super::plan::{ClientKind, CriuFault, DiskOf, HostTrait, LinkFault, Medium, Over, Role, RuntimeCall, Stage};
 use super::value::Scalar;
 use crate::record::{EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
 use std::time::Duration;
@@ -69,6 +69,21 @@ impl Scalar for Duration {
 
     fn pattern() -> Option<&'static str> {
         Some(r"^[0-9]+(\.[0-9]+)?(us|ms|s|m|h)$")
+    }
+}
+
+impl Scalar for LinkFault {
+    const WHAT: &'static str = "`cut`, or bytes a second such as `10Mi/s`";
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "cut" {
+            return Some(LinkFault::Cut);
+        }
+        Size::parse(text.strip_suffix("/s")?).map(|size| LinkFault::Slow(size.0))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^(cut|[0-9]+([KMG]iB?|B)?/s)$")
     }
 }
 
@@ -262,6 +277,12 @@ named! {
     ClientKind, "a kind of client", explain::INVALID_VALUE, [
         ClientKind::RedisWriter, ClientKind::CounterReader, ClientKind::TcpEcho, ClientKind::LogFollower,
     ];
+    Role, "a process of a node", explain::INVALID_VALUE, Role::ALL;
+    DiskOf, "what a disk is full for", explain::INVALID_VALUE, DiskOf::ALL;
+    CriuFault, "what is wrong with criu", explain::INVALID_VALUE, CriuFault::ALL;
+    RuntimeCall, "a call of an OCI runtime", explain::INVALID_VALUE, RuntimeCall::ALL;
+    Stage, "a stage", explain::INVALID_VALUE, Stage::ALL;
+    Over, "a way", explain::INVALID_VALUE, Over::ALL;
     EngineWord, "a word of an engine", explain::INVALID_VALUE, EngineWord::ALL;
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;
     Tier, "a tier of the suite", explain::INVALID_VALUE, Tier::ALL;

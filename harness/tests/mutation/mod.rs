@@ -20,14 +20,16 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
             renamed.push((name.clone(), checkpoint.clone()));
             false
         }
-        Action::Kill { .. } => {
+        Action::Fault(_) => {
             changed = true;
             false
         }
+        Action::Mend { .. } => false,
         _ => true,
     });
     changed |= !renamed.is_empty() || guarded(&mut case) || as_root(&mut case);
     for step in &mut case.steps {
+        changed |= step.during.take().is_some();
         if let Action::Restore { checkpoint, .. } | Action::Transfer { checkpoint, .. } = &mut step.action
             && let Some((_, good)) = renamed.iter().find(|(bad, _)| bad == checkpoint)
         {
@@ -98,6 +100,7 @@ pub(crate) fn harmed(mut case: Case) -> Option<Mutant> {
         id: "harm".to_owned(),
         title: format!("freeze {goes_on} for good"),
         expect_error: None,
+        during: None,
         action: Action::Freeze { instance: goes_on.clone() },
         ..last
     });

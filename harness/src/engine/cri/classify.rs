@@ -27,7 +27,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         C::DaemonGone
     } else if any(&["no space left on device", "No space left on device"]) {
         C::NoSpace
-    } else if any(&["CRIU binary not found or too old", "exec: \"criu\"", "criu binary not found"]) {
+    } else if any(CRIU) {
         C::CriuMissing
     } else if any(&["Connected TCP socket"]) {
         C::ConnectedTcp
@@ -61,6 +61,9 @@ const GONE: &[&str] = &[
     "Connection reset by peer",
     "Connection refused (os error 111)",
 ];
+
+/// The second is what runc 1.3.6 says of a CRIU that calls itself 2.6: `CRIU version 20600 must be 30000 or higher`.
+const CRIU: &[&str] = &["CRIU binary not found or too old", "CRIU version ", "exec: \"criu\"", "criu binary not found"];
 
 const BASE_IMAGE: &[&str] = &["failed to pull checkpoint base image", "failed to get checkpoint base image"];
 

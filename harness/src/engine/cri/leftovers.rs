@@ -4,10 +4,9 @@ use super::classify::During;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, daemon, tasks};
 use crate::engine::{EngineError, yards};
-use crate::node::SharedNode;
+use crate::node::{SharedNode, processes};
 use crate::process::Exec;
 use crate::record::ErrorClass;
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,31 +14,6 @@ use std::time::{Duration, Instant};
 const CRIU_LIMIT: Duration = Duration::from_secs(120);
 /// There is no event to wait for: the processes are no children of ours, and of another PID namespace.
 const POLL: Duration = Duration::from_millis(2);
-
-/// A process of the node, by the node's own ids.
-struct Process {
-    parent: u32,
-    comm: String,
-}
-
-fn processes(node: &SharedNode) -> HashMap<u32, Process> {
-    let proc = node.host_path(Path::new("/proc"));
-    let entries = std::fs::read_dir(&proc).into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let read = |pid: u32| parse_stat(&std::fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?);
-    pids.filter_map(|pid| Some((pid, read(pid)?))).collect()
-}
-
-/// `42 (a name) S 1 ...`: the name may hold anything, a closing bracket too.
-fn parse_stat(stat: &str) -> Option<Process> {
-    let (head, tail) = stat.rsplit_once(')')?;
-    let comm = head.split_once('(')?.1.to_owned();
-    let mut fields = tail.split_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    // A zombie does nothing more, and waits for a parent that may be slow.
-    (state != "Z").then_some(Process { parent, comm })
-}
 
 /// Waits until no CRIU runs in the node.
 pub(super) async fn criu_ended(node: &SharedNode) -> Result<(), EngineError> {
@@ -138,22 +112,4 @@ impl Inner {
 /// An id as containerd's own tools show it.
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_may_hold_brackets() {
-        let process = parse_stat("42 (a) (b)) S 7 42 42 0").unwrap();
-        assert_eq!((process.parent, process.comm.as_str()), (7, "a) (b)"));
-    }
-
-    #[test]
-    fn zombies_and_nonsense_are_nobody() {
-        assert!(parse_stat("42 (criu) Z 7 42").is_none());
-        assert!(parse_stat("").is_none());
-        assert!(parse_stat("42 criu S 1").is_none());
-    }
 }

@@ -28,7 +28,9 @@ mod version;
 pub use config::CRIU_OPTIONS;
 
 use super::criu_options;
-use super::{BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot};
+use super::{
+    BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored,
+};
 use crate::image::Image;
 use crate::node::{Program, SharedNode};
 use crate::record::{EngineKind, ErrorClass, OutsideReport};
@@ -278,5 +280,20 @@ impl Engine for CriEngine {
     async fn revive(&self) -> Result<(), EngineError> {
         let inner = Arc::clone(&self.0);
         to_its_end(async move { inner.revive().await }).await
+    }
+
+    fn runtime(&self) -> &str {
+        &self.0.options.runtime
+    }
+
+    fn folder(&self, of: Stored) -> PathBuf {
+        match of {
+            Stored::Images => PathBuf::from(config::TMP),
+            Stored::Archives => PathBuf::from(config::CHECKPOINTS),
+        }
+    }
+
+    async fn first_process(&self, container: &Container) -> Result<Option<u32>, EngineError> {
+        self.0.first_process(container).await
     }
 }

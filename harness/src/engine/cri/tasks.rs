@@ -30,6 +30,15 @@ impl Inner {
         }
     }
 
+    /// The first process of a container, by its id in the node.
+    pub(super) async fn first_process(&self, container: &Container) -> Result<Option<u32>, EngineError> {
+        let request = GetRequest { container_id: container.id.clone(), exec_id: String::new() };
+        let mut tasks = self.client.tasks.clone();
+        let what = format!("look for the process of container {}", container.slot.spec.name);
+        let answer = self.call(During::Control, &what, LIMIT, tasks.get(request)).await?;
+        Ok(answer.process.map(|process| process.pid).filter(|pid| *pid > 0))
+    }
+
     /// All tasks of the node, sandboxes' own included.
     pub(super) async fn tasks(&self) -> Result<Vec<(String, TaskStatus)>, EngineError> {
         let mut tasks = self.client.tasks.clone();

@@ -47,6 +47,8 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
             &[
                 "\"criu\": executable file not found",
                 "CRIU binary not found or too old",
+                // runc 1.3.6: `CRIU version 20600 must be 30000 or higher`.
+                "CRIU version ",
                 "could not load `libcriu",
                 "failed CRIU version check",
                 "CRIU: failed checking version",
@@ -98,6 +100,7 @@ mod tests {
         "",
         C::CriuMissing
     )]
+    #[case(During::Checkpoint, "CRIU version 20600 must be 30000 or higher", "", C::CriuMissing)]
     #[case(
         During::Checkpoint,
         "criu failed: type DUMP errno 0",

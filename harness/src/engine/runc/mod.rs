@@ -20,11 +20,11 @@ mod slot;
 mod watchdog;
 
 use self::runtime::{Inner, task_failed};
-use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot};
+use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored};
 use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, OutsideReport};
 use async_trait::async_trait;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,5 +157,20 @@ impl Engine for RuncEngine {
 
     async fn revive(&self) -> Result<(), EngineError> {
         Ok(())
+    }
+
+    fn runtime(&self) -> &str {
+        self.0.kind.name()
+    }
+
+    fn folder(&self, of: Stored) -> PathBuf {
+        match of {
+            Stored::Images => self.0.checkpoints.clone(),
+            Stored::Archives => self.0.arrivals(),
+        }
+    }
+
+    async fn first_process(&self, container: &Container) -> Result<Option<u32>, EngineError> {
+        self.0.first_process(&container.id).await
     }
 }

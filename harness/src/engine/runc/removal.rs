@@ -40,6 +40,14 @@ impl Inner {
         }))
     }
 
+    pub(super) async fn first_process(&self, name: &str) -> Result<Option<u32>, EngineError> {
+        let what = format!("can't look for the process of container {name}");
+        let state = self.call(&["state", name], During::Control, &what).await?;
+        let state: serde_json::Value = serde_json::from_str(&state)
+            .map_err(|e| EngineError::new(ErrorClass::Other, format!("{what}: {} says no JSON: {e}", self.kind)))?;
+        Ok(state["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0))
+    }
+
     /// Kills all processes first and thaws then: a signal waits for a frozen task on cgroup v1, and is the first thing
     /// that it meets when it is thawed, so that a fenced source never runs on.
     pub(super) async fn remove(&self, container: &Container) -> Result<(), EngineError> {
@@ -129,6 +137,7 @@ impl Inner {
             ("slot", self.home.join("containers"), ""),
             ("network namespace", Path::new("/run/netns").to_owned(), prefix.as_str()),
             ("checkpoint", self.checkpoints.clone(), ""),
+            ("checkpoint", self.arrivals(), ""),
         ];
         for (kind, place, prefix) in places {
             let folder = self.host(&place);

@@ -45,7 +45,7 @@ impl Inner {
             home,
             checkpoints,
         };
-        for folder in ["images", "containers", "state", "logs"] {
+        for folder in ["images", "containers", "state", "logs", "arrivals"] {
             inner.make_folder(&inner.home.join(folder))?;
         }
         inner.make_folder(&inner.checkpoints)?;
@@ -77,6 +77,11 @@ impl Inner {
     /// Where a container's standard output and error go. It outlives the container.
     pub(super) fn log(&self, name: &str) -> PathBuf {
         self.home.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Where checkpoints are put that came through the network.
+    pub(super) fn arrivals(&self) -> PathBuf {
+        self.home.join("arrivals")
     }
 
     pub(super) fn netns(&self, name: &str) -> String {

@@ -1,10 +1,11 @@
 use crate::archive;
 use crate::clock;
-use crate::engine::Checkpoint;
+use crate::engine::{Checkpoint, Stored};
 use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord};
 use crate::run::carry::{self, Carried};
 use crate::run::case::{CaseRun, Held, Live};
-use crate::scenario::plan::{Damage, Medium};
+use crate::scenario::plan::{Damage, Medium, Over};
+use std::collections::BTreeMap;
 
 /// Takes a checkpoint; see [`SourceFate`] for what becomes of the source.
 pub(super) async fn checkpoint(
@@ -53,6 +54,7 @@ pub(super) fn held_of(live: &Live, checkpoint: Checkpoint) -> Held {
     Held {
         checkpoint,
         nodes: vec![live.node.clone()],
+        elsewhere: BTreeMap::new(),
         workload: live.workload.clone(),
         spec: live.spec.clone(),
         known: None,
@@ -94,16 +96,28 @@ pub(super) fn record(run: &CaseRun<'_>, instance: &str, name: &str, held: &Held,
 }
 
 /// Carries a checkpoint to another node and verifies that it arrived whole.
-pub(super) async fn transfer(run: &mut CaseRun<'_>, name: &str, to: &str) -> Result<(), Failure> {
-    let held = run.held(name)?.clone();
+pub(super) async fn transfer(run: &mut CaseRun<'_>, name: &str, to: &str, over: Over) -> Result<(), Failure> {
+    let mut held = run.held(name)?.clone();
     let from = clock::now();
-    let moved = carry::carry(run.world, &held, to).await?;
+    let moved = carry(run, &mut held, to, over).await?;
     run.phase(Phase::Transfer, to, from);
-    record_transfer(run, name, &held, to, moved.bytes, from);
-    if let Some(held) = run.checkpoints.get_mut(name) {
-        held.nodes.push(to.to_owned());
-    }
+    record_transfer(run, name, &held, to, over, moved.bytes, from);
+    run.checkpoints.insert(name.to_owned(), held);
     Ok(())
+}
+
+/// Carries it one way or the other, and notes where it is then.
+pub(super) async fn carry(run: &CaseRun<'_>, held: &mut Held, to: &str, over: Over) -> Result<Carried, Failure> {
+    run.world.transfer_begins().await;
+    let carried = match over {
+        Over::File => carry::carry(run.world, held, to).await?,
+        Over::Link => {
+            let engine = run.world.engine(run.case.engine, to).await?;
+            carry::by_link(run.world, held, to, &engine.folder(Stored::Archives)).await?
+        }
+    };
+    held.nodes.push(to.to_owned());
+    Ok(carried)
 }
 
 /// Records how a checkpoint was carried.
@@ -112,11 +126,13 @@ pub(super) fn record_transfer(
     name: &str,
     held: &Held,
     to: &str,
+    over: Over,
     bytes: u64,
     from: crate::record::At,
 ) {
     let via = match (&held.reference, held.checkpoint.shared) {
         (Some(_), _) => "registry",
+        (None, _) if over == Over::Link => "link",
         (None, true) => "shared",
         (None, false) => "file",
     };

@@ -105,19 +105,3 @@ pub(super) fn gone(run: &mut CaseRun<'_>, instance: &str) {
     }
     run.record(Event::InstanceEnded { name: instance.to_owned() });
 }
-
-/// Kills a daemon of a node; it is brought back when the steps are over.
-pub(super) async fn kill(run: &mut CaseRun<'_>, node: &str, role: &str) -> Result<(), Failure> {
-    if role != "containerd" {
-        return Err(Failure {
-            class: ErrorClass::Unsupported,
-            message: format!("can't kill `{role}` on node {node}: only containerd"),
-            hint: None,
-            log: Vec::new(),
-        });
-    }
-    let engine = run.world.engine(run.case.engine, node).await?;
-    engine.kill_daemon().await?;
-    run.killed.push(engine);
-    Ok(())
-}

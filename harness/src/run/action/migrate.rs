@@ -4,7 +4,7 @@ use crate::engine::{ContainerSpec, Engine};
 use crate::record::{At, Event, Failure, MigrationRecord, Phase, SourceFate};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
-use crate::scenario::plan::Medium;
+use crate::scenario::plan::{Medium, Over};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub(super) struct Move<'a> {
     pub(super) into: &'a str,
     pub(super) source: SourceFate,
     pub(super) medium: Medium,
+    pub(super) over: Over,
 }
 
 /// Moves an instance to another node, its clients with it.
@@ -104,26 +105,22 @@ async fn carry_over(
     }
     let mut held = checkpoint::take(run, what.instance, what.step).await?;
     run.checkpoints.insert(what.step.to_owned(), held.clone());
+    let from = clock::now();
+    let mut bytes = 0;
     if what.medium == Medium::Image {
-        let from = clock::now();
         held.reference = Some(carry::publish(run.world, &held).await?);
-        run.phase(Phase::Transfer, what.to, from);
-        checkpoint::record_transfer(run, what.step, &held, what.to, 0, from);
-    } else if held.checkpoint.shared {
+    } else if held.checkpoint.shared && what.over == Over::File {
         // Written where it is read: there is no way on which it could have been harmed, so its structure is looked at
         // (a cut pages image would make the restore spin for ever) and its digest is taken after the restore.
-        let from = clock::now();
+        run.world.transfer_begins().await;
         carry::verify_structure(run.world, what.to, &held.checkpoint).await?;
-        run.phase(Phase::Transfer, what.to, from);
-        checkpoint::record_transfer(run, what.step, &held, what.to, 0, from);
     } else {
-        let from = clock::now();
-        let carried = carry::carry(run.world, &held, engine.node().name()).await?;
-        held.nodes.push(what.to.to_owned());
-        run.phase(Phase::Transfer, what.to, from);
-        checkpoint::record_transfer(run, what.step, &held, what.to, carried.bytes, from);
+        let carried = checkpoint::carry(run, &mut held, engine.node().name(), what.over).await?;
+        bytes = carried.bytes;
         held.known = Some(carried);
     }
+    run.phase(Phase::Transfer, what.to, from);
+    checkpoint::record_transfer(run, what.step, &held, what.to, what.over, bytes, from);
     run.checkpoints.insert(what.step.to_owned(), held.clone());
     Ok(held)
 }

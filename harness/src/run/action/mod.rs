@@ -5,6 +5,7 @@ pub(super) mod capture;
 pub(super) mod checkpoint;
 pub(super) mod clients;
 pub(super) mod deploy;
+mod fault;
 pub(super) mod migrate;
 pub(super) mod restore;
 
@@ -13,8 +14,15 @@ use crate::clock;
 use crate::record::{At, Event, Failure, Phase, PhaseSpan};
 use crate::scenario::plan::{Action, Step};
 
-/// Does a step.
-pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
+/// Does a step, with its fault if it has one.
+pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
+    match &step.during {
+        Some(during) => fault::during(run, step, during).await,
+        None => act(run, step).await,
+    }
+}
+
+async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
     match &step.action {
         Action::Deploy { workload, node, instance } => deploy::deploy(run, workload, node, instance).await,
         Action::StartClient { client } => clients::start(run, client).await,
@@ -53,7 +61,7 @@ pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failur
         Action::Checkpoint { instance, name, source, medium, .. } => {
             checkpoint::checkpoint(run, instance, name, *source, *medium).await
         }
-        Action::Transfer { checkpoint, to } => checkpoint::transfer(run, checkpoint, to).await,
+        Action::Transfer { checkpoint, to, over } => checkpoint::transfer(run, checkpoint, to, *over).await,
         Action::Tamper { checkpoint, name, damage } => checkpoint::tamper(run, checkpoint, name, damage).await,
         Action::Restore { checkpoint, node, instance, verify, raw } => {
             let how = match (raw, verify) {
@@ -63,15 +71,16 @@ pub(super) async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failur
             };
             restore::restore(run, checkpoint, node, instance, how).await
         }
-        Action::Migrate { instance, to, into, source, medium } => {
+        Action::Migrate { instance, to, into, source, medium, over } => {
             migrate::migrate(
                 run,
-                &migrate::Move { step: &step.id, instance, to, into, source: *source, medium: *medium },
+                &migrate::Move { step: &step.id, instance, to, into, source: *source, medium: *medium, over: *over },
             )
             .await
         }
         Action::Remove { instance } => deploy::remove(run, instance).await,
-        Action::Kill { node, role } => deploy::kill(run, node, role).await,
+        Action::Fault(what) => fault::lay(run, what).await,
+        Action::Mend { name } => fault::mend(run, name).await,
     }
 }
 

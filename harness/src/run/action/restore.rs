@@ -64,9 +64,9 @@ pub(super) async fn into_slot(
     how: How,
 ) -> Result<Restored, Failure> {
     let done = match (how, &held.reference) {
-        (How::Bare(deadline), _) => engine.restore_bare(slot, &held.checkpoint, deadline).await,
+        (How::Bare(deadline), _) => engine.restore_bare(slot, held.at(node), deadline).await,
         (_, Some(reference)) => engine.restore_image(slot, reference).await,
-        (_, None) => engine.restore(slot, &held.checkpoint).await,
+        (_, None) => engine.restore(slot, held.at(node)).await,
     };
     match done {
         Ok(restored) => {

@@ -82,7 +82,7 @@ impl<'a> Flow<'a, '_> {
         }
     }
 
-    fn held(&mut self, name: &Name) -> Option<&mut Held<'a>> {
+    pub(super) fn held(&mut self, name: &Name) -> Option<&mut Held<'a>> {
         if !self.checkpoints.contains_key(name.text()) {
             match self.checkpoints_given.get(name.text()) {
                 Some(&line) => self.early("checkpoint", name, line),

@@ -1,0 +1,128 @@
+//! Faults, laid by a step or at a stage of one.
+
+use crate::fault::{self, Gate, Ground, Moment};
+use crate::record::{ErrorClass, Failure};
+use crate::run::case::CaseRun;
+use crate::scenario::plan::{Action, During, Fault, FaultKind, Stage, Step};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long laying a fault may take once its stage has begun.
+const STRIKE: Duration = Duration::from_secs(30);
+
+/// Breaks something until it is mended.
+pub(super) async fn lay(run: &CaseRun<'_>, what: &Fault) -> Result<(), Failure> {
+    // Never over: a step of its own waits for nothing but its time.
+    let (_alive, over) = watch::channel(false);
+    let ground = ground(run, what, over).await?;
+    run.world.faults.lay(what, fault::of(&what.kind, ground)?, &run.teller()).await
+}
+
+/// Mends what the fault of this name broke.
+pub(super) async fn mend(run: &CaseRun<'_>, name: &str) -> Result<(), Failure> {
+    run.world.faults.mend(name, &run.teller()).await
+}
+
+async fn ground(run: &CaseRun<'_>, what: &Fault, over: watch::Receiver<bool>) -> Result<Ground, Failure> {
+    let engine = run.world.engine(run.case.engine, &what.node).await?;
+    let victim = match &what.kind {
+        FaultKind::Kill { of: Some(of), .. } => Some(run.live(of)?.container.clone()),
+        _ => None,
+    };
+    let checkpoint = match &what.kind {
+        FaultKind::Corrupt { checkpoint } => {
+            run.world.host_path(&what.node, &run.held(checkpoint)?.at(&what.node).path)
+        }
+        _ => None,
+    };
+    let wrapper = match fault::needs_wrapper(what) {
+        true => Some(run.world.faults.wrapper(&engine).await?),
+        false => None,
+    };
+    Ok(Ground { engine, victim, checkpoint, wrapper, over })
+}
+
+/// Does a step, and lays its fault at its stage. A fault that never struck is what is told then, whatever became of the
+/// step: it showed nothing.
+pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) -> Result<(), Failure> {
+    let (over, ended) = watch::channel(false);
+    let ground = ground(run, &during.fault, ended.clone()).await?;
+    let fault = fault::of(&during.fault.kind, ground)?;
+    let mut moment = moment(run, &step.action, during.stage).await?;
+    let (faults, teller) = (run.world.faults.clone(), run.teller());
+    let mut ended = ended;
+    let strike = async move {
+        moment.begun(&mut ended).await?;
+        if !during.after.is_zero() || waits_for_its_victim(&during.fault) {
+            moment.open();
+        }
+        if !during.after.is_zero() {
+            tokio::select! {
+                biased;
+                _ = ended.wait_for(|over| *over) => {
+                    return Err(fault::never_struck(format!("the step was over {:?} after the stage began", during.after)));
+                }
+                () = tokio::time::sleep(during.after) => {}
+            }
+        }
+        let laid = tokio::time::timeout(STRIKE, faults.lay(&during.fault, fault, &teller)).await;
+        moment.open();
+        laid.map_err(|_| Failure::surroundings(format!("laying the fault took longer than {STRIKE:?}")))?
+    };
+    let mut strike = std::pin::pin!(strike);
+    let mut struck = None;
+    let done = {
+        let mut action = std::pin::pin!(super::act(run, step));
+        loop {
+            tokio::select! {
+                biased;
+                laid = &mut strike, if struck.is_none() => struck = Some(laid),
+                done = &mut action => break done,
+            }
+        }
+    };
+    over.send_replace(true);
+    let struck = match struck {
+        Some(struck) => struck,
+        None => strike.await,
+    };
+    run.world.gate(None);
+    match (struck, done) {
+        (Ok(()), done) => done,
+        (Err(failure), Ok(())) => Err(failure),
+        (Err(failure), Err(met)) => {
+            let message = format!("{} (the step itself ended with {}: {})", failure.message, met.class, met.message);
+            Err(Failure { message, ..failure })
+        }
+    }
+}
+
+/// CRIU and the runtime come to be only when the stage goes on.
+fn waits_for_its_victim(fault: &Fault) -> bool {
+    use crate::scenario::plan::Role;
+    matches!(fault.kind, FaultKind::Kill { role: Role::Criu | Role::Runtime, .. })
+}
+
+/// What begins the stage.
+async fn moment(run: &CaseRun<'_>, action: &Action, stage: Stage) -> Result<Moment, Failure> {
+    let (node, call, end) = match (stage, action) {
+        (Stage::Transfer, _) => {
+            let gate = Gate::new();
+            run.world.gate(Some(gate.clone()));
+            return Ok(Moment::Here(gate));
+        }
+        (Stage::Dump | Stage::Archive, Action::Checkpoint { instance, .. } | Action::Migrate { instance, .. }) => {
+            (run.live(instance)?.node.clone(), "checkpoint", stage == Stage::Archive)
+        }
+        (Stage::Restore, Action::Restore { node, .. } | Action::Migrate { to: node, .. }) => {
+            (node.clone(), "restore", false)
+        }
+        _ => return Err(fault::never_struck(format!("this step has no stage `{}`", stage.name()))),
+    };
+    let engine = run.world.engine(run.case.engine, &node).await?;
+    if stage == Stage::Archive && engine.kind() != crate::record::EngineKind::Cri {
+        let why = format!("{} makes no archive: what its runtime writes is what is kept", engine.kind());
+        return Err(Failure::new(ErrorClass::Unsupported, why));
+    }
+    Moment::of_call(run.world.faults.wrapper(&engine).await?, call, end)
+}
