@@ -38,6 +38,7 @@ impl Program {
             image: Arc::clone(&self.image),
             args: self.workload.args.clone(),
             env: Vec::new(),
+            user: 0,
             memory_limit: None,
             criu: CriuChoices::default(),
         }

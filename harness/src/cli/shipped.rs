@@ -44,6 +44,7 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("trap-flipped-memory"),
     shipped!("trap-newer-log"),
     shipped!("trap-dropped-log"),
+    shipped!("trap-other-user"),
 ];
 
 #[cfg(test)]

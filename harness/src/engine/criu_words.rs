@@ -4,6 +4,7 @@ use crate::record::ErrorClass as C;
 
 /// Why a dump was refused: what the process has that CRIU does not carry.
 const DUMP: &[(&[&str], C)] = &[
+    (&["Can't get rlimit"], C::NoPrivilege),
     (&["Connected TCP socket"], C::ConnectedTcp),
     (&["file locks are hold"], C::FileLocks),
     // CRIU's parasite sends the process's files to CRIU, and since Linux 6.7 the kernel lets no io_uring be sent: that is

@@ -44,6 +44,8 @@ pub struct ContainerSpec {
     pub args: Vec<String>,
     /// Added to the image's environment.
     pub env: Vec<(String, String)>,
+    /// The user that its program runs as: root, or one that CRIU needs more for (`CAP_SYS_RESOURCE`).
+    pub user: u32,
     /// Memory limit in bytes.
     pub memory_limit: Option<u64>,
     /// What CRIU is told to do with what it does not carry by itself.

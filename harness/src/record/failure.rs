@@ -35,6 +35,8 @@ pub enum ErrorClass {
     DeletedFile,
     /// CRIU refused because of a socket whose other end is outside of the container.
     ExternalSocket,
+    /// CRIU lacks a capability that this dump or restore takes.
+    NoPrivilege,
     /// A container of that name exists.
     NameTaken,
     /// A port that the restored process listens on is taken.
@@ -86,6 +88,7 @@ impl ErrorClass {
             C::Inotify => "inotify",
             C::DeletedFile => "deleted-file",
             C::ExternalSocket => "external-socket",
+            C::NoPrivilege => "no-privilege",
             C::NameTaken => "name-taken",
             C::PortTaken => "port-taken",
             C::MountMissing => "mount-missing",

@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 29] = [
+pub(super) const ALL: [C; 30] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -18,6 +18,7 @@ pub(super) const ALL: [C; 29] = [
     C::Inotify,
     C::DeletedFile,
     C::ExternalSocket,
+    C::NoPrivilege,
     C::NameTaken,
     C::PortTaken,
     C::MountMissing,
@@ -86,6 +87,10 @@ pub(super) fn text(class: C) -> &'static str {
         C::ExternalSocket => {
             "A unix socket of the process is connected to a process outside of the container. CRIU cannot dump half \
             of a connection: it has to be closed before the checkpoint, and made anew after the restore."
+        }
+        C::NoPrivilege => {
+            "CRIU lacks a capability. A process of another user than root can be dumped only with `CAP_SYS_RESOURCE`, which \
+            root in some containers and machines does not have. `podferry doctor` says so."
         }
         C::NameTaken => "A container of that name exists already on the node.",
         C::PortTaken => "A port that the restored process listens on is in use where it is to live.",

@@ -4,10 +4,13 @@ use super::action::Step;
 use super::judge::WrittenCheck;
 use super::place::Place;
 use super::read::{AxisValues, Needed, Read, Reader, error, shape};
-use super::units::{Rate, Size, Times};
+use super::units::{Rate, Size, Times, User};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
 use super::yaml::{Node, Value};
-use super::{explain, plan::ClientKind};
+use super::{
+    explain,
+    plan::{ClientKind, HostTrait},
+};
 use crate::record::{EngineKind, TcpChoice, Tier};
 use schemars::JsonSchema;
 use std::time::Duration;
@@ -85,6 +88,8 @@ shape! {
     pub(super) struct Spec ("`spec`") {
         /// The engines that it is for; all that the run asks for if left out.
         "engines" => engines: Option<Vec<Fixed<EngineKind>>>,
+        /// What the host must lack: where it has it, the scenario has nothing to show and is skipped, with that reason.
+        "hostLacks" => host_lacks: Option<Vec<Fixed<HostTrait>>>,
         /// The nodes, by name; `[a, b]` if left out.
         "nodes" => nodes: Option<Vec<Name>>,
         /// Values to run the scenario with: one case for each cell.
@@ -125,6 +130,8 @@ shape! {
         "use" => kind: Field<String>,
         /// Its settings; each program has its own.
         "with" => with: Option<Settings>,
+        /// The user that it runs as; 0, root, if left out.
+        "user" => user: Option<Field<User>>,
     }
 }
 

@@ -12,7 +12,7 @@ use super::plan::{
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
-use super::units::{Bound, DamageKind, Rate, Size, Times};
+use super::units::{Bound, DamageKind, Rate, Size, Times, User};
 use super::value::{Cell, Field, Name, Scalar};
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
@@ -112,6 +112,7 @@ impl Cellular<'_> {
             params: self.cell.clone(),
             tier: self.scenario.tier(),
             labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            host_lacks: spec.host_lacks.iter().flatten().map(|t| t.value).collect(),
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
             clients: self.clients()?,
@@ -147,7 +148,12 @@ impl Cellular<'_> {
         for (name, written) in &self.document().spec.workloads.0 {
             let settings = written.with.iter().flat_map(|w| &w.0);
             let with = settings.map(|(k, _, v)| Ok((k.clone(), self.get(v)?))).collect::<Resolved<_>>()?;
-            let workload = Workload { kind: self.get(&written.kind)?, with, origin: self.origin(name.place) };
+            let workload = Workload {
+                kind: self.get(&written.kind)?,
+                with,
+                user: self.or(&written.user, User(0))?.0,
+                origin: self.origin(name.place),
+            };
             all.insert(name.text().to_owned(), workload);
         }
         Ok(all)

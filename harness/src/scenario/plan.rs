@@ -50,6 +50,8 @@ pub struct Case {
     pub tier: Tier,
     /// The scenario's labels.
     pub labels: BTreeMap<String, String>,
+    /// What the host must lack: with it there is nothing to show, and the case is skipped.
+    pub host_lacks: Vec<HostTrait>,
     /// The nodes, by name, in order.
     pub nodes: Vec<String>,
     /// The workloads, by name.
@@ -70,6 +72,13 @@ pub struct Case {
     pub timeout: Duration,
 }
 
+/// Something that a host has or lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostTrait {
+    /// The capability `CAP_SYS_RESOURCE`, which a root without it lacks too.
+    CapSysResource,
+}
+
 /// A program to be run in a container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
@@ -77,6 +86,8 @@ pub struct Workload {
     pub kind: String,
     /// Its settings, resolved and not yet interpreted: `data` -> `64Mi`. The catalogue says which there are.
     pub with: BTreeMap<String, String>,
+    /// The user that it runs as; 0 is root.
+    pub user: u32,
     /// Where it stands.
     pub origin: Origin,
 }

@@ -103,6 +103,7 @@ pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
         image: Arc::clone(image),
         args: Vec::new(),
         env: Vec::new(),
+        user: 0,
         memory_limit: None,
         criu: CriuChoices::default(),
     }

@@ -247,6 +247,7 @@ fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
             }),
             security_context: Some(cri::LinuxContainerSecurityContext {
                 namespace_options: Some(namespaces()),
+                run_as_user: (spec.user != 0).then(|| cri::Int64Value { value: spec.user.into() }),
                 ..Default::default()
             }),
         }),

@@ -36,7 +36,7 @@ pub(super) fn config(spec: &ContainerSpec, cgroup: &str, netns: &Path, criu_opti
         "ociVersion": "1.0.2",
         "process": {
             "terminal": false,
-            "user": { "uid": 0, "gid": 0 },
+            "user": { "uid": spec.user, "gid": spec.user },
             "args": args,
             "env": environment(spec),
             "cwd": cwd,
@@ -101,6 +101,7 @@ mod tests {
             image: Arc::new(image),
             args: Vec::new(),
             env,
+            user: 0,
             memory_limit: Some(1 << 20),
             criu: CriuChoices::default(),
         }

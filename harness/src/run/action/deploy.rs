@@ -15,6 +15,7 @@ pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, in
         image: Arc::clone(&prepared.image),
         args: prepared.args(),
         env: Vec::new(),
+        user: run.case.workloads[workload].user,
         memory_limit: None,
         criu: run.case.criu.clone(),
     };
