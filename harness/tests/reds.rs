@@ -1,13 +1,14 @@
-//! Every negative scenario of the shipped suite, made wrong in two ways, must fail on real nodes:
+//! Every negative scenario of the shipped suite, made wrong in one of these ways, must fail on real nodes:
 //!
 //! - *harmless*: what it does to the stack is taken out of it. The error that it wants does not come, and that is told.
+//! - *sound* (of traps): the harness's way is put in place of the bare one. What the scenario pins is gone, and that is told.
 //! - *harmed*: at its end the instance that should have gone on is frozen. The check that looks after it must see that.
 //!
-//! A scenario that passes either way proves nothing. Needs root and the node image, and `PODFERRY_WORKLOADS`.
+//! A scenario that passes so proves nothing. Needs root and the node image, and `PODFERRY_WORKLOADS`.
 
 mod mutation;
 
-use mutation::{Mutant, harmed, harmless};
+use mutation::{Mutant, harmed, harmless, sound};
 use podferry::component::{Cache, NodeImageSpec, node_image};
 use podferry::image::Store;
 use podferry::provider::Provider;
@@ -31,8 +32,8 @@ impl Listener for Deaf {
     }
 }
 
-/// All cases of the shipped suite that expect an error.
-fn negative(engines: &[EngineKind]) -> Vec<Case> {
+/// All cases of the shipped suite.
+fn suite(engines: &[EngineKind]) -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let mut files: Vec<_> = std::fs::read_dir(folder).expect("the suite").map(|e| e.expect("a file").path()).collect();
     files.sort();
@@ -43,7 +44,17 @@ fn negative(engines: &[EngineKind]) -> Vec<Case> {
     let scenarios: Vec<_> = files.iter().map(load).collect();
     let selection = Selection { engines: engines.to_vec(), ..Selection::default() };
     let plan = scenario::plan(&scenarios, &selection).expect("a plan");
-    plan.cases.into_iter().filter(|c| c.steps.iter().any(|s| s.expect_error.is_some())).collect()
+    plan.cases
+}
+
+/// Those that expect an error.
+fn negative(engines: &[EngineKind]) -> Vec<Case> {
+    suite(engines).into_iter().filter(|c| c.steps.iter().any(|s| s.expect_error.is_some())).collect()
+}
+
+/// Those that show a trap of the stack.
+fn traps(engines: &[EngineKind]) -> Vec<Case> {
+    suite(engines).into_iter().filter(|c| c.labels.get("area").is_some_and(|area| area == "trap")).collect()
 }
 
 /// Runs cases on nodes of their own.
@@ -104,6 +115,11 @@ async fn without_its_harm_no_negative_case_passes() {
     let not_taken: Vec<String> = not_taken.into_iter().filter_map(Result::err).collect();
     assert!(not_taken.is_empty(), "nothing that could be taken out of: {not_taken:?}");
     all_fail(mutants.into_iter().filter_map(Result::ok).collect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_without_its_trap_is_told() {
+    all_fail(traps(&[EngineKind::Runc, EngineKind::Cri]).into_iter().map(sound).collect()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod counter;
 mod error;
 mod exclusive;
 mod faster;
+mod held;
 mod instance;
 mod log;
 mod metrics;
@@ -34,6 +35,7 @@ pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
         CheckSpec::SameProcess(c) => same_process::judge(c, evidence),
         CheckSpec::Exclusive(c) => exclusive::judge(c, evidence),
         CheckSpec::Instance(c) => instance::judge(c, evidence),
+        CheckSpec::Held(c) => held::judge(c, evidence),
         CheckSpec::Log(c) => log::judge(c, evidence),
         CheckSpec::Archive(c) => archive::judge(c, evidence),
         CheckSpec::Error(c) => error::judge(c, evidence),

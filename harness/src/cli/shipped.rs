@@ -40,6 +40,9 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("missing-entry-runc"),
     shipped!("missing-entry-unneeded"),
     shipped!("missing-entry-unneeded-cri"),
+    shipped!("process-state-refused"),
+    shipped!("process-state-carried"),
+    shipped!("connections-closed"),
     shipped!("kill-containerd"),
     shipped!("criu-missing"),
     shipped!("containerd-killed-dumping"),
@@ -51,6 +54,7 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("trap-flipped-memory"),
     shipped!("trap-newer-log"),
     shipped!("trap-dropped-log"),
+    shipped!("trap-other-user"),
 ];
 
 #[cfg(test)]

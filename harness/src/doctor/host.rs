@@ -54,9 +54,20 @@ const NEEDED: [(u32, &str); 12] = [
 ];
 const CAP_SYS_RESOURCE: u32 = 24;
 
+/// The capabilities of this process, by `/proc/self/status`.
+fn effective(status: &str) -> Option<u64> {
+    let bits = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(bits.trim(), 16).ok()
+}
+
+/// Whether this process, and with it every node, has `CAP_SYS_RESOURCE`.
+pub(super) fn may_raise_limits() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    effective(&status).is_some_and(|bits| bits >> CAP_SYS_RESOURCE & 1 == 1)
+}
+
 pub(super) fn capabilities(status: &str) -> Finding {
-    let bits = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let Some(bits) = bits.and_then(|b| u64::from_str_radix(b.trim(), 16).ok()) else {
+    let Some(bits) = effective(status) else {
         return Finding::warn("capabilities", "/proc/self/status does not tell them", "mount /proc");
     };
     let has = |number: u32| bits >> number & 1 == 1;

@@ -13,6 +13,7 @@ use crate::node::SharedNode;
 use crate::provider::Provider;
 use crate::provider::local::{LocalConfig, LocalProvider, sweep_cgroups};
 use crate::record::{Chain, Failure, RunId};
+use crate::scenario::plan::HostTrait;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,6 +68,13 @@ pub struct Context<'a> {
     pub overrides: &'a [Override],
     /// Told what is going on.
     pub progress: &'a dyn Progress,
+}
+
+/// Whether the host has something that a scenario can want it to lack.
+pub fn host_has(what: HostTrait) -> bool {
+    match what {
+        HostTrait::CapSysResource => host::may_raise_limits(),
+    }
 }
 
 /// Whether nothing is missing: exit code 0, else 21.

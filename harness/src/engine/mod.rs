@@ -11,7 +11,7 @@ mod yards;
 
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, Failure, GiveUp, MemoryReport, OutsideReport};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -47,11 +47,15 @@ pub struct ContainerSpec {
     pub args: Vec<String>,
     /// Added to the image's environment.
     pub env: Vec<(String, String)>,
+    /// The user that its program runs as: root, or one that CRIU needs more for (`CAP_SYS_RESOURCE`).
+    pub user: u32,
     /// Memory limit in bytes.
     pub memory_limit: Option<u64>,
     /// Folders of the node that are mounted into it. A restore must be given every one that the checkpointed container
     /// had, by its path in the container; where it lies on the node may differ.
     pub mounts: Vec<Mount>,
+    /// What CRIU is told to do with what it does not carry by itself.
+    pub criu: CriuChoices,
 }
 
 /// A folder of the node inside of a container.

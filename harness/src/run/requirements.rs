@@ -1,11 +1,16 @@
 //! What a case needs of its engine, asked before anything is made.
 
 use super::world::World;
+use crate::doctor;
 use crate::record::{EngineKind, Failure};
-use crate::scenario::plan::{Action, Case, Medium};
+use crate::scenario::plan::{Action, Case, HostTrait, Medium};
 
 /// The reason to skip the case, if the engine lacks what its steps need on one of its nodes.
 pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, Failure> {
+    if case.host_lacks.contains(&HostTrait::CapSysResource) && doctor::host_has(HostTrait::CapSysResource) {
+        let reason = "this host has CAP_SYS_RESOURCE, and what the scenario shows is what happens without";
+        return Ok(Some(reason.to_owned()));
+    }
     let needs = Needs::of(case);
     for node in &case.nodes {
         let engine = world.engine(case.engine, node).await?;

@@ -13,14 +13,14 @@ use super::plan::{
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
-use super::units::{Bound, DamageKind, Rate, Size, Times};
+use super::units::{Bound, DamageKind, Rate, Size, Times, User};
 use super::value::{Cell, Field, Name, Scalar};
 use super::volumes::Mounts;
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck,
-    ExclusiveCheck, FasterCheck, GiveUp, InstanceCheck, LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
-    WorkLostCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, CriuChoices, EngineKind,
+    ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck, LogCheck, LossPolicy, Origin,
+    SameProcessCheck, SourceFate, WorkLostCheck,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -114,11 +114,13 @@ impl Cellular<'_> {
             params: self.cell.clone(),
             tier: self.scenario.tier(),
             labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            host_lacks: spec.host_lacks.iter().flatten().map(|t| t.value).collect(),
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
             volumes: self.volumes()?,
             allocatable: self.allocatable()?,
             clients: self.clients()?,
+            criu: self.criu()?,
             steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
             checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
             repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
@@ -134,13 +136,30 @@ impl Cellular<'_> {
         CaseId(format!("{}[{}]", self.scenario.name(), parts.join(",")))
     }
 
+    fn criu(&self) -> Resolved<CriuChoices> {
+        let usual = CriuChoices::default();
+        let Some(written) = &self.document().spec.criu else { return Ok(usual) };
+        Ok(CriuChoices {
+            tcp: self.or(&written.tcp, usual.tcp)?,
+            file_locks: self.or(&written.file_locks, usual.file_locks)?,
+            ghost_limit: written.ghost_limit.as_ref().map(|s| self.get(s)).transpose()?.map(|s| s.0),
+            irmap: written.irmap.as_ref().map(|p| self.get(p)).transpose()?,
+        })
+    }
+
     fn workloads(&self) -> Resolved<BTreeMap<String, Workload>> {
         let mut all = BTreeMap::new();
         for (name, written) in &self.document().spec.workloads.0 {
             let settings = written.with.iter().flat_map(|w| &w.0);
             let with = settings.map(|(k, _, v)| Ok((k.clone(), self.get(v)?))).collect::<Resolved<_>>()?;
             let volumes = written.volumes.as_ref().map(mounts).unwrap_or_default();
-            let workload = Workload { kind: self.get(&written.kind)?, with, volumes, origin: self.origin(name.place) };
+            let workload = Workload {
+                kind: self.get(&written.kind)?,
+                with,
+                volumes,
+                user: self.or(&written.user, User(0))?.0,
+                origin: self.origin(name.place),
+            };
             all.insert(name.text().to_owned(), workload);
         }
         Ok(all)
@@ -346,6 +365,7 @@ impl Cellular<'_> {
                 since: text(&w.since),
                 at_most: w.at_most.as_ref().map(|m| self.get(m)).transpose()?,
             }),
+            CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
             CheckKind::Log(l) => CheckSpec::Log(LogCheck {
                 of: text(&l.of),
                 at: l.at.as_ref().map(text),

@@ -6,7 +6,7 @@ mod raw;
 pub use faults::{CallFault, CriuFault, DiskOf, During, Fault, FaultKind, LinkFault, Over, Role, RuntimeCall, Stage};
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate, Tier};
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ pub struct Case {
     pub tier: Tier,
     /// The scenario's labels.
     pub labels: BTreeMap<String, String>,
+    /// What the host must lack: with it there is nothing to show, and the case is skipped.
+    pub host_lacks: Vec<HostTrait>,
     /// The nodes, by name, in order.
     pub nodes: Vec<String>,
     /// The workloads, by name.
@@ -61,6 +63,8 @@ pub struct Case {
     pub allocatable: BTreeMap<String, u64>,
     /// The clients, by name.
     pub clients: BTreeMap<String, Client>,
+    /// What CRIU is told in dumps and restores.
+    pub criu: CriuChoices,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// The checks.
@@ -73,6 +77,13 @@ pub struct Case {
     pub timeout: Duration,
 }
 
+/// Something that a host has or lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostTrait {
+    /// The capability `CAP_SYS_RESOURCE`, which a root without it lacks too.
+    CapSysResource,
+}
+
 /// A program to be run in a container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
@@ -82,6 +93,8 @@ pub struct Workload {
     pub with: BTreeMap<String, String>,
     /// The volumes that its containers get.
     pub volumes: Mounts,
+    /// The user that it runs as; 0 is root.
+    pub user: u32,
     /// Where it stands.
     pub origin: Origin,
 }

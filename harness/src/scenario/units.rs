@@ -1,10 +1,11 @@
 //! Sizes, times, rates, counts and words: what [`Scalar`]s there are.
 
 use super::explain;
-use super::plan::{ClientKind, CriuFault, DiskOf, LinkFault, Medium, Over, Role, RuntimeCall, Stage};
+use super::plan::{ClientKind, CriuFault, DiskOf, HostTrait, LinkFault, Medium, Over, Role, RuntimeCall, Stage};
 use super::value::Scalar;
 use crate::record::{
-    EndReason, EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier,
+    EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric,
+    SourceFate, TcpChoice, Tier,
 };
 use std::time::Duration;
 
@@ -111,6 +112,22 @@ impl Scalar for u64 {
 
     fn parse(text: &str) -> Option<Self> {
         text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^[0-9]+$")
+    }
+}
+
+/// The number of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct User(pub(super) u32);
+
+impl Scalar for User {
+    const WHAT: &'static str = "the number of a user, such as `1000`";
+
+    fn parse(text: &str) -> Option<Self> {
+        u64::parse(text).and_then(|n| u32::try_from(n).ok()).map(User)
     }
 
     fn pattern() -> Option<&'static str> {
@@ -243,12 +260,21 @@ words! {
     LossPolicy, "what may be lost", explain::INVALID_VALUE, {
         "none" => LossPolicy::None, "counted" => LossPolicy::Counted, "some" => LossPolicy::Some,
     };
+    TcpChoice, "what becomes of connections", explain::INVALID_VALUE, {
+        "close" => TcpChoice::Close, "keep" => TcpChoice::Keep, "refuse" => TcpChoice::Refuse,
+    };
+    HeldExpectation, "what became of a thing", explain::INVALID_VALUE, {
+        "kept" => HeldExpectation::Kept, "lost" => HeldExpectation::Lost,
+    };
     InstanceExpectation, "a state of an instance", explain::INVALID_VALUE, {
         "running" => InstanceExpectation::Running, "frozen" => InstanceExpectation::Frozen,
         "stopped" => InstanceExpectation::Stopped, "absent" => InstanceExpectation::Absent,
     };
     EndReason, "why an instance has ended", explain::INVALID_VALUE, {
         "oom-killed" => EndReason::OomKilled, "killed" => EndReason::Killed, "exited" => EndReason::Exited,
+    };
+    HostTrait, "something that a host has or lacks", explain::INVALID_VALUE, {
+        "cap-sys-resource" => HostTrait::CapSysResource,
     };
     DamageKind, "a kind of damage", explain::INVALID_VALUE, {
         "truncate" => DamageKind::Truncate, "empty" => DamageKind::Empty, "random" => DamageKind::Random,

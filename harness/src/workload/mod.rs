@@ -195,6 +195,9 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
             if values.flag("note", false)? {
                 args.extend(["--note", "/note"].map(str::to_owned));
             }
+            if let Some(thing) = values.text("hold") {
+                args.extend(["--hold".to_owned(), thing.to_string()]);
+            }
             match values.size("data", 0)? >> 20 {
                 0 => {}
                 mib => args.extend(["--mib".to_owned(), mib.to_string()]),

@@ -13,6 +13,10 @@ const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting
 const INTERVAL: Setting =
     setting("interval", Kind::Duration, "how long one step of the counter takes; 10ms if not given");
 
+/// What the counter can hold.
+const HOLDS: &[&str] =
+    &["tcp", "file-lock", "io-uring", "inotify", "deleted-file", "unix-socket", "unix-listener", "none"];
+
 /// Every workload that there is. Pure data: `scenario` gets it from its caller.
 pub const KINDS: &[WorkloadKind] = &[
     WorkloadKind {
@@ -38,6 +42,11 @@ pub const KINDS: &[WorkloadKind] = &[
             ),
             setting("grow", Kind::Size, "how much more memory it takes with each count; 0 if not given"),
             setting("growTo", Kind::Size, "where it stops to grow; without end if not given"),
+            setting(
+                "hold",
+                Kind::Word(HOLDS),
+                "what it holds while it counts, for CRIU to refuse or to carry; nothing if not given",
+            ),
             setting("log", Kind::Flag, "whether it prints every value too; false if not given"),
             setting(
                 "note",

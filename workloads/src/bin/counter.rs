@@ -1,7 +1,7 @@
 //! Counts up at a fixed pace, remembers every value twice (in memory, and in a file of the container's root), and says
 //! so over TCP, a line a question: `GET`, `STATE`, `JOURNAL`, `ECHO text`, `FILE`.
 
-use podferry_workloads::{Boot, Options, PAGE, Pages, Startup, end_on_signals, json_string, listen, serve};
+use podferry_workloads::{Boot, Hold, Options, PAGE, Pages, Startup, end_on_signals, json_string, listen, serve};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -17,6 +17,7 @@ struct Counter {
     path: String,
     growth: Growth,
     startup: Option<Startup>,
+    held: Option<Hold>,
     /// Whether every value is printed too.
     log: bool,
     /// A file that is written once, at the start, and closed: nobody holds it when the process is dumped.
@@ -114,7 +115,7 @@ impl Counter {
     fn describe(&self) -> String {
         let state = self.state();
         format!(
-            r#"{{{}{},"counter":{},"interval_ms":{},"grown":{},"note":{},"file_error":{}}}"#,
+            r#"{{{}{},"counter":{},"interval_ms":{},"grown":{},"note":{},"file_error":{},"held":{}}}"#,
             self.boot.json_members(),
             self.startup.as_ref().map(Startup::json_members).unwrap_or_default(),
             state.journal.last().unwrap_or(&0),
@@ -122,7 +123,17 @@ impl Counter {
             state.grown(),
             self.noted().as_deref().map_or("null".to_owned(), json_string),
             state.file_error.as_deref().map_or("null".to_owned(), json_string),
+            self.held(),
         )
+    }
+
+    /// What became of what it holds, in JSON: `"kept"`, or `"lost: ..."`.
+    fn held(&self) -> String {
+        match self.held.as_ref().map(Hold::look) {
+            None => "null".to_owned(),
+            Some(Ok(())) => json_string("kept"),
+            Some(Err(e)) => json_string(&format!("lost: {e}")),
+        }
     }
 
     /// What the note holds now; an error is told as it is, so that it is not taken for what was written.
@@ -143,7 +154,7 @@ impl Counter {
 }
 
 const KNOWN: &[&str] =
-    &["port", "interval-ms", "journal", "bind", "startup-ms", "grow", "grow-to", "mib", "log", "note"];
+    &["port", "interval-ms", "journal", "bind", "startup-ms", "grow", "grow-to", "mib", "log", "note", "hold"];
 
 fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1), KNOWN)?;
@@ -158,6 +169,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             OpenOptions::new().append(true).create(true).open(path).map_err(|e| format!("can't open {path}: {e}"))?,
         ),
     };
+    let hold = options.get("hold", "none".to_owned())?;
     let boot = Boot::new()?;
     let startup = match options.get("startup-ms", 0)? {
         0 => None,
@@ -175,6 +187,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         startup,
         interval: Duration::from_secs_f64(interval / 1e3),
         path,
+        held: Hold::take(&hold).map_err(|e| format!("can't hold {hold}: {e}"))?,
         log: options.get("log", false)?,
         note,
         state: Mutex::default(),
@@ -214,6 +227,7 @@ mod tests {
             path: path.to_owned(),
             growth: Growth::default(),
             startup: None,
+            held: None,
             log: false,
             note: "none".to_owned(),
             state: Mutex::new(State::default()),
@@ -236,7 +250,10 @@ mod tests {
         assert!(c.answer("FILE").starts_with("error: can't read /nonexistent/journal: "));
         let state = c.answer("STATE");
         assert!(state.contains(&format!(r#""nonce":"{}""#, c.boot.nonce)), "{state}");
-        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"grown":0,"note":null,"file_error":null}"#), "{state}");
+        assert!(
+            state.ends_with(r#""counter":2,"interval_ms":10,"grown":0,"note":null,"file_error":null,"held":null}"#),
+            "{state}"
+        );
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) async fn deploy(
         env: Vec::new(),
         memory_limit: given.memory,
         mounts: run.mounts(workload, node, given)?,
+        user: run.case.workloads[workload].user,
+        criu: run.case.criu.clone(),
     };
     let from = clock::now();
     let slot = engine.prepare(&spec).await?;
