@@ -66,6 +66,9 @@ pub trait Node: Send + Sync {
     /// Listens on an address in the node's network namespace.
     fn listen(&self, address: std::net::SocketAddr) -> io::Result<TcpListener>;
 
+    /// Listens likewise in another network namespace of the node, by the path that it has there.
+    fn listen_in(&self, network: &Path, address: std::net::SocketAddr) -> io::Result<TcpListener>;
+
     /// Opens a connection from the node's network namespace. Blocks.
     fn connect(&self, to: std::net::SocketAddr, limit: Duration) -> io::Result<TcpStream>;
 

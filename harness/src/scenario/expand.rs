@@ -200,6 +200,7 @@ impl Cellular<'_> {
                 workload: text(&d.workload),
                 node: node(&d.node),
                 instance: text(d.instance.as_ref().unwrap_or(&d.workload)),
+                start: self.or(&d.start, true)?,
             },
             Written::Client(c) => match (&c.start, &c.stop) {
                 (Some(client), _) => Action::StartClient { client: text(client) },

@@ -3,7 +3,9 @@
 mod faults;
 mod raw;
 
-pub use faults::{CallFault, CriuFault, DiskOf, During, Fault, FaultKind, LinkFault, Over, Role, RuntimeCall, Stage};
+pub use faults::{
+    CallFault, CriuFault, DiskOf, During, Fault, FaultKind, ImageFault, LinkFault, Over, Role, RuntimeCall, Stage,
+};
 pub use raw::{RawCheckpoint, RawRestore};
 
 use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
@@ -180,6 +182,8 @@ pub enum Action {
         node: String,
         /// The instance's name; the workload's name if none is given.
         instance: String,
+        /// Whether its container is started, or only made.
+        start: bool,
     },
     /// Starts a client; it goes on until it is stopped.
     StartClient {

@@ -6,8 +6,11 @@ use crate::record::{GiveUp, SourceFate};
 /// A line for people.
 pub(super) fn of(action: &Action) -> String {
     match action {
-        Action::Deploy { workload, node, instance } if workload == instance => format!("start {workload} on {node}"),
-        Action::Deploy { workload, node, instance } => format!("start {workload} as {instance} on {node}"),
+        Action::Deploy { instance, node, start: false, .. } => format!("make {instance} on {node}, not started"),
+        Action::Deploy { workload, node, instance, .. } if workload == instance => {
+            format!("start {workload} on {node}")
+        }
+        Action::Deploy { workload, node, instance, .. } => format!("start {workload} as {instance} on {node}"),
         Action::StartClient { client } => format!("start client {client}"),
         Action::StopClient { client } => format!("stop client {client}"),
         Action::AwaitAnswers { client, count } => format!("wait for {count} answers of {client}"),
@@ -79,6 +82,8 @@ impl Fault {
             FaultKind::Disk { of, leave } => format!("leave {leave} bytes for {} on {node}", of.name()),
             FaultKind::Corrupt { checkpoint } => format!("overwrite the middle of {checkpoint} on {node}"),
             FaultKind::Memory { leave } => format!("leave {leave} bytes of memory on {node}"),
+            FaultKind::Port(port) => format!("something listens on port {port} on {node}"),
+            FaultKind::Image { workload, how } => format!("the image of {workload} is {} on {node}", how.name()),
             FaultKind::Criu(how) => format!("criu is {} on {node}", how.name()),
             FaultKind::RuntimeCall { call, how: CallFault::Fail } => {
                 format!("the next {} on {node} fails", call.name())

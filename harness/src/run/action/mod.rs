@@ -24,7 +24,9 @@ pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failu
 
 async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
     match &step.action {
-        Action::Deploy { workload, node, instance } => deploy::deploy(run, workload, node, instance).await,
+        Action::Deploy { workload, node, instance, start } => {
+            deploy::deploy(run, workload, node, instance, *start).await
+        }
         Action::StartClient { client } => clients::start(run, client).await,
         Action::StopClient { client } => clients::stop(run, client).await,
         Action::AwaitAnswers { client, count } => clients::await_answers(run, client, *count, step.timeout).await,
