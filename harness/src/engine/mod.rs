@@ -198,6 +198,12 @@ pub trait Engine: Send + Sync {
     /// Brings the engine back after [`Engine::kill_daemon`]; thaws what it finds frozen.
     async fn revive(&self) -> Result<(), EngineError>;
 
+    /// Starts the daemon again after [`Engine::kill_daemon`] as a service manager does: nothing that its death left is put
+    /// right, see [`Engine::heal`].
+    async fn start_again(&self) -> Result<(), EngineError> {
+        self.revive().await
+    }
+
     /// The OCI runtime that it calls, by its name on the node's `PATH` or by its path.
     fn runtime(&self) -> &str;
 
