@@ -42,6 +42,7 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("trap-newer-log"),
     shipped!("trap-dropped-log"),
     shipped!("trap-other-user"),
+    shipped!("trap-killed-daemon"),
 ];
 
 #[cfg(test)]
