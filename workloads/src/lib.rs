@@ -3,6 +3,8 @@
 
 mod boot;
 mod end;
+mod hold;
+mod kernel;
 mod options;
 mod pages;
 mod serve;
@@ -10,6 +12,8 @@ mod xxh64;
 
 pub use boot::{Boot, json_string};
 pub use end::end_on_signals;
+pub use hold::Hold;
+pub use kernel::Watch;
 pub use options::{Options, OptionsError};
 pub use pages::{PAGE, Pages, Verdict};
 pub use serve::{MAX_LINE, listen, serve};

@@ -8,6 +8,7 @@ mod budget;
 mod counter;
 mod error;
 mod exclusive;
+mod held;
 mod instance;
 mod log;
 mod metrics;
@@ -32,6 +33,7 @@ pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
         CheckSpec::SameProcess(c) => same_process::judge(c, evidence),
         CheckSpec::Exclusive(c) => exclusive::judge(c, evidence),
         CheckSpec::Instance(c) => instance::judge(c, evidence),
+        CheckSpec::Held(c) => held::judge(c, evidence),
         CheckSpec::Log(c) => log::judge(c, evidence),
         CheckSpec::Archive(c) => archive::judge(c, evidence),
         CheckSpec::Error(c) => error::judge(c, evidence),

@@ -34,6 +34,7 @@ pub(super) fn outside(state: &str, frozen: bool) -> OutsideReport {
 
 pub(super) fn captured(name: &str, instance: &str, ms: u64, counter: u64) -> Capture {
     let inside = SelfReport {
+        held: None,
         nonce: Some("4f2a".to_owned()),
         counter: Some(counter),
         counter_interval_ms: Some(1.0),

@@ -10,7 +10,7 @@ mod yards;
 
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, Failure, GiveUp, OutsideReport};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, OutsideReport};
 use async_trait::async_trait;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,8 @@ pub struct ContainerSpec {
     pub user: u32,
     /// Memory limit in bytes.
     pub memory_limit: Option<u64>,
+    /// What CRIU is told to do with what it does not carry by itself.
+    pub criu: CriuChoices,
 }
 
 /// A place for a container, made before it is started or restored, so that making it does not count as downtime: the

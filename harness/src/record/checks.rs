@@ -28,6 +28,8 @@ pub enum CheckSpec {
     Exclusive(ExclusiveCheck),
     /// An instance is in a given state.
     Instance(InstanceCheck),
+    /// What a workload holds was carried, or was not.
+    Held(HeldCheck),
     /// The numbers in an instance's log.
     Log(LogCheck),
     /// A checkpoint's archive ends where its entries end.
@@ -47,6 +49,7 @@ impl CheckSpec {
             CheckSpec::SameProcess(_) => "sameProcess",
             CheckSpec::Exclusive(_) => "exclusive",
             CheckSpec::Instance(_) => "instance",
+            CheckSpec::Held(_) => "held",
             CheckSpec::Log(_) => "log",
             CheckSpec::Archive(_) => "archive",
             CheckSpec::Error(_) => "error",
@@ -197,6 +200,25 @@ pub struct LogCheck {
 pub struct ArchiveCheck {
     /// The checkpoint.
     pub of: String,
+}
+
+/// What became of a thing of the kernel that a workload holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldExpectation {
+    /// It works as before.
+    Kept,
+    /// It is gone, or does not work any more.
+    Lost,
+}
+
+/// What the instance holds was kept or lost, by its own look at it at the end of the case (`final:NAME`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldCheck {
+    /// The instance.
+    pub of: String,
+    /// What must have become of it.
+    pub state: HeldExpectation,
 }
 
 /// The step failed, with this class and, if given, a message that matches.

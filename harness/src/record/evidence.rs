@@ -77,6 +77,10 @@ pub struct SelfReport {
     pub counter_interval_ms: Option<f64>,
     /// Every value that the counter had, as kept by the workload, if it keeps a journal.
     pub journal: Option<Vec<u64>>,
+    /// What became of a thing of the kernel that it holds (a lock, a connection): `kept`, or `lost: ` and how that
+    /// showed. Found by using it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// A digest over the memory that must survive.
     pub memory_hash: Option<String>,
     /// What the workload found wrong with its own memory, if it looked and did: `bad 2050`, the first page that is not as

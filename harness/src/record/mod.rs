@@ -4,6 +4,7 @@
 //! a killed run still has a report, and a stored run can be judged and rendered again without root.
 
 mod checks;
+mod criu;
 mod event;
 mod evidence;
 mod failure;
@@ -15,8 +16,10 @@ mod time;
 
 pub use checks::{
     AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EngineWord, ErrorCheck,
-    ExclusiveCheck, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck,
+    ExclusiveCheck, HeldCheck, HeldExpectation, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric,
+    SameProcessCheck,
 };
+pub use criu::{CriuChoices, TcpChoice};
 pub use event::{Event, Line};
 pub use evidence::{
     Capture, CheckpointRecord, EndpointChange, Evidence, FaultRecord, History, InstanceRecord, LogReport,

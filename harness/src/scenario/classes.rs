@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 26] = [
+pub(super) const ALL: [C; 30] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -14,6 +14,10 @@ pub(super) const ALL: [C; 26] = [
     C::RestoreFailed,
     C::ConnectedTcp,
     C::FileLocks,
+    C::IoUring,
+    C::Inotify,
+    C::DeletedFile,
+    C::ExternalSocket,
     C::NoPrivilege,
     C::NameTaken,
     C::PortTaken,
@@ -62,9 +66,28 @@ pub(super) fn text(class: C) -> &'static str {
         }
         C::ConnectedTcp => {
             "CRIU does not dump a process with an established TCP connection unless told to \
-            (`--tcp-established`), or to close them (`--tcp-close`)."
+            (`--tcp-established`), or to close them (`--tcp-close`): `criu: {tcp: keep}` or `close` in a scenario."
         }
-        C::FileLocks => "CRIU does not dump a process that holds file locks unless told to (`--file-locks`).",
+        C::FileLocks => {
+            "CRIU does not dump a process that holds file locks unless told to (`--file-locks`: `criu: {fileLocks: true}` in a scenario, which is the default)."
+        }
+        C::IoUring => {
+            "CRIU cannot dump a process that has an io_uring, and there is no option that helps. Programs that use one \
+            if they can (databases, language runtimes) often have a setting that turns it off."
+        }
+        C::Inotify => {
+            "CRIU finds a watched file (inotify) again by a handle that an overlay filesystem does not give. Told \
+            where to look (`--force-irmap` with `--irmap-scan-path`: `criu: {irmap: FOLDER}` in a scenario) it finds it \
+            by its inode."
+        }
+        C::DeletedFile => {
+            "CRIU carries a deleted file that is held open in its images, up to a limit: 1 MiB unless told \
+            otherwise (`--ghost-limit`: `criu: {ghostLimit: 8Mi}` in a scenario)."
+        }
+        C::ExternalSocket => {
+            "A unix socket of the process is connected to a process outside of the container. CRIU cannot dump half \
+            of a connection: it has to be closed before the checkpoint, and made anew after the restore."
+        }
         C::NoPrivilege => {
             "CRIU lacks a capability. A process of another user than root can be dumped only with `CAP_SYS_RESOURCE`, which \
             root in some containers and machines does not have. `podferry doctor` says so."

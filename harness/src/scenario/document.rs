@@ -4,14 +4,14 @@ use super::action::Step;
 use super::judge::WrittenCheck;
 use super::place::Place;
 use super::read::{AxisValues, Needed, Read, Reader, error, shape};
-use super::units::{Rate, Times, User};
+use super::units::{Rate, Size, Times, User};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
 use super::yaml::{Node, Value};
 use super::{
     explain,
     plan::{ClientKind, HostTrait},
 };
-use crate::record::{EngineKind, Tier};
+use crate::record::{EngineKind, TcpChoice, Tier};
 use schemars::JsonSchema;
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ shape! {
         "workloads" => workloads: ByName<Workload>,
         /// Outside observers, by name.
         "clients" => clients: Option<ByName<Client>>,
+        /// What CRIU is told of things that it does not carry by itself.
+        "criu" => criu: Option<Criu>,
         /// What is done, in order.
         "steps" => steps: Vec<Step>,
         /// What must be true at the end, or of what was recorded.
@@ -176,6 +178,22 @@ shape! {
         /// How long an operation may go unanswered before the client reconnects; as long as the connection lives if
         /// left out.
         "opTimeout" => op_timeout: Option<Field<Duration>>,
+    }
+}
+
+shape! {
+    /// What CRIU is told of things that it does not carry by itself, in dumps and in restores.
+    pub(super) struct Criu ("`criu`") {
+        /// Established TCP connections: `close` (if left out) closes them in the copy; `keep` carries them, for copies
+        /// with the address of their source; `refuse` makes a dump with one fail, as CRIU does by itself.
+        "tcp" => tcp: Option<Field<TcpChoice>>,
+        /// Whether locks on files are carried; `true` if left out. Without, a dump with one fails.
+        "fileLocks" => file_locks: Option<Field<bool>>,
+        /// The largest deleted file that is carried while it is held open; 1Mi, CRIU's own limit, if left out.
+        "ghostLimit" => ghost_limit: Option<Field<Size>>,
+        /// A folder of the container in which CRIU looks for watched files (inotify). Without, a dump with a watch on
+        /// the root filesystem fails.
+        "irmap" => irmap: Option<Field<String>>,
     }
 }
 

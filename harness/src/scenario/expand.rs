@@ -16,8 +16,9 @@ use super::units::{Bound, DamageKind, Rate, Size, Times, User};
 use super::value::{Cell, Field, Name, Scalar};
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck,
-    ExclusiveCheck, GiveUp, InstanceCheck, LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, CriuChoices, EngineKind,
+    ErrorCheck, ExclusiveCheck, GiveUp, HeldCheck, InstanceCheck, LogCheck, LossPolicy, Origin, SameProcessCheck,
+    SourceFate,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -115,6 +116,7 @@ impl Cellular<'_> {
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
             clients: self.clients()?,
+            criu: self.criu()?,
             steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
             checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
             repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
@@ -128,6 +130,17 @@ impl Cellular<'_> {
         let axes = self.document().spec.matrix.iter().flat_map(|m| &m.axes.0);
         parts.extend(axes.filter_map(|(a, _)| self.cell.get(a.text()).map(|v| format!("{}={v}", a.text()))));
         CaseId(format!("{}[{}]", self.scenario.name(), parts.join(",")))
+    }
+
+    fn criu(&self) -> Resolved<CriuChoices> {
+        let usual = CriuChoices::default();
+        let Some(written) = &self.document().spec.criu else { return Ok(usual) };
+        Ok(CriuChoices {
+            tcp: self.or(&written.tcp, usual.tcp)?,
+            file_locks: self.or(&written.file_locks, usual.file_locks)?,
+            ghost_limit: written.ghost_limit.as_ref().map(|s| self.get(s)).transpose()?.map(|s| s.0),
+            irmap: written.irmap.as_ref().map(|p| self.get(p)).transpose()?,
+        })
     }
 
     fn workloads(&self) -> Resolved<BTreeMap<String, Workload>> {
@@ -307,6 +320,7 @@ impl Cellular<'_> {
                 at: i.at.as_ref().map(text),
                 engine_says: self.given(&i.engine_says)?,
             }),
+            CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
             CheckKind::Log(l) => CheckSpec::Log(LogCheck {
                 of: text(&l.of),
                 at: l.at.as_ref().map(text),

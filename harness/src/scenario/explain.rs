@@ -52,7 +52,7 @@ codes! {
     UNKNOWN_ACTION = "E0010", "unknown step or check",
         "There is no such action or check. Steps: `deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, `checkpoint`, \
          `transfer`, `tamper`, `restore`, `migrate`, `remove`, `fault`, `mend`. Checks: `counter`, `ackedWrites`, `sameProcess`, \
-         `exclusive`, `instance`, `log`, `archive`, `error`, `budget`.";
+         `exclusive`, `instance`, `held`, `log`, `archive`, `error`, `budget`.";
     UNKNOWN_NAME = "E0101", "unknown name",
         "The scenario has no workload, client, instance, capture, checkpoint, node or step of this name. Instances come \
          from `deploy`, `restore` and `migrate`; captures from `capture`; checkpoints from `checkpoint` and `tamper`; \

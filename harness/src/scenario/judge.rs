@@ -6,7 +6,7 @@ use super::read::{Read, Reader, choice, error, shape};
 use super::units::{Bound, Pattern};
 use super::value::{Field, Name};
 use super::yaml::Node;
-use crate::record::{EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric};
+use crate::record::{EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -35,6 +35,8 @@ choice! {
         "exclusive" => Exclusive(Exclusive),
         /// An instance is in a state at the end.
         "instance" => Instance(Instance),
+        /// What a workload holds was carried, or was not.
+        "held" => Held(Held),
         /// The numbers in an instance's log.
         "log" => Log(Log),
         /// The archive of a checkpoint ends where its entries end.
@@ -141,6 +143,16 @@ shape! {
 }
 
 shape! {
+    /// What an instance holds (`hold` of the counter).
+    pub(super) struct Held ("`held`") {
+        /// The instance.
+        "of" => of: Name,
+        /// What became of it, found by using it: `kept` or `lost`.
+        "state" => state: Field<HeldExpectation>,
+    }
+}
+
+shape! {
     /// The error of a step.
     pub(super) struct ErrorIs ("`error`") {
         /// The step's id; the step itself must expect an error.
@@ -187,6 +199,7 @@ impl WrittenCheck {
             CheckKind::SameProcess(s) => vec![&s.of, &s.as_of],
             CheckKind::Exclusive(e) => e.between.iter().collect(),
             CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).chain(&i.at).collect(),
+            CheckKind::Held(h) => vec![&h.of],
             CheckKind::Log(l) => std::iter::once(&l.of).chain(&l.at).chain(&l.keeps).collect(),
             CheckKind::Archive(a) => vec![&a.of],
             CheckKind::Error(e) => vec![&e.step],

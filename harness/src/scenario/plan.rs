@@ -6,7 +6,7 @@ mod raw;
 pub use faults::{CallFault, CriuFault, DiskOf, During, Fault, FaultKind, LinkFault, Over, Role, RuntimeCall, Stage};
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate, Tier};
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub struct Case {
     pub workloads: BTreeMap<String, Workload>,
     /// The clients, by name.
     pub clients: BTreeMap<String, Client>,
+    /// What CRIU is told in dumps and restores.
+    pub criu: CriuChoices,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// The checks.

@@ -3,7 +3,10 @@
 use super::explain;
 use super::plan::{ClientKind, CriuFault, DiskOf, HostTrait, LinkFault, Medium, Over, Role, RuntimeCall, Stage};
 use super::value::Scalar;
-use crate::record::{EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
+use crate::record::{
+    EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric, SourceFate,
+    TcpChoice, Tier,
+};
 use std::time::Duration;
 
 /// Bytes.
@@ -239,6 +242,12 @@ words! {
     Medium, "a medium", explain::INVALID_VALUE, { "native" => Medium::Native, "image" => Medium::Image };
     LossPolicy, "what may be lost", explain::INVALID_VALUE, {
         "none" => LossPolicy::None, "counted" => LossPolicy::Counted, "some" => LossPolicy::Some,
+    };
+    TcpChoice, "what becomes of connections", explain::INVALID_VALUE, {
+        "close" => TcpChoice::Close, "keep" => TcpChoice::Keep, "refuse" => TcpChoice::Refuse,
+    };
+    HeldExpectation, "what became of a thing", explain::INVALID_VALUE, {
+        "kept" => HeldExpectation::Kept, "lost" => HeldExpectation::Lost,
     };
     InstanceExpectation, "a state of an instance", explain::INVALID_VALUE, {
         "running" => InstanceExpectation::Running, "frozen" => InstanceExpectation::Frozen,

@@ -1,10 +1,12 @@
 //! Tells of checks that name what is not there, and of those that can never pass.
 
 use super::action::Action;
+use super::document::Workload;
 use super::explain;
 use super::flow::{Fate, Flow, Life, Taken};
 use super::judge::{
-    AckedWrites, ArchiveOf, Budget, CheckKind, Counter, ErrorIs, Exclusive, Instance, Log, SameProcess, WrittenCheck,
+    AckedWrites, ArchiveOf, Budget, CheckKind, Counter, ErrorIs, Exclusive, Held, Instance, Log, SameProcess,
+    WrittenCheck,
 };
 use super::place::Place;
 use super::plan::ClientKind;
@@ -30,6 +32,7 @@ impl<'a> Flow<'a, '_> {
             CheckKind::SameProcess(s) => self.same_process(s),
             CheckKind::Exclusive(e) => self.exclusive(e, check.place),
             CheckKind::Instance(i) => self.instance_state(i),
+            CheckKind::Held(h) => self.held_by(h),
             CheckKind::Log(l) => self.log(l, check.place),
             CheckKind::Archive(a) => self.archive(a),
             CheckKind::Error(e) => self.error_of(e),
@@ -192,6 +195,33 @@ impl<'a> Flow<'a, '_> {
         {
             self.impossible(since.place, format!("`{}` tells no counter that could grow", kind.name), "leave it out");
         }
+    }
+
+    fn held_by(&mut self, h: &Held) {
+        if self.lived(&h.of).is_none() {
+            return;
+        }
+        let Some(workload) = self.workload_of(h.of.text()) else { return };
+        if !workload.with.iter().flat_map(|w| &w.0).any(|(key, ..)| key == "hold") {
+            let why = format!("`{}` holds nothing that could be kept", h.of.text());
+            self.impossible(h.of.place, why, "give its workload a `hold`, or name another instance");
+        }
+    }
+
+    /// The workload that the first ancestor of an instance was deployed with.
+    fn workload_of(&self, instance: &str) -> Option<&'a Workload> {
+        let mut first = instance;
+        for _ in 0..=self.lives.len() {
+            match self.lives.get(first).and_then(|l| l.copy_of.as_ref()) {
+                Some((source, _)) => first = source,
+                None => break,
+            }
+        }
+        let deployed = self.document.spec.steps.iter().find_map(|s| match &s.action {
+            Action::Deploy(d) if d.instance.as_ref().unwrap_or(&d.workload).text() == first => Some(d.workload.text()),
+            _ => None,
+        })?;
+        self.document.spec.workloads.0.iter().find(|(name, _)| name.text() == deployed).map(|(_, w)| w)
     }
 
     /// A capture that must be of this instance.

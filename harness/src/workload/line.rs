@@ -28,6 +28,7 @@ pub(super) fn counter(talk: &mut Talk) -> Result<SelfReport, ProbeError> {
     let (mut report, state) = state(talk)?;
     report.counter = state["counter"].as_u64();
     report.counter_interval_ms = state["interval_ms"].as_f64();
+    report.held = state["held"].as_str().map(str::to_owned);
     report.journal = Some(journal(talk)?);
     Ok(report)
 }

@@ -184,6 +184,9 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
             if values.flag("note", false)? {
                 text += " --note /note";
             }
+            if let Some(thing) = values.text("hold") {
+                text += &format!(" --hold {thing}");
+            }
             match values.size("data", 0)? >> 20 {
                 0 => {}
                 mib => text += &format!(" --mib {mib}"),

@@ -13,6 +13,10 @@ const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting
 const INTERVAL: Setting =
     setting("interval", Kind::Duration, "how long one step of the counter takes; 10ms if not given");
 
+/// What the counter can hold.
+const HOLDS: &[&str] =
+    &["tcp", "file-lock", "io-uring", "inotify", "deleted-file", "unix-socket", "unix-listener", "none"];
+
 /// Every workload that there is. Pure data: `scenario` gets it from its caller.
 pub const KINDS: &[WorkloadKind] = &[
     WorkloadKind {
@@ -30,6 +34,11 @@ pub const KINDS: &[WorkloadKind] = &[
         settings: &[
             INTERVAL,
             setting("journal", Kind::Flag, "whether it writes the journal file too; true if not given"),
+            setting(
+                "hold",
+                Kind::Word(HOLDS),
+                "what it holds while it counts, for CRIU to refuse or to carry; nothing if not given",
+            ),
             setting("log", Kind::Flag, "whether it prints every value too; false if not given"),
             setting(
                 "note",

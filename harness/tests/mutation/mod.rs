@@ -28,6 +28,10 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
         _ => true,
     });
     changed |= !renamed.is_empty() || guarded(&mut case) || as_root(&mut case);
+    // A counter that holds nothing is one that CRIU takes.
+    for workload in case.workloads.values_mut() {
+        changed |= workload.with.remove("hold").is_some();
+    }
     for step in &mut case.steps {
         changed |= step.during.take().is_some();
         if let Action::Restore { checkpoint, .. } | Action::Transfer { checkpoint, .. } = &mut step.action

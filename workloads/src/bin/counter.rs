@@ -1,7 +1,7 @@
 //! Counts up at a fixed pace, remembers every value twice (in memory, and in a file of the container's root), and says
 //! so over TCP, a line a question: `GET`, `STATE`, `JOURNAL`, `ECHO text`, `FILE`.
 
-use podferry_workloads::{Boot, Options, PAGE, Pages, end_on_signals, json_string, listen, serve};
+use podferry_workloads::{Boot, Hold, Options, PAGE, Pages, end_on_signals, json_string, listen, serve};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -15,6 +15,7 @@ struct Counter {
     boot: Boot,
     interval: Duration,
     path: String,
+    held: Option<Hold>,
     /// Whether every value is printed too.
     log: bool,
     /// A file that is written once, at the start, and closed: nobody holds it when the process is dumped.
@@ -89,13 +90,23 @@ impl Counter {
     fn describe(&self) -> String {
         let state = self.state();
         format!(
-            r#"{{{},"counter":{},"interval_ms":{},"note":{},"file_error":{}}}"#,
+            r#"{{{},"counter":{},"interval_ms":{},"note":{},"file_error":{},"held":{}}}"#,
             self.boot.json_members(),
             state.journal.last().unwrap_or(&0),
             self.interval.as_secs_f64() * 1e3,
             self.noted().as_deref().map_or("null".to_owned(), json_string),
             state.file_error.as_deref().map_or("null".to_owned(), json_string),
+            self.held(),
         )
+    }
+
+    /// What became of what it holds, in JSON: `"kept"`, or `"lost: ..."`.
+    fn held(&self) -> String {
+        match self.held.as_ref().map(Hold::look) {
+            None => "null".to_owned(),
+            Some(Ok(())) => json_string("kept"),
+            Some(Err(e)) => json_string(&format!("lost: {e}")),
+        }
     }
 
     /// What the note holds now; an error is told as it is, so that it is not taken for what was written.
@@ -116,8 +127,10 @@ impl Counter {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let options =
-        Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind", "mib", "log", "note"])?;
+    let options = Options::parse(
+        std::env::args().skip(1),
+        &["port", "interval-ms", "journal", "bind", "mib", "log", "note", "hold"],
+    )?;
     let interval: f64 = options.get("interval-ms", 10.0)?;
     if !(interval.is_finite() && (0.01..=3.6e6).contains(&interval)) {
         return Err(format!("--interval-ms: {interval} is not within 0.01 .. 3600000").into());
@@ -129,6 +142,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             OpenOptions::new().append(true).create(true).open(path).map_err(|e| format!("can't open {path}: {e}"))?,
         ),
     };
+    let hold = options.get("hold", "none".to_owned())?;
     let boot = Boot::new()?;
     let note = options.get("note", "none".to_owned())?;
     if note != "none" {
@@ -140,6 +154,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         boot,
         interval: Duration::from_secs_f64(interval / 1e3),
         path,
+        held: Hold::take(&hold).map_err(|e| format!("can't hold {hold}: {e}"))?,
         log: options.get("log", false)?,
         note,
         state: Mutex::default(),
@@ -177,6 +192,7 @@ mod tests {
             boot: Boot::new().unwrap(),
             interval: Duration::from_millis(10),
             path: path.to_owned(),
+            held: None,
             log: false,
             note: "none".to_owned(),
             state: Mutex::new(State::default()),
@@ -199,7 +215,10 @@ mod tests {
         assert!(c.answer("FILE").starts_with("error: can't read /nonexistent/journal: "));
         let state = c.answer("STATE");
         assert!(state.contains(&format!(r#""nonce":"{}""#, c.boot.nonce)), "{state}");
-        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"note":null,"file_error":null}"#), "{state}");
+        assert!(
+            state.ends_with(r#""counter":2,"interval_ms":10,"note":null,"file_error":null,"held":null}"#),
+            "{state}"
+        );
     }
 
     #[test]

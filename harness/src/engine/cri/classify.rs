@@ -157,14 +157,12 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
             "containerd 2.1 asks the registry for the base image by digest at every restore: the target's registry must \
              serve the very image that the container was made from"
         }
-        C::ConnectedTcp => "give CRIU `tcp-close` (both nodes), or close the connections before the checkpoint",
-        C::FileLocks => "give CRIU `file-locks` (both nodes)",
         C::NoPrivilege => "run the workload as user 0, or podferry where root has CAP_SYS_RESOURCE",
         C::CriuMissing => "put criu 3.16 or later into the node, on containerd's PATH",
         C::DaemonGone => "containerd.log of the node says why; a container that was being checkpointed may be frozen",
         C::NoSpace => "a CRI checkpoint holds up to four copies of the container's memory for a while",
         C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
-        _ => return None,
+        other => return criu_words::hint(other),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::classify::During;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, tasks};
-use crate::engine::{Container, ContainerSpec, EngineError, Slot};
+use crate::engine::{Container, ContainerSpec, EngineError, Slot, criu_options};
 use crate::record::ErrorClass;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -100,6 +100,7 @@ impl Inner {
             return Err(EngineError::new(ErrorClass::Other, message));
         };
         let log = PathBuf::from(&sandbox.log_directory).join(LOG);
+        self.write_criu_config(&slot.spec)?;
         let request = cri::CreateContainerRequest {
             pod_sandbox_id: slot.handle.clone(),
             config: Some(container_config(&slot.spec, image)),
@@ -118,6 +119,13 @@ impl Inner {
                 Err(e)
             }
         }
+    }
+
+    /// CRIU reads it when it dumps the container or restores it; containers with the same choices share it.
+    fn write_criu_config(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
+        let path = self.host(config::criu_config_path(&spec.criu));
+        let text = config::criu_config(&spec.criu, self.network_lock);
+        std::fs::write(path, text).map_err(|e| self.surroundings("write CRIU's options", e))
     }
 
     pub(super) async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
@@ -231,7 +239,7 @@ fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
         command: spec.args.clone(),
         envs: spec.env.iter().map(env).collect(),
         log_path: LOG.to_owned(),
-        annotations: HashMap::from([(config::CRIU_CONFIG.to_owned(), config::criu_config_path())]),
+        annotations: HashMap::from([(criu_options::ANNOTATION.to_owned(), config::criu_config_path(&spec.criu))]),
         linux: Some(cri::LinuxContainerConfig {
             resources: spec.memory_limit.map(|limit| cri::LinuxContainerResources {
                 memory_limit_in_bytes: i64::try_from(limit).unwrap_or(i64::MAX),

@@ -117,7 +117,7 @@ mod tests {
         During::Checkpoint,
         "criu failed: type DUMP errno 0",
         "Error (criu/sk-unix.c): External socket is used. Consider using --ext-unix-sk option.",
-        C::DumpFailed
+        C::ExternalSocket
     )]
     #[case(
         During::Checkpoint,

@@ -50,7 +50,8 @@ impl Inner {
             fs::remove_file(&old_log).map_err(|e| io_error("remove", &old_log, &e))?;
         }
         let netns = Path::new("/run/netns").join(&slot.handle);
-        let config = bundle::config(&slot.spec, &self.cgroup(name), &netns, &self.criu_options());
+        let options = self.write_criu_options(&slot.spec.criu)?;
+        let config = bundle::config(&slot.spec, &self.cgroup(name), &netns, &options);
         let file = self.host(&folder.join("config.json"));
         fs::write(&file, config.to_string()).map_err(|e| io_error("write", &file, &e))?;
         tokio::try_join!(self.mount(image, folder), self.connect_network(&slot.handle, slot.address)).map(drop)

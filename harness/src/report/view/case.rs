@@ -361,6 +361,7 @@ fn subject(spec: &CheckSpec) -> String {
         CheckSpec::SameProcess(c) => format!("{} as of {}", c.of, c.as_of),
         CheckSpec::Exclusive(c) => c.between.join(", "),
         CheckSpec::Instance(c) => c.of.clone(),
+        CheckSpec::Held(c) => c.of.clone(),
         CheckSpec::Log(c) => c.of.clone(),
         CheckSpec::Archive(c) => c.of.clone(),
         CheckSpec::Error(c) => format!("{}: {}", c.step, c.class),

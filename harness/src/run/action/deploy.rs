@@ -17,6 +17,7 @@ pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, in
         env: Vec::new(),
         user: run.case.workloads[workload].user,
         memory_limit: None,
+        criu: run.case.criu.clone(),
     };
     let from = clock::now();
     let slot = engine.prepare(&spec).await?;
