@@ -181,6 +181,10 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
             if values.flag("log", false)? {
                 text += " --log true";
             }
+            match values.size("preamble", 0)? >> 10 {
+                0 => {}
+                kib => text += &format!(" --preamble-kib {kib}"),
+            }
             if values.flag("note", false)? {
                 text += " --note /note";
             }
