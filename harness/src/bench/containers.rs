@@ -40,6 +40,7 @@ impl Program {
             env: Vec::new(),
             user: 0,
             memory_limit: None,
+            mounts: Vec::new(),
             criu: CriuChoices::default(),
         }
     }

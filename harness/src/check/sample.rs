@@ -29,6 +29,7 @@ pub(super) fn outside(state: &str, frozen: bool) -> OutsideReport {
         argv: vec!["/counter".to_owned(), "--interval".to_owned(), "1ms".to_owned()],
         processes: Some(1),
         address: Some("10.0.1.2".to_owned()),
+        ..OutsideReport::default()
     }
 }
 
@@ -185,7 +186,10 @@ fn nothing_proves_nothing() {
             progressed_since: None,
             at: None,
             engine_says: None,
+            reason: None,
         }),
+        CheckSpec::Faster(FasterCheck { step: s(), than: s(), times: 1.1 }),
+        CheckSpec::WorkLost(WorkLostCheck { of: s(), since: "src".to_owned(), at_most: None }),
         CheckSpec::Log(LogCheck { of: s(), at: None, each_once: false, keeps: None }),
         CheckSpec::Archive(ArchiveCheck { of: "cp".to_owned() }),
         CheckSpec::Error(ErrorCheck { step: "restore".to_owned(), class: ErrorClass::Other, text: None }),

@@ -43,6 +43,8 @@ pub enum ErrorClass {
     PortTaken,
     /// A mount of the checkpointed container is not there on restore.
     MountMissing,
+    /// A file that the restored process had open is not there, or is of another size.
+    FilesDiffer,
     /// No space left on the device.
     NoSpace,
     /// No memory left: the kernel refused it, or killed a process for it.
@@ -92,6 +94,7 @@ impl ErrorClass {
             C::NameTaken => "name-taken",
             C::PortTaken => "port-taken",
             C::MountMissing => "mount-missing",
+            C::FilesDiffer => "files-differ",
             C::NoSpace => "no-space",
             C::NoMemory => "no-memory",
             C::LinkBroken => "link-broken",

@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 30] = [
+pub(super) const ALL: [C; 31] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -22,6 +22,7 @@ pub(super) const ALL: [C; 30] = [
     C::NameTaken,
     C::PortTaken,
     C::MountMissing,
+    C::FilesDiffer,
     C::NoSpace,
     C::NoMemory,
     C::LinkBroken,
@@ -95,6 +96,11 @@ pub(super) fn text(class: C) -> &'static str {
         C::NameTaken => "A container of that name exists already on the node.",
         C::PortTaken => "A port that the restored process listens on is in use where it is to live.",
         C::MountMissing => "A mount that the container had when it was checkpointed is not there for the restore.",
+        C::FilesDiffer => {
+            "A file that the process had open lies outside of what a checkpoint carries (on a volume), and where it is \
+            restored it is missing or of another size. CRIU compares sizes: copy the volume after the freeze and before \
+            the restore."
+        }
         C::NoSpace => "No space is left on the device that the checkpoint, the archive or the container's files go to.",
         C::NoMemory => {
             "No memory was left: the kernel refused it to a process of the node, or killed one for it. Archives and images \

@@ -6,6 +6,7 @@ use super::place::Place;
 use super::read::{AxisValues, Needed, Read, Reader, error, shape};
 use super::units::{Rate, Size, Times, User};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
+use super::volumes::{Mounts, Volume};
 use super::yaml::{Node, Value};
 use super::{
     explain,
@@ -96,6 +97,10 @@ shape! {
         "matrix" => matrix: Option<Matrix>,
         /// The programs that are run, by name.
         "workloads" => workloads: ByName<Workload>,
+        /// Folders that outlive containers, by name.
+        "volumes" => volumes: Option<ByName<Volume>>,
+        /// How much memory all containers of a node may take together, by node; without a bound if left out.
+        "allocatable" => allocatable: Option<ByName<Field<Size>>>,
         /// Outside observers, by name.
         "clients" => clients: Option<ByName<Client>>,
         /// What CRIU is told of things that it does not carry by itself.
@@ -130,6 +135,8 @@ shape! {
         "use" => kind: Field<String>,
         /// Its settings; each program has its own.
         "with" => with: Option<Settings>,
+        /// The volumes that its containers get, each with its path in them.
+        "volumes" => volumes: Option<Mounts>,
         /// The user that it runs as; 0, root, if left out.
         "user" => user: Option<Field<User>>,
     }

@@ -6,7 +6,7 @@ use crate::record::SelfReport;
 use serde_json::Value;
 
 /// Values of `STATE` that a process never changes after its start.
-const BOOT: [&str; 7] = ["pid", "started_realtime_ns", "hostname", "cwd", "argv", "seed", "note"];
+const BOOT: [&str; 8] = ["pid", "started_realtime_ns", "hostname", "cwd", "argv", "seed", "note", "startup_digest"];
 
 fn state(talk: &mut Talk) -> Result<(SelfReport, Value), ProbeError> {
     let text = talk.ask("STATE")?;

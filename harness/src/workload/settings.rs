@@ -34,6 +34,14 @@ pub const KINDS: &[WorkloadKind] = &[
         settings: &[
             INTERVAL,
             setting("journal", Kind::Flag, "whether it writes the journal file too; true if not given"),
+            setting("file", Kind::Text, "the journal file, which may be on a volume; /journal if not given"),
+            setting(
+                "startup",
+                Kind::Duration,
+                "how long it computes, on a processor, before it answers; 0s if not given",
+            ),
+            setting("grow", Kind::Size, "how much more memory it takes with each count; 0 if not given"),
+            setting("growTo", Kind::Size, "where it stops to grow; without end if not given"),
             setting(
                 "hold",
                 Kind::Word(HOLDS),

@@ -105,6 +105,7 @@ pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
         env: Vec::new(),
         user: 0,
         memory_limit: None,
+        mounts: Vec::new(),
         criu: CriuChoices::default(),
     }
 }

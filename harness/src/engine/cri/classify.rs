@@ -35,6 +35,8 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         C::FileLocks
     } else if any(&["No mapping for"]) {
         C::MountMissing
+    } else if during == During::Restore && any(crate::engine::criu_log::FILES_DIFFER) {
+        C::FilesDiffer
     } else if any(&["is reserved for", "failed to reserve container name", "failed to reserve sandbox name"]) {
         C::NameTaken
     } else if any(&["disabled by configuration", "unknown method CheckpointContainer", "not implemented"]) {
@@ -162,6 +164,9 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
         C::DaemonGone => "containerd.log of the node says why; a container that was being checkpointed may be frozen",
         C::NoSpace => "a CRI checkpoint holds up to four copies of the container's memory for a while",
         C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
+        C::FilesDiffer => {
+            "copy the volume after the source was frozen and before the restore, and let nothing write to it"
+        }
         other => return criu_words::hint(other),
     })
 }

@@ -3,7 +3,7 @@
 use super::classify::During;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, tasks};
-use crate::engine::{Container, ContainerSpec, EngineError, Slot, criu_options};
+use crate::engine::{CONTAINERS, Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
 use crate::record::ErrorClass;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// The parent of a container's cgroup. Never systemd's: the node has none.
 pub(super) fn cgroup_parent(name: &str) -> String {
-    format!("/podferry/{name}")
+    format!("{CONTAINERS}/{name}")
 }
 
 impl Inner {
@@ -232,12 +232,18 @@ fn namespaces() -> cri::NamespaceOption {
 
 fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
     let env = |(key, value): &(String, String)| cri::KeyValue { key: key.clone(), value: value.clone() };
+    let mount = |mount: &Mount| cri::Mount {
+        container_path: mount.target.to_string_lossy().into_owned(),
+        host_path: mount.source.to_string_lossy().into_owned(),
+        ..Default::default()
+    };
     let image = image.to_owned();
     cri::ContainerConfig {
         metadata: Some(cri::ContainerMetadata { name: spec.name.clone(), attempt: 0 }),
         image: Some(cri::ImageSpec { user_specified_image: image.clone(), image, ..Default::default() }),
         command: spec.args.clone(),
         envs: spec.env.iter().map(env).collect(),
+        mounts: spec.mounts.iter().map(mount).collect(),
         log_path: LOG.to_owned(),
         annotations: HashMap::from([(criu_options::ANNOTATION.to_owned(), config::criu_config_path(&spec.criu))]),
         linux: Some(cri::LinuxContainerConfig {

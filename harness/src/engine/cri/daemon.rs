@@ -44,6 +44,7 @@ pub(super) async fn probe(node: &SharedNode) -> Result<(Capabilities, Support), 
         checkpoint: with_criu(&support.checkpoint),
         restore: with_criu(&support.restore),
         restore_image: with_criu(&support.restore),
+        restore_mounts: Ok(()),
         shared_images: false,
     };
     Ok((capabilities, support))

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::image::Image;
 use crate::node::{Program, SharedNode};
-use crate::record::{EngineKind, ErrorClass, OutsideReport};
+use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use classify::During;
 use client::Client;
@@ -255,6 +255,10 @@ impl Engine for CriEngine {
 
     async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
         self.0.inspect(container).await
+    }
+
+    fn memory(&self, container: &Container) -> Option<MemoryReport> {
+        self.0.memory(container)
     }
 
     async fn remove(&self, container: &Container) -> Result<(), EngineError> {

@@ -62,6 +62,11 @@ pub(super) fn config(spec: &ContainerSpec, cgroup: &str, netns: &Path, criu_opti
             ],
         },
     });
+    for mount in &spec.mounts {
+        let bind =
+            json!({ "destination": mount.target, "type": "bind", "source": mount.source, "options": ["rbind", "rw"] });
+        config["mounts"].as_array_mut().expect("an array above").push(bind);
+    }
     if let Some(limit) = spec.memory_limit {
         config["linux"]["resources"] = json!({ "memory": { "limit": limit } });
     }
@@ -103,6 +108,7 @@ mod tests {
             env,
             user: 0,
             memory_limit: Some(1 << 20),
+            mounts: Vec::new(),
             criu: CriuChoices::default(),
         }
     }

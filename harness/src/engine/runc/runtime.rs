@@ -5,7 +5,7 @@ use super::classify::{During, classify, runtime_message};
 use super::network::Addresses;
 use super::probe;
 use super::watchdog::{Ended, Patience, watch};
-use crate::engine::{Capabilities, EngineError};
+use crate::engine::{CONTAINERS, Capabilities, EngineError};
 use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::SharedNode;
 use crate::process::{Exec, ExecError};
@@ -94,7 +94,7 @@ impl Inner {
 
     /// The container's folder in each hierarchy of control groups.
     pub(super) fn cgroup(&self, name: &str) -> String {
-        format!("/podferry/{}-{name}", self.kind)
+        format!("{CONTAINERS}/{}-{name}", self.kind)
     }
 
     pub(super) fn make_folder(&self, inside: &Path) -> Result<(), EngineError> {

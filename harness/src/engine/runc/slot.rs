@@ -27,9 +27,10 @@ impl Inner {
             );
             return Err(EngineError::new(ErrorClass::NameTaken, text));
         }
-        let octet = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
-            EngineError::new(ErrorClass::Surroundings, format!("node {} has no address left", self.node.name()))
-        })?;
+        let octet =
+            self.addresses.lock().unwrap_or_else(PoisonError::into_inner).take(&spec.name).ok_or_else(|| {
+                EngineError::new(ErrorClass::Surroundings, format!("node {} has no address left", self.node.name()))
+            })?;
         let address = network::address(self.node.pod_network(), octet);
         let slot = Slot { spec: spec.clone(), address, handle: self.netns(&spec.name) };
         let made = self.make_slot(&slot, &image, &folder).await;
