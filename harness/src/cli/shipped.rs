@@ -55,6 +55,7 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("trap-newer-log"),
     shipped!("trap-dropped-log"),
     shipped!("trap-other-user"),
+    shipped!("trap-extra-mount"),
     shipped!("trap-killed-daemon"),
 ];
 

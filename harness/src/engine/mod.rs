@@ -6,6 +6,7 @@ mod criu_log;
 mod criu_options;
 mod criu_words;
 mod memory;
+mod mounts;
 pub mod runc;
 mod yards;
 

@@ -100,7 +100,7 @@ pub(crate) fn harmed(mut case: Case) -> Option<Mutant> {
         _ => None,
     })?;
     let node = case.steps.iter().find_map(|s| home(&s.action, &goes_on))?;
-    let kind = FaultKind::Kill { role: Role::Workload, of: Some(goes_on.clone()) };
+    let kind = FaultKind::Kill { role: Role::Workload, of: Some(goes_on.clone()), bare: false };
     let last = case.steps.last()?.clone();
     case.steps.push(Step {
         id: "harm".to_owned(),
