@@ -14,7 +14,7 @@ const STRIKE: Duration = Duration::from_secs(30);
 pub(super) async fn lay(run: &CaseRun<'_>, what: &Fault) -> Result<(), Failure> {
     // Never over: a step of its own waits for nothing but its time.
     let (_alive, over) = watch::channel(false);
-    let ground = ground(run, what, over).await?;
+    let ground = ground(run, what, None, over).await?;
     run.world.faults.lay(what, fault::of(&what.kind, ground)?, &run.teller()).await
 }
 
@@ -23,7 +23,12 @@ pub(super) async fn mend(run: &CaseRun<'_>, name: &str) -> Result<(), Failure> {
     run.world.faults.mend(name, &run.teller()).await
 }
 
-async fn ground(run: &CaseRun<'_>, what: &Fault, over: watch::Receiver<bool>) -> Result<Ground, Failure> {
+async fn ground(
+    run: &CaseRun<'_>,
+    what: &Fault,
+    beside: Option<&Action>,
+    over: watch::Receiver<bool>,
+) -> Result<Ground, Failure> {
     let engine = run.world.engine(run.case.engine, &what.node).await?;
     let victim = match &what.kind {
         FaultKind::Kill { of: Some(of), .. } => Some(run.live(of)?.container.clone()),
@@ -35,18 +40,28 @@ async fn ground(run: &CaseRun<'_>, what: &Fault, over: watch::Receiver<bool>) ->
         }
         _ => None,
     };
+    let newcomer = match beside {
+        Some(Action::Restore { instance, .. } | Action::Migrate { into: instance, .. }) => {
+            Some(run.container_name(instance))
+        }
+        _ => None,
+    };
+    let shelf = match &what.kind {
+        FaultKind::Image { workload, .. } => Some(run.world.shelf(&run.case.workloads[workload], &what.node).await?),
+        _ => None,
+    };
     let wrapper = match fault::needs_wrapper(what) {
         true => Some(run.world.faults.wrapper(&engine).await?),
         false => None,
     };
-    Ok(Ground { engine, victim, checkpoint, wrapper, over })
+    Ok(Ground { engine, victim, checkpoint, newcomer, shelf, wrapper, over })
 }
 
 /// Does a step, and lays its fault at its stage. A fault that never struck is what is told then, whatever became of the
 /// step: it showed nothing.
 pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) -> Result<(), Failure> {
     let (over, ended) = watch::channel(false);
-    let ground = ground(run, &during.fault, ended.clone()).await?;
+    let ground = ground(run, &during.fault, Some(&step.action), ended.clone()).await?;
     let fault = fault::of(&during.fault.kind, ground)?;
     let mut moment = moment(run, &step.action, during.stage).await?;
     let (faults, teller) = (run.world.faults.clone(), run.teller());

@@ -64,7 +64,7 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
     let engine = run.world.engine(run.case.engine, what.to).await?;
     let spec = restore::copy_of(run, &source.spec, &source.workload, what.to, what.into, what.given)?;
     let from = clock::now();
-    let slot = engine.prepare(&spec).await?;
+    let slot = engine.prepare(&spec).await.map_err(super::restore::for_restore)?;
     run.phase(Phase::Prepare, what.to, from);
     let moved = carry_over(run, what, source, &engine).await;
     let held = match moved {
