@@ -14,8 +14,9 @@ use std::sync::{Arc, OnceLock};
 /// In the node.
 const FOLDER: &str = "/run/podferry-fault-runtime";
 
-/// The runtime stays reachable by another mount of it, under its own name, which is what its processes are called. It
-/// may be a binary of the user's, which is a mount already.
+/// The runtime stays reachable by a copy, under its own name, which is what its processes are called. A copy and no mount:
+/// runc 1.3 starts a container's init from an overlay over the folder that its own binary lies in, and such an overlay sees
+/// what is below a mount (`unable to start init: fork/exec /proc/self/fd/6: permission denied`).
 const COVER: &str = r#"
 set -e
 mkdir -p "$1"
@@ -25,8 +26,7 @@ name=$(basename "$2")
 cat > script
 chmod 755 script
 mkfifo told gate
-: > "$name"
-mount --bind "$at" "$name"
+cp -p "$at" "$name"
 echo "$name" > name
 mount --bind script "$at"
 echo "$at" > at
@@ -36,7 +36,6 @@ echo "$at" > at
 const UNCOVER: &str = r#"
 cd "$1" 2>/dev/null || exit 0
 [ ! -e at ] || umount -l "$(cat at)" || exit
-[ ! -e name ] || umount -l "$(cat name)" || exit
 cd /
 rm -rf "$1"
 "#;
