@@ -14,8 +14,9 @@ use std::sync::{Arc, OnceLock};
 /// In the node.
 const FOLDER: &str = "/run/podferry-fault-runtime";
 
-/// The runtime stays reachable by another mount of it, under its own name, which is what its processes are called. It
-/// may be a binary of the user's, which is a mount already.
+/// The runtime is copied, under its own name, which is what its processes are called. Another mount of it would not do:
+/// runc 1.3 opens itself through an overlay over the folder that it lies in, where it would find what the mount covers
+/// (`unable to start init: fork/exec /proc/self/fd/6: permission denied`).
 const COVER: &str = r#"
 set -e
 mkdir -p "$1"
@@ -25,18 +26,16 @@ name=$(basename "$2")
 cat > script
 chmod 755 script
 mkfifo told gate
-: > "$name"
-mount --bind "$at" "$name"
+cp "$at" "$name"
 echo "$name" > name
 mount --bind script "$at"
 echo "$at" > at
 "#;
 
-/// Lazily, since a call that is under way holds them.
+/// Lazily, since a call that is under way holds it.
 const UNCOVER: &str = r#"
 cd "$1" 2>/dev/null || exit 0
 [ ! -e at ] || umount -l "$(cat at)" || exit
-[ ! -e name ] || umount -l "$(cat name)" || exit
 cd /
 rm -rf "$1"
 "#;
@@ -52,7 +51,13 @@ for word; do
 done
 taken() { [ -e "$d/$1-$call" ] && mv "$d/$1-$call" "$d/done-$1-$call" 2>/dev/null; }
 if taken fail; then
-  echo "podferry: this call of the runtime was made to fail" >&2
+  said="podferry made this call of the runtime fail"
+  echo "$said" >&2
+  # Callers read the cause from the log that they asked for.
+  while [ $# -gt 1 ]; do
+    if [ "$1" = --log ]; then echo "{\"level\":\"error\",\"msg\":\"$said\"}" >> "$2"; fi
+    shift
+  done
   exit 1
 fi
 if taken delay; then sleep "$(cat "$d/done-delay-$call")"; fi

@@ -3,7 +3,7 @@
 use crate::fault::{self, Gate, Ground, Moment};
 use crate::record::{ErrorClass, Failure};
 use crate::run::case::CaseRun;
-use crate::scenario::plan::{Action, During, Fault, FaultKind, Stage, Step};
+use crate::scenario::plan::{Action, During, Fault, FaultKind, Role, Stage, Step};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -14,20 +14,41 @@ const STRIKE: Duration = Duration::from_secs(30);
 pub(super) async fn lay(run: &CaseRun<'_>, what: &Fault) -> Result<(), Failure> {
     // Never over: a step of its own waits for nothing but its time.
     let (_alive, over) = watch::channel(false);
-    let ground = ground(run, what, over).await?;
+    let ground = ground(run, what, None, over).await?;
     run.world.faults.lay(what, fault::of(&what.kind, ground)?, &run.teller()).await
 }
 
 /// Mends what the fault of this name broke.
-pub(super) async fn mend(run: &CaseRun<'_>, name: &str) -> Result<(), Failure> {
-    run.world.faults.mend(name, &run.teller()).await
+pub(super) async fn mend(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failure> {
+    run.world.faults.mend(name, &run.teller()).await?;
+    if run.world.faults.titles().is_empty() {
+        run.settle().await;
+    }
+    Ok(())
 }
 
-async fn ground(run: &CaseRun<'_>, what: &Fault, over: watch::Receiver<bool>) -> Result<Ground, Failure> {
-    let engine = run.world.engine(run.case.engine, &what.node).await?;
-    let victim = match &what.kind {
-        FaultKind::Kill { of: Some(of), .. } => Some(run.live(of)?.container.clone()),
+/// Whose process it is about: that of the instance that the fault names, or that CRIU is to dump.
+fn victim<'f>(what: &'f Fault, dumped: Option<&'f str>) -> Option<&'f str> {
+    match &what.kind {
+        FaultKind::Kill { of: Some(of), .. } => Some(of),
+        FaultKind::Kill { role: Role::Criu, .. } => dumped,
         _ => None,
+    }
+}
+
+async fn ground(
+    run: &CaseRun<'_>,
+    what: &Fault,
+    dumped: Option<&str>,
+    over: watch::Receiver<bool>,
+) -> Result<Ground, Failure> {
+    let engine = run.world.engine(run.case.engine, &what.node).await?;
+    let victim = match victim(what, dumped) {
+        Some(of) => {
+            let live = run.live(of)?;
+            live.engine.first_process(&live.container).await?
+        }
+        None => None,
     };
     let checkpoint = match &what.kind {
         FaultKind::Corrupt { checkpoint } => {
@@ -39,14 +60,21 @@ async fn ground(run: &CaseRun<'_>, what: &Fault, over: watch::Receiver<bool>) ->
         true => Some(run.world.faults.wrapper(&engine).await?),
         false => None,
     };
-    Ok(Ground { engine, victim, checkpoint, wrapper, over })
+    let engines = run.world.engines(&what.node).await;
+    Ok(Ground { engine, engines, victim, checkpoint, wrapper, over })
 }
 
 /// Does a step, and lays its fault at its stage. A fault that never struck is what is told then, whatever became of the
 /// step: it showed nothing.
 pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) -> Result<(), Failure> {
     let (over, ended) = watch::channel(false);
-    let ground = ground(run, &during.fault, ended.clone()).await?;
+    let dumped = match (&step.action, during.stage) {
+        (Action::Checkpoint { instance, .. } | Action::Migrate { instance, .. }, Stage::Dump | Stage::Archive) => {
+            Some(instance.as_str())
+        }
+        _ => None,
+    };
+    let ground = ground(run, &during.fault, dumped, ended.clone()).await?;
     let fault = fault::of(&during.fault.kind, ground)?;
     let mut moment = moment(run, &step.action, during.stage).await?;
     let (faults, teller) = (run.world.faults.clone(), run.teller());
@@ -99,7 +127,6 @@ pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) 
 
 /// CRIU and the runtime come to be only when the stage goes on.
 fn waits_for_its_victim(fault: &Fault) -> bool {
-    use crate::scenario::plan::Role;
     matches!(fault.kind, FaultKind::Kill { role: Role::Criu | Role::Runtime, .. })
 }
 

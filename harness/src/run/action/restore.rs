@@ -36,7 +36,7 @@ pub(super) async fn restore(
     let engine = run.world.engine(run.case.engine, node).await?;
     let spec = ContainerSpec { name: run.container_name(instance), ..held.spec.clone() };
     let from = clock::now();
-    let slot = engine.prepare(&spec).await?;
+    let slot = run.await_slot(&engine, &spec).await?;
     run.phase(Phase::Prepare, node, from);
     let restored = into_slot(run, &engine, &slot, &held, node, how).await?;
     let live = Live {
@@ -56,17 +56,16 @@ pub(super) async fn restore(
 
 /// The engine's calls alone, timed; a slot whose restore failed is given back.
 pub(super) async fn into_slot(
-    run: &CaseRun<'_>,
+    run: &mut CaseRun<'_>,
     engine: &Arc<dyn Engine>,
     slot: &Slot,
     held: &Held,
     node: &str,
     how: How,
 ) -> Result<Restored, Failure> {
-    let done = match (how, &held.reference) {
-        (How::Bare(deadline), _) => engine.restore_bare(slot, held.at(node), deadline).await,
-        (_, Some(reference)) => engine.restore_image(slot, reference).await,
-        (_, None) => engine.restore(slot, held.at(node)).await,
+    let done = match how {
+        How::Bare(deadline) => engine.restore_bare(slot, held.at(node), deadline).await.map_err(Failure::from),
+        How::Verified | How::Unseen => run.await_restore(engine, slot, held, node).await,
     };
     match done {
         Ok(restored) => {
@@ -77,9 +76,8 @@ pub(super) async fn into_slot(
             Ok(restored)
         }
         Err(e) => {
-            // What the restore says matters more; a slot that stays is found by the leak check.
-            let _ = engine.discard(slot).await;
-            Err(e.into())
+            run.discard(engine, slot).await;
+            Err(e)
         }
     }
 }
