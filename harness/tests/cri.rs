@@ -5,10 +5,10 @@ mod bed;
 
 use bed::{Bed, answer, ask, counted, numbers, spec, start, within};
 use podferry::engine::cri::{CriEngine, CriOptions};
-use podferry::engine::{Checkpoint, Container, Engine, EngineError, Restored};
+use podferry::engine::{Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored};
 use podferry::image::{Image, checkpoint_image};
 use podferry::process::Exec;
-use podferry::record::ErrorClass;
+use podferry::record::{CriuChoices, ErrorClass, TcpChoice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -291,14 +291,12 @@ async fn errors_have_their_classes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connected_clients_are_refused_or_dropped_as_criu_is_told() {
     let bed = Bed::up().await;
-    let options = CriOptions { criu: Vec::new(), ..CriOptions::new(bed.pause().await) };
-    let (a, b) = (
-        shown(CriEngine::connect(Arc::clone(&bed.a), options).await),
-        shown(CriEngine::connect(Arc::clone(&bed.b), CriOptions::new(bed.pause().await)).await),
-    );
+    let (engine, _) = &engines(&bed).await;
     let image = bed.redis().await;
-    for (engine, refused) in [(&a, true), (&b, false)] {
-        let source = start(engine, "redis", &image).await;
+    for (tcp, refused) in [(TcpChoice::Refuse, true), (TcpChoice::Close, false)] {
+        let criu = CriuChoices { tcp, ..CriuChoices::default() };
+        let slot = shown(engine.prepare(&ContainerSpec { criu, ..spec("redis", &image) }).await);
+        let source = shown(engine.start(&slot).await);
         answer(engine, &source, &["set", "mark", "here"]).await;
         let address = source.slot.address.to_string();
         let client = Exec::new("redis-cli").args(["-h", &address, "subscribe", "news"]);

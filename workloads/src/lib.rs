@@ -3,14 +3,20 @@
 
 mod boot;
 mod end;
+mod hold;
+mod kernel;
 mod options;
 mod pages;
 mod serve;
+mod startup;
 mod xxh64;
 
 pub use boot::{Boot, json_string};
 pub use end::end_on_signals;
+pub use hold::Hold;
+pub use kernel::Watch;
 pub use options::{Options, OptionsError};
 pub use pages::{PAGE, Pages, Verdict};
 pub use serve::{MAX_LINE, listen, serve};
+pub use startup::Startup;
 pub use xxh64::Xxh64;

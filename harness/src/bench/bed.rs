@@ -50,6 +50,10 @@ impl Provider for Bed {
         self.nodes.get(name).cloned().ok_or_else(|| broken(format!("the benchmark has no node {name}")))
     }
 
+    async fn restart(&self, name: &str) -> Result<SharedNode, Failure> {
+        Err(broken(format!("the benchmark does not restart node {name}")))
+    }
+
     async fn down(&self, _name: &str) -> Result<(), Failure> {
         Ok(())
     }

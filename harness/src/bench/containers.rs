@@ -5,7 +5,7 @@ use super::{Bench, blocking, broke};
 use crate::engine::{Container, ContainerSpec, Engine};
 use crate::image::{Image, NodeRoot, WorkloadBinaries};
 use crate::provider::Provider;
-use crate::record::Failure;
+use crate::record::{CriuChoices, Failure};
 use crate::workload::{Target, Workload};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -40,6 +40,8 @@ impl Program {
             env: Vec::new(),
             user: 0,
             memory_limit: None,
+            mounts: Vec::new(),
+            criu: CriuChoices::default(),
         }
     }
 

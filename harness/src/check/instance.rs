@@ -1,5 +1,7 @@
 use super::{Judged, Red, capture, red};
-use crate::record::{Capture, EngineWord, Evidence, InstanceCheck, InstanceExpectation, OutsideReport, SelfReport};
+use crate::record::{
+    Capture, EndReason, EndReport, EngineWord, Evidence, InstanceCheck, InstanceExpectation, OutsideReport, SelfReport,
+};
 
 /// By the capture that the check names, or by the runner's last one of the instance, `final:NAME`.
 pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
@@ -21,6 +23,10 @@ pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
     if !as_wanted {
         return Err(red(seen, wanted));
     }
+    let seen = match (check.reason, &last.outside) {
+        (Some(reason), Some(outside)) => format!("{seen}; {}", ended(of, reason, outside.end.as_ref())?),
+        _ => seen,
+    };
     let seen = match check.engine_says {
         None => seen,
         Some(word) => says(of, word, last).map(|s| format!("{seen}; {s}"))?,
@@ -29,6 +35,21 @@ pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
         None => Ok(seen),
         Some(name) => progressed(capture(evidence, name)?, last).map(|p| format!("{seen}; {p}")),
     }
+}
+
+fn ended(of: &str, wanted: EndReason, end: Option<&EndReport>) -> Judged {
+    let wanted_words = format!("an end by `{}`", wanted.name());
+    let Some(end) = end else {
+        return Err(red(format!("nobody says how `{of}` ended"), wanted_words));
+    };
+    let told = [
+        end.exit_code.map(|code| format!("exit code {code}")),
+        end.engine_reason.as_ref().map(|word| format!("the engine's word `{word}`")),
+        end.oom_kills.map(|n| format!("{n} killed by the kernel for want of memory")),
+    ];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    let told = format!("`{of}` ended with {}", told.join(", "));
+    if end.reason() == Some(wanted) { Ok(told) } else { Err(red(told, wanted_words)) }
 }
 
 /// What the engine's own interface says. Where that is what the tasks tell, it is not said twice.

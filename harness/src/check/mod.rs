@@ -8,11 +8,14 @@ mod budget;
 mod counter;
 mod error;
 mod exclusive;
+mod faster;
+mod held;
 mod instance;
 mod log;
 mod metrics;
 mod same_process;
 mod violation;
+mod work_lost;
 
 #[cfg(test)]
 mod sample;
@@ -32,14 +35,32 @@ pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
         CheckSpec::SameProcess(c) => same_process::judge(c, evidence),
         CheckSpec::Exclusive(c) => exclusive::judge(c, evidence),
         CheckSpec::Instance(c) => instance::judge(c, evidence),
+        CheckSpec::Held(c) => held::judge(c, evidence),
         CheckSpec::Log(c) => log::judge(c, evidence),
         CheckSpec::Archive(c) => archive::judge(c, evidence),
         CheckSpec::Error(c) => error::judge(c, evidence),
+        CheckSpec::Faster(c) => faster::judge(c, evidence),
+        CheckSpec::WorkLost(c) => work_lost::judge(c, evidence),
         CheckSpec::Budget(c) => budget::judge(c, evidence),
     };
     match judged {
         Ok(seen) => Verdict { passed: true, seen, wanted: None },
         Err(Red { seen, wanted }) => Verdict { passed: false, seen, wanted: Some(wanted) },
+    }
+}
+
+/// How many times faster a step was, by [`CheckSpec::Faster`].
+pub const SPEED_UP: &str = "speed-up";
+
+/// How many counts were lost at most, by [`CheckSpec::WorkLost`].
+pub const WORK_LOST: &str = "work-lost";
+
+/// The figure that a check is about, with its name: reports show it, budgets do not bound it.
+pub fn figure(check: &CheckSpec, evidence: &Evidence) -> Option<(&'static str, f64)> {
+    match check {
+        CheckSpec::Faster(c) => Some((SPEED_UP, faster::times(c, evidence)?)),
+        CheckSpec::WorkLost(c) => Some((WORK_LOST, work_lost::most(c, evidence)? as f64)),
+        _ => None,
     }
 }
 

@@ -29,11 +29,13 @@ pub(super) fn outside(state: &str, frozen: bool) -> OutsideReport {
         argv: vec!["/counter".to_owned(), "--interval".to_owned(), "1ms".to_owned()],
         processes: Some(1),
         address: Some("10.0.1.2".to_owned()),
+        ..OutsideReport::default()
     }
 }
 
 pub(super) fn captured(name: &str, instance: &str, ms: u64, counter: u64) -> Capture {
     let inside = SelfReport {
+        held: None,
         nonce: Some("4f2a".to_owned()),
         counter: Some(counter),
         counter_interval_ms: Some(1.0),
@@ -184,7 +186,10 @@ fn nothing_proves_nothing() {
             progressed_since: None,
             at: None,
             engine_says: None,
+            reason: None,
         }),
+        CheckSpec::Faster(FasterCheck { step: s(), than: s(), times: 1.1 }),
+        CheckSpec::WorkLost(WorkLostCheck { of: s(), since: "src".to_owned(), at_most: None }),
         CheckSpec::Log(LogCheck { of: s(), at: None, each_once: false, keeps: None }),
         CheckSpec::Archive(ArchiveCheck { of: "cp".to_owned() }),
         CheckSpec::Error(ErrorCheck { step: "restore".to_owned(), class: ErrorClass::Other, text: None }),

@@ -33,8 +33,14 @@ mod tests {
     use crate::record::{CheckSpec, InstanceCheck, InstanceExpectation, Origin};
 
     fn state(state: InstanceExpectation, violation: Option<&str>) -> Verdict {
-        let instance =
-            InstanceCheck { of: "copy".to_owned(), state, progressed_since: None, at: None, engine_says: None };
+        let instance = InstanceCheck {
+            of: "copy".to_owned(),
+            state,
+            progressed_since: None,
+            at: None,
+            engine_says: None,
+            reason: None,
+        };
         let check = Check {
             origin: Origin::default(),
             spec: CheckSpec::Instance(instance),

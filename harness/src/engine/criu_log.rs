@@ -7,6 +7,9 @@ const LINES: usize = 20;
 /// (criu 4.2.1).
 const NOISE: [&str; 2] = ["rlimit: Can't setup RLIMIT_NOFILE for self", "util.c:657): exited, status="];
 
+/// A file that the process had open, outside of what the checkpoint carries, is missing or of another size (criu 4.2.1).
+pub(super) const FILES_DIFFER: &[&str] = &["on restore: No such file or directory", "has bad size"];
+
 /// The lines of a CRIU log that matter: its errors without the noise; the last ones if there are many.
 pub(super) fn errors(log: &str) -> Vec<String> {
     let matters = |line: &&str| line.contains("Error (") && !NOISE.iter().any(|noise| line.contains(noise));

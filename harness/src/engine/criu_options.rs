@@ -1,7 +1,12 @@
-//! Options for CRIU that depend on its version.
+//! CRIU's options, as the configuration file has them that a container names by an annotation: the CRI has no field for
+//! any of them, and runc reads the file for both engines.
 
 use crate::node::SharedNode;
 use crate::process::Exec;
+use crate::record::{CriuChoices, TcpChoice};
+
+/// The annotation by which runc takes CRIU's options from another file than `/etc/criu/runc.conf`.
+pub(super) const ANNOTATION: &str = "org.criu.config";
 
 /// `network-lock skip`, if the node's CRIU takes it. Locking the network is for connections that are kept; where they
 /// are closed it only costs: iptables-restore is spawned four times a migration, 50 ms and more each, and rules that
@@ -18,15 +23,83 @@ fn takes_network_lock(version: &str) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (4, 2)
 }
 
+/// The name of the file for these choices. It must be the same on all nodes, whatever their CRIU takes: containerd
+/// gives a restored container the annotations of the *checkpointed* one, not those of the new request.
+pub(super) fn file_name(choices: &CriuChoices) -> String {
+    let CriuChoices { tcp, file_locks, ghost_limit, irmap } = choices;
+    let mut name = "criu".to_owned();
+    name += match tcp {
+        TcpChoice::Close => "",
+        TcpChoice::Keep => "-keep",
+        TcpChoice::Refuse => "-refuse",
+    };
+    if !file_locks {
+        name += "-nolocks";
+    }
+    if let Some(bytes) = ghost_limit {
+        name += &format!("-ghost{bytes}");
+    }
+    if let Some(folder) = irmap {
+        // In hexadecimal: any path has to fit into a name, and no two into the same.
+        name += "-irmap";
+        name.extend(folder.bytes().map(|b| format!("{b:02x}")));
+    }
+    name + ".conf"
+}
+
+/// The file's lines: an option each, without dashes. One that CRIU does not know makes every dump fail.
+///
+/// - `tcp-close`: a workload with clients connected can be dumped at all. It must be set on both sides.
+/// - `skip-in-flight`: a client that is just connecting does not make the dump fail.
+/// - `file-locks`: a workload that holds locks on its own files can be dumped.
+pub(super) fn text(choices: &CriuChoices, network_lock: Option<&str>) -> String {
+    let CriuChoices { tcp, file_locks, ghost_limit, irmap } = choices;
+    let mut lines = Vec::new();
+    lines.extend(match tcp {
+        TcpChoice::Close => Some("tcp-close".to_owned()),
+        TcpChoice::Keep => Some("tcp-established".to_owned()),
+        TcpChoice::Refuse => None,
+    });
+    lines.push("skip-in-flight".to_owned());
+    lines.extend(file_locks.then(|| "file-locks".to_owned()));
+    lines.extend(ghost_limit.map(|bytes| format!("ghost-limit {bytes}")));
+    lines.extend(irmap.iter().flat_map(|folder| ["force-irmap".to_owned(), format!("irmap-scan-path {folder}")]));
+    // Connections that are kept need the lock: what arrives in between would be answered by a reset.
+    lines.extend(network_lock.filter(|_| *tcp != TcpChoice::Keep).map(str::to_owned));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::takes_network_lock;
+    use super::*;
 
     #[test]
-    fn it_is_for_4_2_and_later() {
+    fn skipping_the_lock_is_for_4_2_and_later() {
         for (version, takes) in [("4.2.1", true), ("4.2", true), ("5.0", true), ("4.1.1", false), ("3.19", false)] {
             assert_eq!(takes_network_lock(&format!("Version: {version}\nGitID: v{version}\n")), takes, "{version}");
         }
         assert!(!takes_network_lock(""));
+    }
+
+    #[test]
+    fn choices_become_lines_and_a_name() {
+        let usual = CriuChoices::default();
+        assert_eq!(file_name(&usual), "criu.conf");
+        assert_eq!(
+            text(&usual, Some("network-lock skip")),
+            "tcp-close\nskip-in-flight\nfile-locks\nnetwork-lock skip\n"
+        );
+        let all = CriuChoices {
+            tcp: TcpChoice::Keep,
+            file_locks: false,
+            ghost_limit: Some(8 << 20),
+            irmap: Some("/w".to_owned()),
+        };
+        assert_eq!(file_name(&all), "criu-keep-nolocks-ghost8388608-irmap2f77.conf");
+        let lines = "tcp-established\nskip-in-flight\nghost-limit 8388608\nforce-irmap\nirmap-scan-path /w\n";
+        assert_eq!(text(&all, Some("network-lock skip")), lines, "connections that are kept need the lock");
+        let refused = CriuChoices { tcp: TcpChoice::Refuse, ..usual };
+        assert_eq!(text(&refused, None), "skip-in-flight\nfile-locks\n");
     }
 }

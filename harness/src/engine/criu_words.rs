@@ -3,7 +3,17 @@
 use crate::record::ErrorClass as C;
 
 /// Why a dump was refused: what the process has that CRIU does not carry.
-const DUMP: &[(&[&str], C)] = &[(&["Can't get rlimit"], C::NoPrivilege)];
+const DUMP: &[(&[&str], C)] = &[
+    (&["Can't get rlimit"], C::NoPrivilege),
+    (&["Connected TCP socket"], C::ConnectedTcp),
+    (&["file locks are hold"], C::FileLocks),
+    // CRIU's parasite sends the process's files to CRIU, and since Linux 6.7 the kernel lets no io_uring be sent: that is
+    // the only file for which it says EINVAL. CRIU does not tell which one it was.
+    (&["send_fds failed (-22)"], C::IoUring),
+    (&["Can't dump that handle"], C::Inotify),
+    (&["Can't dump ghost file"], C::DeletedFile),
+    (&["External socket is used", "Can't dump half of stream unix connection"], C::ExternalSocket),
+];
 
 /// Why a restore failed: the images are not what a dump wrote. An image that is not there is read as an empty one.
 const IMAGES: &[&str] = &[
@@ -30,6 +40,19 @@ pub(super) fn dump(says: &dyn Fn(&str) -> bool) -> Option<C> {
     DUMP.iter().find(|(texts, _)| texts.iter().any(|text| says(text))).map(|(_, class)| *class)
 }
 
+/// What a user can do about a thing that CRIU refused to dump. Each option must be set on both nodes.
+pub(super) fn hint(class: C) -> Option<&'static str> {
+    Some(match class {
+        C::ConnectedTcp => "give CRIU `tcp-close`, or close the connections before the checkpoint",
+        C::FileLocks => "give CRIU `file-locks`",
+        C::IoUring => "no version of CRIU dumps an io_uring: turn it off in the program",
+        C::Inotify => "give CRIU `force-irmap` and `irmap-scan-path FOLDER` with the folder of what is watched",
+        C::DeletedFile => "give CRIU a larger `ghost-limit`",
+        C::ExternalSocket => "close the connection before the checkpoint: CRIU cannot dump half of it",
+        _ => return None,
+    })
+}
+
 /// The class of a restore's error, likewise.
 pub(super) fn restore(says: &dyn Fn(&str) -> bool) -> Option<C> {
     IMAGES.iter().any(|text| says(text)).then_some(C::InvalidArchive)
@@ -53,6 +76,28 @@ mod tests {
     #[case("open /shared/checkpoints/x/checkpoint/descriptors.json: no such file or directory")]
     fn images_that_are_not_whole_are_told(#[case] line: &str) {
         assert_eq!(restore(&|text| line.contains(text)), Some(C::InvalidArchive));
+    }
+
+    /// Verbatim from criu 4.2.1 on Linux 6.18.
+    #[rstest]
+    #[case(
+        "Error (criu/sk-inet.c:200): inet: Connected TCP socket, consider using --tcp-established option.",
+        C::ConnectedTcp
+    )]
+    #[case(
+        "Error (criu/file-lock.c:110): Some file locks are hold by dumping tasks! You can try --file-locks to dump them.",
+        C::FileLocks
+    )]
+    #[case("pie: 1: Error (criu/pie/parasite.c:588): send_fds failed (-22)", C::IoUring)]
+    #[case("Error (criu/fsnotify.c:284): fsnotify: \tCan't dump that handle", C::Inotify)]
+    #[case(
+        "Error (criu/files-reg.c:1031): Can't dump ghost file /deleted of 3145728 size, increase limit",
+        C::DeletedFile
+    )]
+    #[case("Error (criu/sk-unix.c): External socket is used. Consider using --ext-unix-sk option.", C::ExternalSocket)]
+    fn what_a_process_has_is_told(#[case] line: &str, #[case] class: C) {
+        assert_eq!(dump(&|text| line.contains(text)), Some(class));
+        assert!(hint(class).is_some());
     }
 
     /// What CRIU says beside any failure names no cause.

@@ -5,12 +5,13 @@ pub mod cri;
 mod criu_log;
 mod criu_options;
 mod criu_words;
+mod memory;
 pub mod runc;
 mod yards;
 
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, Failure, GiveUp, OutsideReport};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ pub struct Capabilities {
     pub restore: Result<(), String>,
     /// Restore from a checkpoint OCI image.
     pub restore_image: Result<(), String>,
+    /// Restore of a container with mounts of the node's folders.
+    pub restore_mounts: Result<(), String>,
     /// Images written into a folder that both nodes share: nothing has to be carried.
     pub shared_images: bool,
 }
@@ -48,7 +51,24 @@ pub struct ContainerSpec {
     pub user: u32,
     /// Memory limit in bytes.
     pub memory_limit: Option<u64>,
+    /// Folders of the node that are mounted into it. A restore must be given every one that the checkpointed container
+    /// had, by its path in the container; where it lies on the node may differ.
+    pub mounts: Vec<Mount>,
+    /// What CRIU is told to do with what it does not carry by itself.
+    pub criu: CriuChoices,
 }
+
+/// A folder of the node inside of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// On the node; it must be there.
+    pub source: PathBuf,
+    /// In the container.
+    pub target: PathBuf,
+}
+
+/// The control group that all containers of a node are in, of whichever engine, as the node sees it.
+pub const CONTAINERS: &str = "/podferry";
 
 /// A place for a container, made before it is started or restored, so that making it does not count as downtime: the
 /// image is there, the sandbox and its network are up.
@@ -179,6 +199,9 @@ pub trait Engine: Send + Sync {
 
     /// What the engine and the node's kernel say of it. A container that is gone is `Ok(None)`.
     async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError>;
+
+    /// What the kernel says of its memory; `None` if its control group is not there. Cheap: no program is run.
+    fn memory(&self, container: &Container) -> Option<MemoryReport>;
 
     /// Ends it at once (also when frozen) and removes it with its slot. Gone already is no error.
     async fn remove(&self, container: &Container) -> Result<(), EngineError>;

@@ -1,6 +1,6 @@
 use super::wire::{Channel, Reply, Request, Spawn, Streams};
 use crate::process::Exec;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::process::Child;
@@ -22,7 +22,12 @@ pub(super) struct Control {
     /// `None` once PID 1 has ended.
     waiting: Mutex<Option<HashMap<u64, Waiting>>>,
     ended: watch::Receiver<bool>,
+    /// Process ids in the node and exit codes, the newest last.
+    orphans: Mutex<VecDeque<(u32, i32)>>,
 }
+
+/// How many ends of orphans are kept.
+const ORPHANS: usize = 512;
 
 #[derive(Debug)]
 struct Waiting {
@@ -90,7 +95,7 @@ impl Control {
     pub(super) fn new(channel: Channel, init: Child, name: &str) -> io::Result<Arc<Control>> {
         let (tell_end, ended) = watch::channel(false);
         let waiting = Mutex::new(Some(HashMap::new()));
-        let control = Arc::new(Control { channel, next: AtomicU64::new(1), waiting, ended });
+        let control = Arc::new(Control { channel, next: AtomicU64::new(1), waiting, ended, orphans: Mutex::default() });
         let reader = control.clone();
         let body = move || reader.read(init, &tell_end);
         std::thread::Builder::new().name(format!("podferry-node-{name}")).spawn(body)?;
@@ -125,6 +130,12 @@ impl Control {
             return Ok(());
         }
         self.channel.send(&Request::Signal { id, signal, group }, &[])
+    }
+
+    /// The exit code of the newest orphan of this process id.
+    pub(super) fn orphan_exit(&self, pid: u32) -> Option<i32> {
+        let orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+        orphans.iter().rev().find(|(orphan, _)| *orphan == pid).map(|(_, code)| *code)
     }
 
     pub(super) fn alive(&self) -> bool {
@@ -174,6 +185,13 @@ impl Control {
                 if let Some(exited) = map.remove(&id).and_then(|w| w.exited) {
                     let _ = exited.send(code);
                 }
+            }
+            Reply::Orphan { pid, code } => {
+                let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+                if orphans.len() == ORPHANS {
+                    orphans.pop_front();
+                }
+                orphans.push_back((u32::try_from(pid).unwrap_or(0), code));
             }
             Reply::Unshared | Reply::Ready | Reply::Broken(_) => {}
         }

@@ -9,7 +9,8 @@ use super::{Link, Node, Program};
 use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
 use crate::record::NodeRecord;
 use async_trait::async_trait;
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
+use rustix::mount::{OpenTreeFlags, open_tree};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -54,8 +55,15 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Makes the node and waits until it serves. Blocks.
-    pub(crate) fn new(podferry: &Path, setup: Setup, number: u8, fabric: &Fabric) -> Result<Sandbox, SandboxError> {
+    /// Makes the node and waits until it serves; with `disk`, one that [`Sandbox::disk`] gave, it has that for its
+    /// `/data`. Blocks.
+    pub(crate) fn new(
+        podferry: &Path,
+        setup: Setup,
+        disk: Option<OwnedFd>,
+        number: u8,
+        fabric: &Fabric,
+    ) -> Result<Sandbox, SandboxError> {
         let io = |doing| move |source| SandboxError::Io { doing, source };
         let name = setup.name.clone();
         let shared = fabric.shared().map_err(io("can't take a mount of the shared folder"))?;
@@ -63,8 +71,10 @@ impl Sandbox {
         let init = init_in_new_pid_namespace(podferry, SUBCOMMAND, theirs).map_err(io("can't start PID 1"))?;
         let mut init = Unready(Some(init));
         channel.set_patience(Some(PATIENCE)).map_err(io("can't set a time limit"))?;
-        channel.send(&Request::Setup(setup), &[shared.as_fd()]).map_err(io("can't reach PID 1"))?;
-        drop(shared);
+        let mounts: Vec<OwnedFd> = std::iter::once(shared).chain(disk).collect();
+        let beside: Vec<_> = mounts.iter().map(AsFd::as_fd).collect();
+        channel.send(&Request::Setup(setup), &beside).map_err(io("can't reach PID 1"))?;
+        drop(mounts);
         expect(&channel, |reply| matches!(reply, Reply::Unshared))?;
         let pid = init.id();
         // Plugged in while PID 1 mounts.
@@ -88,6 +98,18 @@ impl Sandbox {
     /// Its number on the network.
     pub(crate) fn number(&self) -> u8 {
         self.number
+    }
+
+    /// Another mount of its disk, which is `/data` without what is mounted on it; it outlives the node.
+    pub(crate) fn disk(&self) -> io::Result<OwnedFd> {
+        let namespace = File::open(self.host_path(Path::new("/proc/1/ns/mnt")))?;
+        on_own_thread(|| {
+            // A thread that shares its root and working directory with others can't change its mount namespace.
+            unshare(CloneFlags::CLONE_FS)?;
+            setns(&namespace, CloneFlags::CLONE_NEWNS)?;
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            Ok(open_tree(rustix::fs::CWD, "/data", flags)?)
+        })
     }
 
     /// Makes PID 1 end; does not wait.
@@ -224,6 +246,10 @@ impl Node for Sandbox {
             setns(File::open(net)?, CloneFlags::CLONE_NEWNET)?;
             TcpListener::bind(address)
         })
+    }
+
+    fn orphan_exit(&self, pid: u32) -> Option<i32> {
+        self.control.orphan_exit(pid)
     }
 
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {

@@ -17,7 +17,8 @@ use std::time::Duration;
 /// From the harness to PID 1.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// The first message: how to make the node. Beside it comes the detached mount that becomes [`SHARED_DIR`].
+    /// The first message: how to make the node. Beside it comes the detached mount that becomes [`SHARED_DIR`], and for a
+    /// node that was there before the one that becomes `/data`.
     Setup(Setup),
     /// Start a program.
     Spawn(Spawn),
@@ -40,6 +41,8 @@ pub(crate) enum Reply {
     Refused { id: u64, errno: Option<i32>, message: String },
     /// It ended: exit code, or `128 + signal`.
     Exited { id: u64, code: i32 },
+    /// A program that PID 1 did not start ended: a container, whose runtime has left it.
+    Orphan { pid: i32, code: i32 },
 }
 
 /// How to make a node. Paths are the host's unless said otherwise.

@@ -13,6 +13,10 @@ pub trait Provider: Send + Sync {
     /// Makes a node of this name and waits until it can run programs.
     async fn node(&self, name: &str) -> Result<SharedNode, Failure>;
 
+    /// Takes a node down and makes it anew, as a machine that is switched off and on again: what is on its disk (`/data`)
+    /// is there, its address is the same, and all else is gone: processes, mounts, network, memory-backed files.
+    async fn restart(&self, name: &str) -> Result<SharedNode, Failure>;
+
     /// Takes a node down with all that it holds; gone already is no error.
     async fn down(&self, name: &str) -> Result<(), Failure>;
 

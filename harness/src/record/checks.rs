@@ -28,12 +28,18 @@ pub enum CheckSpec {
     Exclusive(ExclusiveCheck),
     /// An instance is in a given state.
     Instance(InstanceCheck),
+    /// What a workload holds was carried, or was not.
+    Held(HeldCheck),
     /// The numbers in an instance's log.
     Log(LogCheck),
     /// A checkpoint's archive ends where its entries end.
     Archive(ArchiveCheck),
     /// A step failed in a given way.
     Error(ErrorCheck),
+    /// A step took so many times less than another.
+    Faster(FasterCheck),
+    /// What an instance had done and its copy must do again.
+    WorkLost(WorkLostCheck),
     /// A figure stays below a bound.
     Budget(BudgetCheck),
 }
@@ -47,9 +53,12 @@ impl CheckSpec {
             CheckSpec::SameProcess(_) => "sameProcess",
             CheckSpec::Exclusive(_) => "exclusive",
             CheckSpec::Instance(_) => "instance",
+            CheckSpec::Held(_) => "held",
             CheckSpec::Log(_) => "log",
             CheckSpec::Archive(_) => "archive",
             CheckSpec::Error(_) => "error",
+            CheckSpec::Faster(_) => "faster",
+            CheckSpec::WorkLost(_) => "workLost",
             CheckSpec::Budget(_) => "budget",
         }
     }
@@ -138,12 +147,38 @@ pub struct InstanceCheck {
     pub state: InstanceExpectation,
     /// A capture since which its counter must have grown: running is not enough.
     pub progressed_since: Option<String>,
+    /// Why it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<EndReason>,
     /// The capture to judge by; `None`: that of the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// What the engine's own interface must say of it then, be it true or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_says: Option<EngineWord>,
+}
+
+/// Why the first process of a container has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// The kernel killed it for want of memory.
+    OomKilled,
+    /// By a signal, and not for want of memory as far as anybody says.
+    Killed,
+    /// By itself, with an exit code.
+    Exited,
+}
+
+impl EndReason {
+    /// The reason as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EndReason::OomKilled => "oom-killed",
+            EndReason::Killed => "killed",
+            EndReason::Exited => "exited",
+        }
+    }
 }
 
 /// What an engine's own interface says of a container.
@@ -179,6 +214,29 @@ impl EngineWord {
     }
 }
 
+/// The step took at most one `times`th of the time that the step `than` took; both succeeded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FasterCheck {
+    /// The id of the step that is to be faster.
+    pub step: String,
+    /// The id of the step that it is compared with.
+    pub than: String,
+    /// How many times at least.
+    pub times: f64,
+}
+
+/// Counts that `since` had made after the checkpoint that `of` was restored from: they were lost with it, and `of` makes
+/// them again. Something must have been seen of `since` after that checkpoint, or nobody knows how much it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkLostCheck {
+    /// The restored instance.
+    pub of: String,
+    /// The source.
+    pub since: String,
+    /// How many at most; `None`: any number.
+    pub at_most: Option<u64>,
+}
+
 /// The numbers in the log of an instance at the end of the case, or in a capture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogCheck {
@@ -197,6 +255,25 @@ pub struct LogCheck {
 pub struct ArchiveCheck {
     /// The checkpoint.
     pub of: String,
+}
+
+/// What became of a thing of the kernel that a workload holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldExpectation {
+    /// It works as before.
+    Kept,
+    /// It is gone, or does not work any more.
+    Lost,
+}
+
+/// What the instance holds was kept or lost, by its own look at it at the end of the case (`final:NAME`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldCheck {
+    /// The instance.
+    pub of: String,
+    /// What must have become of it.
+    pub state: HeldExpectation,
 }
 
 /// The step failed, with this class and, if given, a message that matches.

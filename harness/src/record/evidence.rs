@@ -77,6 +77,10 @@ pub struct SelfReport {
     pub counter_interval_ms: Option<f64>,
     /// Every value that the counter had, as kept by the workload, if it keeps a journal.
     pub journal: Option<Vec<u64>>,
+    /// What became of a thing of the kernel that it holds (a lock, a connection): `kept`, or `lost: ` and how that
+    /// showed. Found by using it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// A digest over the memory that must survive.
     pub memory_hash: Option<String>,
     /// What the workload found wrong with its own memory, if it looked and did: `bad 2050`, the first page that is not as
@@ -138,6 +142,51 @@ pub struct OutsideReport {
     pub processes: Option<u32>,
     /// The container's address.
     pub address: Option<String>,
+    /// What the kernel says of its memory, while its control group is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryReport>,
+    /// How its first process ended; `None` while it lives, or if nobody knows any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndReport>,
+}
+
+/// The memory of a container's control group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// Bytes that it is charged with now: its processes' own, and files of memory-backed file systems that it wrote.
+    pub bytes: u64,
+    /// Its limit in bytes; `None`: it has none.
+    pub limit: Option<u64>,
+    /// How many of its processes the kernel killed for want of memory.
+    pub oom_kills: u64,
+}
+
+/// How the first process of a container ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndReport {
+    /// Its exit code; `128 + signal` for a signal.
+    pub exit_code: Option<i32>,
+    /// The engine's own word, if it has one: `OOMKilled`, `Error`, `Completed`.
+    pub engine_reason: Option<String>,
+    /// Processes of its control group that the kernel killed for want of memory, if the group was still there to be
+    /// asked.
+    pub oom_kills: Option<u64>,
+}
+
+impl EndReport {
+    /// Why it ended, as far as it is known: by the kernel's count of kills, else by the engine's word with the exit
+    /// code of a kill (containerd 2.1 gives that word to other containers too, when they share a limit).
+    pub fn reason(&self) -> Option<super::EndReason> {
+        use super::EndReason as R;
+        let killed = self.exit_code == Some(137);
+        let word = self.engine_reason.as_deref() == Some("OOMKilled") && killed;
+        match self.exit_code {
+            _ if self.oom_kills.is_some_and(|n| n > 0) || word => Some(R::OomKilled),
+            Some(code) if code > 128 => Some(R::Killed),
+            Some(_) => Some(R::Exited),
+            None => None,
+        }
+    }
 }
 
 /// How one client operation ended.

@@ -27,6 +27,14 @@ pub enum ErrorClass {
     ConnectedTcp,
     /// CRIU refused because of file locks.
     FileLocks,
+    /// CRIU refused because of an io_uring.
+    IoUring,
+    /// CRIU refused because of a watched file (inotify) that it cannot find again.
+    Inotify,
+    /// CRIU refused because of a deleted file that is held open and is larger than its limit.
+    DeletedFile,
+    /// CRIU refused because of a socket whose other end is outside of the container.
+    ExternalSocket,
     /// CRIU lacks a capability that this dump or restore takes.
     NoPrivilege,
     /// A container of that name exists.
@@ -35,6 +43,8 @@ pub enum ErrorClass {
     PortTaken,
     /// A mount of the checkpointed container is not there on restore.
     MountMissing,
+    /// A file that the restored process had open is not there, or is of another size.
+    FilesDiffer,
     /// No space left on the device.
     NoSpace,
     /// No memory left: the kernel refused it, or killed a process for it.
@@ -76,10 +86,15 @@ impl ErrorClass {
             C::RestoreFailed => "restore-failed",
             C::ConnectedTcp => "connected-tcp",
             C::FileLocks => "file-locks",
+            C::IoUring => "io-uring",
+            C::Inotify => "inotify",
+            C::DeletedFile => "deleted-file",
+            C::ExternalSocket => "external-socket",
             C::NoPrivilege => "no-privilege",
             C::NameTaken => "name-taken",
             C::PortTaken => "port-taken",
             C::MountMissing => "mount-missing",
+            C::FilesDiffer => "files-differ",
             C::NoSpace => "no-space",
             C::NoMemory => "no-memory",
             C::LinkBroken => "link-broken",

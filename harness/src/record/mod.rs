@@ -4,6 +4,7 @@
 //! a killed run still has a report, and a stored run can be judged and rendered again without root.
 
 mod checks;
+mod criu;
 mod event;
 mod evidence;
 mod failure;
@@ -14,13 +15,16 @@ mod run;
 mod time;
 
 pub use checks::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EngineWord, ErrorCheck,
-    ExclusiveCheck, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EndReason, EngineWord, ErrorCheck,
+    ExclusiveCheck, FasterCheck, HeldCheck, HeldExpectation, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy,
+    Metric, SameProcessCheck, WorkLostCheck,
 };
+pub use criu::{CriuChoices, TcpChoice};
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndpointChange, Evidence, FaultRecord, History, InstanceRecord, LogReport,
-    MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+    Capture, CheckpointRecord, EndReport, EndpointChange, Evidence, FaultRecord, History, InstanceRecord, LogReport,
+    MemoryReport, MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate,
+    TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};

@@ -12,6 +12,7 @@ use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcom
 use crate::scenario::plan::{Case, Step};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) instances: BTreeMap<String, Live>,
     pub(super) checkpoints: BTreeMap<String, Held>,
     pub(super) clients: Clients,
+    /// Folders of volumes that were made: (node, path in it).
+    pub(super) volumes: BTreeSet<(String, PathBuf)>,
     /// Engines whose bare calls a step made: what those leave is put right at the end.
     pub(super) bare: Vec<Arc<dyn Engine>>,
     /// Checkpoints that outlive the step that asked for them.
@@ -50,6 +53,8 @@ pub(super) struct Live {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) container: Container,
     pub(super) spec: ContainerSpec,
+    /// Seen to have ended, or its node was restarted: what is left of it answers nobody.
+    pub(super) ended: bool,
     pub(super) removed: bool,
 }
 
@@ -118,6 +123,7 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             instances: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             clients: Clients::default(),
+            volumes: BTreeSet::new(),
             bare: Vec::new(),
             under_way: Vec::new(),
             slots: Vec::new(),
@@ -145,6 +151,9 @@ impl<'a> CaseRun<'a> {
 
 impl CaseRun<'_> {
     async fn repetition(&mut self, counts: bool) -> Ended {
+        if let Err(failure) = self.allocate().await {
+            return Ended::new(Outcome::Errored, Some(failure.message));
+        }
         let failed = self.steps().await;
         // Before anything else: nothing can be looked at or removed on a node that is broken.
         let unmended = self.world.faults.mend_all(&self.teller()).await;
@@ -249,6 +258,8 @@ impl CaseRun<'_> {
                 }
             }
         }
+        leaks.extend(self.remove_volumes());
+        leaks.extend(self.lift_allocatable());
         leaks.extend(self.world.left(self.case).await);
         for leak in &leaks {
             self.record(Event::Leaked(leak.clone()));

@@ -17,6 +17,7 @@ struct Laid {
     /// Its number in the case.
     id: u32,
     name: Option<String>,
+    node: String,
     title: String,
     fault: Arc<dyn Fault>,
 }
@@ -44,8 +45,8 @@ impl Faults {
         let laid = {
             let mut state = self.state();
             state.count += 1;
-            let laid =
-                Laid { id: state.count, name: what.name.clone(), title: what.title(), fault: Arc::clone(&fault) };
+            let (id, name, node) = (state.count, what.name.clone(), what.node.clone());
+            let laid = Laid { id, name, node, title: what.title(), fault: Arc::clone(&fault) };
             state.laid.push(laid.clone());
             laid
         };
@@ -71,6 +72,19 @@ impl Faults {
             self.state().laid.push(laid);
         }
         done
+    }
+
+    /// Mends all that is broken on a node, the newest first: it is about to be made anew.
+    pub(super) async fn mend_on(&self, node: &str, tell: &Teller<'_>) -> Result<(), Failure> {
+        let here: Vec<Laid> = self.state().laid.extract_if(.., |laid| laid.node == node).collect();
+        for laid in here.into_iter().rev() {
+            mend(&laid, tell).await?;
+        }
+        let wrapper = self.state().wrappers.remove(node);
+        match wrapper {
+            Some(wrapper) => in_time("the wrapper of the runtime", wrapper.remove()).await,
+            None => Ok(()),
+        }
     }
 
     /// Mends all, the newest first, and says what could not be mended, or had no effect.

@@ -14,6 +14,9 @@ pub(super) fn repetition(run: &CaseRun<'_>, counts: bool, failed: Option<Failure
         for (name, value) in check::metrics(&evidence) {
             run.record(Event::Metric { name, value });
         }
+        for (name, value) in run.case.checks.iter().filter_map(|c| check::figure(&c.spec, &evidence)) {
+            run.record(Event::Metric { name: name.to_owned(), value });
+        }
     }
     let verdicts = judge(run.recorder, run.case, &evidence, |c| !matches!(c.spec, CheckSpec::Budget(_)));
     match failed {

@@ -2,6 +2,7 @@
 //! Every event goes through the [`Recorder`]; what is reported comes from there alone.
 
 mod action;
+mod allocatable;
 mod carry;
 mod case;
 mod clients;
@@ -14,6 +15,7 @@ mod recorder;
 mod requirements;
 mod store;
 mod under_way;
+mod volumes;
 mod world;
 
 pub use exit::Exit;

@@ -22,6 +22,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
         let asked = [
             (needs.checkpoint, "checkpoint", &can.checkpoint),
             (needs.restore, "restore", &can.restore),
+            (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
             (needs.bare_checkpoint, "take a bare checkpoint", &bare),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
         ];
@@ -40,6 +41,7 @@ struct Needs {
     checkpoint: bool,
     restore: bool,
     restore_image: bool,
+    restore_mounts: bool,
     bare_checkpoint: bool,
 }
 
@@ -62,6 +64,7 @@ impl Needs {
                 _ => {}
             }
         }
+        needs.restore_mounts = needs.restore && case.workloads.values().any(|w| !w.volumes.is_empty());
         needs
     }
 }
@@ -88,7 +91,7 @@ mod tests {
         assert_eq!(needs("    - checkpoint: {of: c, as: s}\n"), checkpoint);
         let migrate = Needs { checkpoint: true, restore: true, ..Needs::default() };
         assert_eq!(needs("    - migrate: {of: c, to: b}\n"), migrate);
-        let image = Needs { restore_image: true, ..migrate };
+        let image = Needs { restore_image: true, checkpoint: true, restore: true, ..Needs::default() };
         assert_eq!(needs("    - migrate: {of: c, to: b, medium: image}\n"), image);
         let bare = Needs { bare_checkpoint: true, ..checkpoint };
         assert_eq!(needs("    - checkpoint: {of: c, as: s, guard: false}\n"), bare);

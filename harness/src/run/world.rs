@@ -123,7 +123,12 @@ impl World {
     }
 
     async fn make_with(&self, name: &str, kinds: &[EngineKind]) -> Result<InUse, Failure> {
-        let node = self.provider.node(name).await?;
+        self.equip(self.provider.node(name).await?, kinds).await
+    }
+
+    /// Gives a fresh node its registry and engines.
+    async fn equip(&self, node: SharedNode, kinds: &[EngineKind]) -> Result<InUse, Failure> {
+        let name = node.name().to_owned();
         self.recorder.run(Event::NodeUp(node.record().clone()));
         let listener = node
             .listen(REGISTRY_ADDRESS)
@@ -136,7 +141,7 @@ impl World {
             let engine = made?;
             engines.insert(engine.kind(), engine);
         }
-        self.roots().insert(name.to_owned(), Arc::clone(&node));
+        self.roots().insert(name, Arc::clone(&node));
         Ok(InUse { node, engines, _registry: registry })
     }
 
@@ -150,6 +155,30 @@ impl World {
             EngineKind::Runc | EngineKind::Crun => RuncEngine::connect(node, kind).await,
         };
         Ok(made?)
+    }
+
+    /// Takes a node down and brings it back with what is on its disk; its engines are made anew on it. Whoever holds one
+    /// of the old engines has one of a node that is no more.
+    pub(super) async fn restart(&self, name: &str) -> Result<(), Failure> {
+        let mut nodes = self.nodes.lock().await;
+        let kinds: Vec<EngineKind> = match nodes.remove(name) {
+            // The registry ends here, so that its socket keeps nothing of the old network alive.
+            Some(in_use) => in_use.engines.into_keys().collect(),
+            None => return Err(Failure::surroundings(format!("can't restart node {name}: it was never made"))),
+        };
+        let restarted = async { self.equip(self.provider.restart(name).await?, &kinds).await };
+        match restarted.await {
+            Ok(made) => {
+                nodes.insert(name.to_owned(), made);
+                Ok(())
+            }
+            Err(failure) => {
+                self.roots().remove(name);
+                // The first error is the one to tell.
+                let _ = self.provider.down(name).await;
+                Err(failure)
+            }
+        }
     }
 
     /// Takes all nodes down; the next case gets new ones.
@@ -208,6 +237,11 @@ impl World {
     /// The path on the host of a path inside a node.
     pub(super) fn host_path(&self, node: &str, inside: &Path) -> Option<PathBuf> {
         self.roots().get(node).map(|n| n.host_path(inside))
+    }
+
+    /// The folder inside a node that all nodes see, if there is one.
+    pub(super) fn shared_dir(&self, node: &str) -> Option<PathBuf> {
+        self.roots().get(node).and_then(|n| n.shared_dir().map(Path::to_owned))
     }
 
     /// Removes a file or folder inside a node; gone already is no error.

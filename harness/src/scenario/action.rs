@@ -7,6 +7,7 @@ use super::plan::{Medium, Over};
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Field, Fixed, Name};
+use super::volumes::{CopyVolume, Mounts, Restart};
 use super::yaml::{Key, Node};
 use crate::record::{ErrorClass, SourceFate};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -85,6 +86,10 @@ choice! {
         "migrate" => Migrate(Migrate),
         /// Stops and removes an instance.
         "remove" => Remove(Of),
+        /// Takes a node down whole and brings it back: its programs and containers are gone, what is on its disk is there.
+        "restart" => Restart(Restart),
+        /// Copies what is in a volume from one node to another.
+        "copyVolume" => CopyVolume(CopyVolume),
         /// Breaks something on a node; it is mended at the end of the case, or by `mend`.
         "fault" => Fault(Box<Fault>),
         /// Mends what the fault of this name broke.
@@ -101,6 +106,8 @@ shape! {
         "node" => node: Option<Name>,
         /// Name of the instance; the workload's if left out.
         "as" => instance: Option<Name>,
+        /// Memory limit of the container, which the kernel enforces; none if left out.
+        "memory" => memory: Option<Field<Size>>,
     }
 }
 
@@ -115,12 +122,16 @@ shape! {
 }
 
 shape! {
-    /// Waits: for `answers`, for a `counter`, or a fixed `time` with its `reason`.
+    /// Waits: for `answers`, a `counter`, `memory`, an `end`, or a fixed `time` with its `reason`.
     pub(super) struct Wait ("`wait`") {
         /// Until a client has so many more answers.
         "answers" => answers: Option<Answers>,
         /// Until an instance's own counter is so high.
         "counter" => counter: Option<CounterAtLeast>,
+        /// Until the kernel charges an instance with so much memory.
+        "memory" => memory: Option<MemoryAtLeast>,
+        /// Until an instance has ended by itself; why it ended is kept.
+        "end" => end: Option<Of>,
         /// A fixed time; only where time itself is the subject.
         "time" => time: Option<Field<Duration>>,
         /// Why a fixed time is needed.
@@ -145,6 +156,16 @@ shape! {
         "of" => of: Name,
         /// The value.
         "atLeast" => at_least: Field<u64>,
+    }
+}
+
+shape! {
+    /// Memory that is to grow.
+    pub(super) struct MemoryAtLeast ("`memory`") {
+        /// The instance.
+        "of" => of: Name,
+        /// The size.
+        "atLeast" => at_least: Field<Size>,
     }
 }
 
@@ -232,6 +253,10 @@ shape! {
         "as" => instance: Name,
         /// Whether the archive is verified before the engine gets it; `true` if left out.
         "verify" => verify: Option<Field<bool>>,
+        /// Memory limit of the new container; that of the checkpointed one if left out.
+        "memory" => memory: Option<Field<Size>>,
+        /// The volumes that it gets; those of its workload if left out, none with `{}`.
+        "volumes" => volumes: Option<Mounts>,
         /// `false`: the bare calls, as a client makes them that knows none of the stack's traps; `true` if left out.
         "guard" => guard: Option<Field<bool>>,
         /// Unguarded: when the client gives up. What still runs of the restore then is killed.
@@ -254,6 +279,10 @@ shape! {
         "source" => source: Option<Field<SourceFate>>,
         /// How the checkpoint is kept: `native` (if left out) or `image` (cri only).
         "medium" => medium: Option<Field<Medium>>,
+        /// Memory limit of the new container; that of the source if left out.
+        "memory" => memory: Option<Field<Size>>,
+        /// The volumes that it gets; those of its workload if left out, none with `{}`.
+        "volumes" => volumes: Option<Mounts>,
         /// By which way it is carried: `file` (if left out), copied by the harness; `link`, through the network of the
         /// nodes.
         "over" => over: Option<Field<Over>>,

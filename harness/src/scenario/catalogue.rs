@@ -54,20 +54,23 @@ pub enum SettingKind {
     Count,
     /// `true` or `false`.
     Flag,
+    /// One of these.
+    Word(&'static [&'static str]),
     /// Anything.
     Text,
 }
 
 impl SettingKind {
     /// What is wanted, for people, with an example.
-    pub fn what(self) -> &'static str {
+    pub fn what(self) -> String {
         match self {
-            SettingKind::Size => Size::WHAT,
-            SettingKind::Duration => Duration::WHAT,
-            SettingKind::Rate => Rate::WHAT,
-            SettingKind::Count => u64::WHAT,
-            SettingKind::Flag => bool::WHAT,
-            SettingKind::Text => String::WHAT,
+            SettingKind::Size => Size::WHAT.to_owned(),
+            SettingKind::Duration => Duration::WHAT.to_owned(),
+            SettingKind::Rate => Rate::WHAT.to_owned(),
+            SettingKind::Count => u64::WHAT.to_owned(),
+            SettingKind::Flag => bool::WHAT.to_owned(),
+            SettingKind::Word(words) => format!("one of {}", super::read::quoted(words)),
+            SettingKind::Text => String::WHAT.to_owned(),
         }
     }
 
@@ -79,6 +82,7 @@ impl SettingKind {
             SettingKind::Rate => Rate::parse(text).is_some(),
             SettingKind::Count => u64::parse(text).is_some(),
             SettingKind::Flag => bool::parse(text).is_some(),
+            SettingKind::Word(words) => words.contains(&text),
             SettingKind::Text => true,
         }
     }

@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 26] = [
+pub(super) const ALL: [C; 31] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -14,10 +14,15 @@ pub(super) const ALL: [C; 26] = [
     C::RestoreFailed,
     C::ConnectedTcp,
     C::FileLocks,
+    C::IoUring,
+    C::Inotify,
+    C::DeletedFile,
+    C::ExternalSocket,
     C::NoPrivilege,
     C::NameTaken,
     C::PortTaken,
     C::MountMissing,
+    C::FilesDiffer,
     C::NoSpace,
     C::NoMemory,
     C::LinkBroken,
@@ -62,9 +67,28 @@ pub(super) fn text(class: C) -> &'static str {
         }
         C::ConnectedTcp => {
             "CRIU does not dump a process with an established TCP connection unless told to \
-            (`--tcp-established`), or to close them (`--tcp-close`)."
+            (`--tcp-established`), or to close them (`--tcp-close`): `criu: {tcp: keep}` or `close` in a scenario."
         }
-        C::FileLocks => "CRIU does not dump a process that holds file locks unless told to (`--file-locks`).",
+        C::FileLocks => {
+            "CRIU does not dump a process that holds file locks unless told to (`--file-locks`: `criu: {fileLocks: true}` in a scenario, which is the default)."
+        }
+        C::IoUring => {
+            "CRIU cannot dump a process that has an io_uring, and there is no option that helps. Programs that use one \
+            if they can (databases, language runtimes) often have a setting that turns it off."
+        }
+        C::Inotify => {
+            "CRIU finds a watched file (inotify) again by a handle that an overlay filesystem does not give. Told \
+            where to look (`--force-irmap` with `--irmap-scan-path`: `criu: {irmap: FOLDER}` in a scenario) it finds it \
+            by its inode."
+        }
+        C::DeletedFile => {
+            "CRIU carries a deleted file that is held open in its images, up to a limit: 1 MiB unless told \
+            otherwise (`--ghost-limit`: `criu: {ghostLimit: 8Mi}` in a scenario)."
+        }
+        C::ExternalSocket => {
+            "A unix socket of the process is connected to a process outside of the container. CRIU cannot dump half \
+            of a connection: it has to be closed before the checkpoint, and made anew after the restore."
+        }
         C::NoPrivilege => {
             "CRIU lacks a capability. A process of another user than root can be dumped only with `CAP_SYS_RESOURCE`, which \
             root in some containers and machines does not have. `podferry doctor` says so."
@@ -72,6 +96,11 @@ pub(super) fn text(class: C) -> &'static str {
         C::NameTaken => "A container of that name exists already on the node.",
         C::PortTaken => "A port that the restored process listens on is in use where it is to live.",
         C::MountMissing => "A mount that the container had when it was checkpointed is not there for the restore.",
+        C::FilesDiffer => {
+            "A file that the process had open lies outside of what a checkpoint carries (on a volume), and where it is \
+            restored it is missing or of another size. CRIU compares sizes: copy the volume after the freeze and before \
+            the restore."
+        }
         C::NoSpace => "No space is left on the device that the checkpoint, the archive or the container's files go to.",
         C::NoMemory => {
             "No memory was left: the kernel refused it to a process of the node, or killed one for it. Archives and images \

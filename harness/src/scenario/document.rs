@@ -4,14 +4,15 @@ use super::action::Step;
 use super::judge::WrittenCheck;
 use super::place::Place;
 use super::read::{AxisValues, Needed, Read, Reader, error, shape};
-use super::units::{Rate, Times, User};
+use super::units::{Rate, Size, Times, User};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
+use super::volumes::{Mounts, Volume};
 use super::yaml::{Node, Value};
 use super::{
     explain,
     plan::{ClientKind, HostTrait},
 };
-use crate::record::{EngineKind, Tier};
+use crate::record::{EngineKind, TcpChoice, Tier};
 use schemars::JsonSchema;
 use std::time::Duration;
 
@@ -96,8 +97,14 @@ shape! {
         "matrix" => matrix: Option<Matrix>,
         /// The programs that are run, by name.
         "workloads" => workloads: ByName<Workload>,
+        /// Folders that outlive containers, by name.
+        "volumes" => volumes: Option<ByName<Volume>>,
+        /// How much memory all containers of a node may take together, by node; without a bound if left out.
+        "allocatable" => allocatable: Option<ByName<Field<Size>>>,
         /// Outside observers, by name.
         "clients" => clients: Option<ByName<Client>>,
+        /// What CRIU is told of things that it does not carry by itself.
+        "criu" => criu: Option<Criu>,
         /// What is done, in order.
         "steps" => steps: Vec<Step>,
         /// What must be true at the end, or of what was recorded.
@@ -128,6 +135,8 @@ shape! {
         "use" => kind: Field<String>,
         /// Its settings; each program has its own.
         "with" => with: Option<Settings>,
+        /// The volumes that its containers get, each with its path in them.
+        "volumes" => volumes: Option<Mounts>,
         /// The user that it runs as; 0, root, if left out.
         "user" => user: Option<Field<User>>,
     }
@@ -176,6 +185,22 @@ shape! {
         /// How long an operation may go unanswered before the client reconnects; as long as the connection lives if
         /// left out.
         "opTimeout" => op_timeout: Option<Field<Duration>>,
+    }
+}
+
+shape! {
+    /// What CRIU is told of things that it does not carry by itself, in dumps and in restores.
+    pub(super) struct Criu ("`criu`") {
+        /// Established TCP connections: `close` (if left out) closes them in the copy; `keep` carries them, for copies
+        /// with the address of their source; `refuse` makes a dump with one fail, as CRIU does by itself.
+        "tcp" => tcp: Option<Field<TcpChoice>>,
+        /// Whether locks on files are carried; `true` if left out. Without, a dump with one fails.
+        "fileLocks" => file_locks: Option<Field<bool>>,
+        /// The largest deleted file that is carried while it is held open; 1Mi, CRIU's own limit, if left out.
+        "ghostLimit" => ghost_limit: Option<Field<Size>>,
+        /// A folder of the container in which CRIU looks for watched files (inotify). Without, a dump with a watch on
+        /// the root filesystem fails.
+        "irmap" => irmap: Option<Field<String>>,
     }
 }
 

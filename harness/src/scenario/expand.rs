@@ -8,16 +8,19 @@ use super::document::Document;
 use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
 use super::plan::{
-    Action, Case, Client, Damage, ExpectedError, Medium, Over, Plan, RawCheckpoint, RawRestore, Step, Workload,
+    Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Step, Volume,
+    Workload,
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
 use super::units::{Bound, DamageKind, Rate, Size, Times, User};
 use super::value::{Cell, Field, Name, Scalar};
+use super::volumes::Mounts;
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, EngineKind, ErrorCheck,
-    ExclusiveCheck, GiveUp, InstanceCheck, LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, CriuChoices, EngineKind,
+    ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck, LogCheck, LossPolicy, Origin,
+    SameProcessCheck, SourceFate, WorkLostCheck,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -114,7 +117,10 @@ impl Cellular<'_> {
             host_lacks: spec.host_lacks.iter().flatten().map(|t| t.value).collect(),
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
+            volumes: self.volumes()?,
+            allocatable: self.allocatable()?,
             clients: self.clients()?,
+            criu: self.criu()?,
             steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
             checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
             repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
@@ -130,20 +136,48 @@ impl Cellular<'_> {
         CaseId(format!("{}[{}]", self.scenario.name(), parts.join(",")))
     }
 
+    fn criu(&self) -> Resolved<CriuChoices> {
+        let usual = CriuChoices::default();
+        let Some(written) = &self.document().spec.criu else { return Ok(usual) };
+        Ok(CriuChoices {
+            tcp: self.or(&written.tcp, usual.tcp)?,
+            file_locks: self.or(&written.file_locks, usual.file_locks)?,
+            ghost_limit: written.ghost_limit.as_ref().map(|s| self.get(s)).transpose()?.map(|s| s.0),
+            irmap: written.irmap.as_ref().map(|p| self.get(p)).transpose()?,
+        })
+    }
+
     fn workloads(&self) -> Resolved<BTreeMap<String, Workload>> {
         let mut all = BTreeMap::new();
         for (name, written) in &self.document().spec.workloads.0 {
             let settings = written.with.iter().flat_map(|w| &w.0);
             let with = settings.map(|(k, _, v)| Ok((k.clone(), self.get(v)?))).collect::<Resolved<_>>()?;
+            let volumes = written.volumes.as_ref().map(mounts).unwrap_or_default();
             let workload = Workload {
                 kind: self.get(&written.kind)?,
                 with,
+                volumes,
                 user: self.or(&written.user, User(0))?.0,
                 origin: self.origin(name.place),
             };
             all.insert(name.text().to_owned(), workload);
         }
         Ok(all)
+    }
+
+    fn volumes(&self) -> Resolved<BTreeMap<String, Volume>> {
+        let all = self.document().spec.volumes.iter().flat_map(|v| &v.0);
+        all.map(|(name, v)| Ok((name.text().to_owned(), Volume { shared: self.or(&v.shared, false)? }))).collect()
+    }
+
+    fn allocatable(&self) -> Resolved<BTreeMap<String, u64>> {
+        let all = self.document().spec.allocatable.iter().flat_map(|a| &a.0);
+        all.map(|(node, size)| Ok((node.text().to_owned(), self.get(size)?.0))).collect()
+    }
+
+    fn allotted(&self, memory: &Option<Field<Size>>, volumes: Option<&Mounts>) -> Resolved<Given> {
+        let memory = memory.as_ref().map(|m| self.get(m)).transpose()?.map(|size| size.0);
+        Ok(Given { memory, volumes: volumes.map(mounts) })
     }
 
     fn clients(&self) -> Resolved<BTreeMap<String, Client>> {
@@ -187,6 +221,7 @@ impl Cellular<'_> {
                 workload: text(&d.workload),
                 node: node(&d.node),
                 instance: text(d.instance.as_ref().unwrap_or(&d.workload)),
+                given: self.allotted(&d.memory, None)?,
             },
             Written::Client(c) => match (&c.start, &c.stop) {
                 (Some(client), _) => Action::StartClient { client: text(client) },
@@ -219,8 +254,13 @@ impl Cellular<'_> {
                 into: m.new_name(),
                 source: self.or(&m.source, SourceFate::Fenced)?,
                 medium: self.or(&m.medium, Medium::Native)?,
+                given: self.allotted(&m.memory, m.volumes.as_ref())?,
                 over: self.or(&m.over, Over::File)?,
             },
+            Written::Restart(r) => Action::Restart { node: text(&r.node) },
+            Written::CopyVolume(c) => {
+                Action::CopyVolume { volume: text(&c.volume), from: text(&c.from), to: text(&c.to) }
+            }
             Written::Remove(o) => Action::Remove { instance: text(&o.of) },
             Written::Fault(f) => Action::Fault(self.fault(f)?),
             Written::Mend(name) => Action::Mend { name: text(name) },
@@ -233,6 +273,7 @@ impl Cellular<'_> {
             node,
             instance: written.instance.text().to_owned(),
             verify: self.or(&written.verify, true)?,
+            given: self.allotted(&written.memory, written.volumes.as_ref())?,
             raw: match self.or(&written.guard, true)? {
                 true => None,
                 false => Some(RawRestore { deadline: self.given(&written.deadline)? }),
@@ -251,6 +292,12 @@ impl Cellular<'_> {
     }
 
     fn wait(&self, written: &Wait) -> Resolved<Action> {
+        if let Some(m) = &written.memory {
+            return Ok(Action::AwaitMemory { instance: m.of.text().to_owned(), at_least: self.get(&m.at_least)?.0 });
+        }
+        if let Some(end) = &written.end {
+            return Ok(Action::AwaitEnd { instance: end.of.text().to_owned() });
+        }
         Ok(match (&written.answers, &written.counter, &written.time) {
             (Some(a), ..) => Action::AwaitAnswers { client: a.client.text().to_owned(), count: self.get(&a.count)? },
             (_, Some(c), _) => {
@@ -306,7 +353,19 @@ impl Cellular<'_> {
                 progressed_since: i.progressed_since.as_ref().map(text),
                 at: i.at.as_ref().map(text),
                 engine_says: self.given(&i.engine_says)?,
+                reason: i.reason.as_ref().map(|r| self.get(r)).transpose()?,
             }),
+            CheckKind::Faster(f) => CheckSpec::Faster(FasterCheck {
+                step: text(&f.step),
+                than: text(&f.than),
+                times: self.get(&f.times)?.0,
+            }),
+            CheckKind::WorkLost(w) => CheckSpec::WorkLost(WorkLostCheck {
+                of: text(&w.of),
+                since: text(&w.since),
+                at_most: w.at_most.as_ref().map(|m| self.get(m)).transpose()?,
+            }),
+            CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
             CheckKind::Log(l) => CheckSpec::Log(LogCheck {
                 of: text(&l.of),
                 at: l.at.as_ref().map(text),
@@ -331,6 +390,10 @@ impl Cellular<'_> {
         let violation = written.expect.as_ref().map(|e| self.get(&e.violation)).transpose()?.map(|p| p.0);
         Ok(Check { origin: self.origin(written.place), spec, violation })
     }
+}
+
+fn mounts(written: &Mounts) -> super::plan::Mounts {
+    written.0.iter().map(|(name, path)| (name.text().to_owned(), path.value.0.clone())).collect()
 }
 
 /// The id of a step that has none.

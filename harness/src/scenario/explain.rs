@@ -43,18 +43,20 @@ codes! {
          the language is refused, not guessed at.";
     NO_ACTION = "E0008", "a step does one thing",
         "A step is a mapping with exactly one action (`deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, \
-         `checkpoint`, `transfer`, `tamper`, `restore`, `migrate`, `remove`, `fault`, `mend`), and beside it, if wanted, \
-         `id`, `name`, `timeout`, `expect` and `during`. A check likewise names exactly one thing to look at.";
+         `checkpoint`, `transfer`, `tamper`, `restore`, `migrate`, `remove`, `restart`, `copyVolume`, `fault`, `mend`), and \
+         beside it, if wanted, `id`, `name`, `timeout`, `expect` and `during`. A check likewise names exactly one thing to \
+         look at.";
     BAD_EXPRESSION = "E0009", "an expression is not understood",
         "The only expression is `${matrix.AXIS}`, as the whole value, with an axis of this scenario's matrix. There is no \
          templating inside of texts, and names of instances, nodes, clients and so on are fixed, since what happens in a \
          scenario must be checkable before it runs.";
     UNKNOWN_ACTION = "E0010", "unknown step or check",
         "There is no such action or check. Steps: `deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, `checkpoint`, \
-         `transfer`, `tamper`, `restore`, `migrate`, `remove`, `fault`, `mend`. Checks: `counter`, `ackedWrites`, `sameProcess`, \
-         `exclusive`, `instance`, `log`, `archive`, `error`, `budget`.";
+         `transfer`, `tamper`, `restore`, `migrate`, `remove`, `restart`, `copyVolume`, `fault`, `mend`. Checks: `counter`, \
+         `ackedWrites`, `sameProcess`, `exclusive`, `instance`, `held`, `log`, `archive`, `error`, \
+         `faster`, `workLost`, `budget`.";
     UNKNOWN_NAME = "E0101", "unknown name",
-        "The scenario has no workload, client, instance, capture, checkpoint, node or step of this name. Instances come \
+        "The scenario has no workload, client, volume, instance, capture, checkpoint, node or step of this name. Instances come \
          from `deploy`, `restore` and `migrate`; captures from `capture`; checkpoints from `checkpoint` and `tamper`; \
          nodes from `nodes` (`a` and `b` if it is left out); a migrated instance is named `NAME-moved` unless `as` names \
          it otherwise.";
@@ -68,7 +70,7 @@ codes! {
     TOO_EARLY = "E0105", "used before it is there",
         "Steps are done in order. This one uses something that a later step makes.";
     TOO_LATE = "E0106", "used after it is gone",
-        "An instance is gone after `remove`, after a `migrate` whose source is stopped or fenced, and after a \
+        "An instance has ended after `wait: {end: ...}` and after a `restart` of its node. It is gone after `remove`, after a `migrate` whose source is stopped or fenced, and after a \
          `checkpoint` whose source is stopped or fenced. An instance of a step that is expected to fail never is there.";
     NAME_TAKEN = "E0107", "a name is given twice",
         "Instances, captures, checkpoints and step ids each have names of their own that stay taken for the whole \
@@ -86,8 +88,8 @@ codes! {
         "What the scenario does makes it impossible for this check to pass, whatever the software under test does: it \
          would only ever report a mistake of the scenario.";
     BAD_WAIT = "E0112", "a wait without an event",
-        "Wait for answers of a client or for a counter. A fixed `time` makes runs slow on fast machines and flaky on slow \
-         ones; it is for scenarios in which time itself is the subject, and says so with `reason`.";
+        "Wait for answers of a client, for a counter, for memory, or for an end. A fixed `time` makes runs slow on fast \
+         machines and flaky on slow ones; it is for scenarios in which time itself is the subject, and says so with `reason`.";
     NOTHING_TO_DO = "E0113", "nothing is done or nothing is judged",
         "A scenario needs at least one step, and at least one check or expected error; a matrix needs at least one cell. \
          Otherwise it would pass without having shown anything.";

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod clients;
+mod disks;
 mod faults;
 
 use super::action::{Action, Deploy, Step};
@@ -21,6 +22,8 @@ pub(super) enum Fate {
     Alive { frozen: bool },
     /// It is gone since the step at this line.
     Gone(u32),
+    /// It has ended by the step at this line, and what is left of it is there.
+    Ended(u32),
     /// The step that would have made it is expected to fail.
     Never,
     /// It depends on the cell of the matrix.
@@ -74,6 +77,8 @@ pub(super) struct Flow<'a, 'r> {
     /// Whether the check at hand refers to nothing that may have been given where something could not be read.
     pub(super) certain: bool,
     checkpoints_given: Given,
+    /// Whether the step at hand is expected to fail: then it may ask for what cannot be.
+    fails: bool,
     /// Named faults, with the line that each was mended at.
     faults: BTreeMap<String, Option<u32>>,
     faults_given: Given,
@@ -84,6 +89,7 @@ pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader)
     let unread = r.diagnostics.len();
     let mut flow = Flow::new(document, kinds, r);
     flow.unique_nodes();
+    flow.disks();
     for (index, step) in document.spec.steps.iter().enumerate() {
         flow.step(index, step);
     }
@@ -118,6 +124,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             captures_given: Given::new(),
             certain: true,
             checkpoints_given: Given::new(),
+            fails: false,
             faults: BTreeMap::new(),
             faults_given: Given::new(),
         };
@@ -187,6 +194,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             );
         }
         let fails = step.around.expect.is_some();
+        self.fails = fails;
         if let Some(during) = &step.around.during {
             self.during(during, step);
         }
@@ -195,7 +203,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             Action::Client(c) => self.client(c, step),
             Action::Wait(w) => self.wait(w, step),
             Action::Capture(c) => {
-                let known = self.instance(&c.of).is_some();
+                let known = self.present(&c.of).is_some();
                 if self.fresh(&c.name, "capture", self.captures.contains_key(c.name.text())) && known {
                     self.captures.insert(c.name.text().to_owned(), (c.of.text().to_owned(), index));
                 }
@@ -208,6 +216,8 @@ impl<'a, 'r> Flow<'a, 'r> {
             Action::Restore(d) => self.restore(d, fails),
             Action::Migrate(m) => self.migrate(m, index, fails, step.place),
             Action::Remove(o) => self.set(&o.of, Fate::Gone(step.place.line)),
+            Action::Restart(r) => self.restart(r, step.place.line),
+            Action::CopyVolume(c) => self.copy_volume(c),
             Action::Fault(f) => self.fault(f, step),
             Action::Mend(name) => self.mend(name, step.place.line),
         }
@@ -227,10 +237,23 @@ impl<'a, 'r> Flow<'a, 'r> {
         self.r.tell(name.place, error(explain::TOO_EARLY, message).help("move this step behind that line"));
     }
 
+    /// An instance that runs, or may run.
     fn instance(&mut self, name: &Name) -> Option<Life<'a>> {
+        let life = self.present(name)?;
+        if let (Fate::Ended(line), false) = (life.fate, self.fails) {
+            let message = format!("the instance `{}` has ended at line {line}", name.text());
+            let help = "move this step before that line, or expect its error";
+            self.r.tell(name.place, error(explain::TOO_LATE, message).help(help));
+            return None;
+        }
+        Some(life)
+    }
+
+    /// An instance that was made and not removed.
+    fn present(&mut self, name: &Name) -> Option<Life<'a>> {
         match self.lives.get(name.text()) {
             Some(life) => match life.fate {
-                Fate::Alive { .. } | Fate::Unsure => Some(life.clone()),
+                Fate::Alive { .. } | Fate::Ended(_) | Fate::Unsure => Some(life.clone()),
                 Fate::Gone(line) => {
                     let message = format!("the instance `{}` is gone since line {line}", name.text());
                     let finding = error(explain::TOO_LATE, message).help("move this step before that line");
@@ -255,7 +278,8 @@ impl<'a, 'r> Flow<'a, 'r> {
     }
 
     fn set(&mut self, name: &Name, fate: Fate) {
-        if self.instance(name).is_some()
+        let there = if matches!(fate, Fate::Gone(_)) { self.present(name) } else { self.instance(name) };
+        if there.is_some()
             && let Some(life) = self.lives.get_mut(name.text())
         {
             life.fate = fate;

@@ -3,10 +3,10 @@
 use super::explain;
 use super::place::Place;
 use super::read::{Read, Reader, choice, error, shape};
-use super::units::{Bound, Pattern};
+use super::units::{Bound, Factor, Pattern};
 use super::value::{Field, Name};
 use super::yaml::Node;
-use crate::record::{EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric};
+use crate::record::{EndReason, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -35,12 +35,18 @@ choice! {
         "exclusive" => Exclusive(Exclusive),
         /// An instance is in a state at the end.
         "instance" => Instance(Instance),
+        /// What a workload holds was carried, or was not.
+        "held" => Held(Held),
         /// The numbers in an instance's log.
         "log" => Log(Log),
         /// The archive of a checkpoint ends where its entries end.
         "archive" => Archive(ArchiveOf),
         /// A step failed in a given way.
         "error" => Error(ErrorIs),
+        /// A step took so many times less than another.
+        "faster" => Faster(Faster),
+        /// What an instance had done and its copy must do again.
+        "workLost" => WorkLost(WorkLost),
         /// A figure stays below bounds.
         "budget" => Budget(Budget),
     }
@@ -103,10 +109,36 @@ shape! {
         "state" => state: Field<InstanceExpectation>,
         /// A capture of it since which its counter must have grown: running is not enough.
         "progressedSince" => progressed_since: Option<Name>,
+        /// Why it has ended, for one that is `stopped`: `oom-killed`, `killed` or `exited`.
+        "reason" => reason: Option<Field<EndReason>>,
         /// A capture of it to judge by; the end of the case if left out.
         "at" => at: Option<Name>,
         /// What the engine's own interface must say of it, be it true or not.
         "engineSays" => engine_says: Option<Field<EngineWord>>,
+    }
+}
+
+shape! {
+    /// Two steps compared by the time that each took.
+    pub(super) struct Faster ("`faster`") {
+        /// The id of the step that is to be faster.
+        "step" => step: Name,
+        /// The id of the step that it is compared with.
+        "than" => than: Name,
+        /// How many times at least.
+        "times" => times: Field<Factor>,
+    }
+}
+
+shape! {
+    /// Work that is lost between a checkpoint and the end of its source.
+    pub(super) struct WorkLost ("`workLost`") {
+        /// The copy that was restored.
+        "of" => of: Name,
+        /// The source, of which something must have been seen after its checkpoint: a client's answers, a capture.
+        "since" => since: Name,
+        /// How many counts at most; any number if left out, and it is reported.
+        "atMost" => at_most: Option<Field<u64>>,
     }
 }
 
@@ -137,6 +169,16 @@ shape! {
     pub(super) struct ExpectViolation ("`expect`") {
         /// A regular expression that what it sees must match. That the check holds is a failure.
         "violation" => violation: Field<Pattern>,
+    }
+}
+
+shape! {
+    /// What an instance holds (`hold` of the counter).
+    pub(super) struct Held ("`held`") {
+        /// The instance.
+        "of" => of: Name,
+        /// What became of it, found by using it: `kept` or `lost`.
+        "state" => state: Field<HeldExpectation>,
     }
 }
 
@@ -196,9 +238,12 @@ impl WrittenCheck {
             CheckKind::SameProcess(s) => vec![&s.of, &s.as_of],
             CheckKind::Exclusive(e) => e.between.iter().collect(),
             CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).chain(&i.at).collect(),
+            CheckKind::Held(h) => vec![&h.of],
             CheckKind::Log(l) => std::iter::once(&l.of).chain(&l.at).chain(&l.keeps).collect(),
             CheckKind::Archive(a) => vec![&a.of],
             CheckKind::Error(e) => vec![&e.step],
+            CheckKind::Faster(f) => vec![&f.step, &f.than],
+            CheckKind::WorkLost(w) => vec![&w.of, &w.since],
             CheckKind::Budget(_) => Vec::new(),
         };
         names.into_iter().map(Name::text).collect()

@@ -28,6 +28,7 @@ mod title;
 mod units;
 mod value;
 mod verdicts;
+mod volumes;
 mod yaml;
 
 pub use catalogue::{Setting, SettingKind, WorkloadKind};

@@ -6,7 +6,7 @@ mod raw;
 pub use faults::{CallFault, CriuFault, DiskOf, During, Fault, FaultKind, LinkFault, Over, Role, RuntimeCall, Stage};
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, EngineKind, ErrorClass, Origin, SourceFate, Tier};
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -56,8 +56,15 @@ pub struct Case {
     pub nodes: Vec<String>,
     /// The workloads, by name.
     pub workloads: BTreeMap<String, Workload>,
+    /// The volumes, by name: whether all nodes see the same folder.
+    pub volumes: BTreeMap<String, Volume>,
+    /// How many bytes of memory all containers of a node may take together, by node; a node that is not here has no such
+    /// bound.
+    pub allocatable: BTreeMap<String, u64>,
     /// The clients, by name.
     pub clients: BTreeMap<String, Client>,
+    /// What CRIU is told in dumps and restores.
+    pub criu: CriuChoices,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// The checks.
@@ -84,10 +91,31 @@ pub struct Workload {
     pub kind: String,
     /// Its settings, resolved and not yet interpreted: `data` -> `64Mi`. The catalogue says which there are.
     pub with: BTreeMap<String, String>,
+    /// The volumes that its containers get.
+    pub volumes: Mounts,
     /// The user that it runs as; 0 is root.
     pub user: u32,
     /// Where it stands.
     pub origin: Origin,
+}
+
+/// A folder outside of all containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Whether all nodes see the same folder, or each has one of its own.
+    pub shared: bool,
+}
+
+/// Volumes of a container: where in it each is mounted, by the volume's name.
+pub type Mounts = BTreeMap<String, String>;
+
+/// What a container is given beside its image.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Memory limit in bytes. `None`: that of the checkpointed container for a restore, else none.
+    pub memory: Option<u64>,
+    /// Volumes. `None`: those of the workload.
+    pub volumes: Option<Mounts>,
 }
 
 /// An outside observer.
@@ -178,6 +206,8 @@ pub enum Action {
         node: String,
         /// The instance's name; the workload's name if none is given.
         instance: String,
+        /// What its container is given.
+        given: Given,
     },
     /// Starts a client; it goes on until it is stopped.
     StartClient {
@@ -202,6 +232,18 @@ pub enum Action {
         instance: String,
         /// The value.
         at_least: u64,
+    },
+    /// Waits until the kernel charges the instance with so many bytes of memory.
+    AwaitMemory {
+        /// The instance.
+        instance: String,
+        /// Bytes.
+        at_least: u64,
+    },
+    /// Waits until the instance has ended by itself.
+    AwaitEnd {
+        /// The instance.
+        instance: String,
     },
     /// Waits a fixed time; only where time itself is the subject.
     Pause {
@@ -269,6 +311,8 @@ pub enum Action {
         /// Whether the harness first verifies the archive (its default, and what makes it immune to damage); `false`
         /// hands it to the engine as it is, to see what the engine says.
         verify: bool,
+        /// What the new container is given.
+        given: Given,
         /// Set for a call without the harness's guard.
         raw: Option<RawRestore>,
     },
@@ -284,6 +328,8 @@ pub enum Action {
         source: SourceFate,
         /// How the checkpoint is kept.
         medium: Medium,
+        /// What the new container is given.
+        given: Given,
         /// By which way it is carried.
         over: Over,
     },
@@ -291,6 +337,20 @@ pub enum Action {
     Remove {
         /// The instance.
         instance: String,
+    },
+    /// Takes a node down whole and brings it back with what is on its disk.
+    Restart {
+        /// The node.
+        node: String,
+    },
+    /// Copies what is in a volume of one node into that of another.
+    CopyVolume {
+        /// Key of [`Case::volumes`].
+        volume: String,
+        /// The node that has it.
+        from: String,
+        /// The node that gets it.
+        to: String,
     },
     /// Breaks something.
     Fault(Fault),

@@ -1,17 +1,23 @@
 //! What a step does, in words.
 
-use super::plan::{Action, CallFault, Damage, Fault, FaultKind, LinkFault, Medium, Over, RawCheckpoint, Step};
+use super::plan::{Action, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Over, RawCheckpoint, Step};
 use crate::record::{GiveUp, SourceFate};
 
 /// A line for people.
 pub(super) fn of(action: &Action) -> String {
     match action {
-        Action::Deploy { workload, node, instance } if workload == instance => format!("start {workload} on {node}"),
-        Action::Deploy { workload, node, instance } => format!("start {workload} as {instance} on {node}"),
+        Action::Deploy { workload, node, instance, given } if workload == instance => {
+            format!("start {workload} on {node}{}", with(given))
+        }
+        Action::Deploy { workload, node, instance, given } => {
+            format!("start {workload} as {instance} on {node}{}", with(given))
+        }
         Action::StartClient { client } => format!("start client {client}"),
         Action::StopClient { client } => format!("stop client {client}"),
         Action::AwaitAnswers { client, count } => format!("wait for {count} answers of {client}"),
         Action::AwaitCounter { instance, at_least } => format!("wait until {instance} counts {at_least}"),
+        Action::AwaitMemory { instance, at_least } => format!("wait until {instance} holds {}", bytes(*at_least)),
+        Action::AwaitEnd { instance } => format!("wait until {instance} has ended"),
         Action::Pause { time } => format!("wait {time:?}"),
         Action::Capture { instance, name } => format!("capture {instance} as {name}"),
         Action::Freeze { instance } => format!("freeze {instance}"),
@@ -23,18 +29,21 @@ pub(super) fn of(action: &Action) -> String {
         }
         Action::Transfer { checkpoint, to, over } => format!("transfer {checkpoint} to {to}{}", way(*over)),
         Action::Tamper { checkpoint, name, damage } => format!("make {name} of {checkpoint}: {}", harm(damage)),
-        Action::Restore { checkpoint, node, instance, verify, raw } => {
+        Action::Restore { checkpoint, node, instance, verify, given, raw } => {
             let how = match (raw, verify) {
                 (Some(_), _) => ", unguarded",
                 (None, false) => ", not verified",
                 (None, true) => "",
             };
-            format!("restore {checkpoint} on {node} as {instance}{how}")
+            format!("restore {checkpoint} on {node} as {instance}{how}{}", with(given))
         }
-        Action::Migrate { instance, to, into, source, medium, over } => {
-            format!("migrate {instance} to {to} as {into}, {}{}{}", fate(*source), kept(*medium), way(*over))
+        Action::Migrate { instance, to, into, source, medium, over, given } => {
+            let how = [fate(*source), kept(*medium), way(*over)].concat();
+            format!("migrate {instance} to {to} as {into}, {how}{}", with(given))
         }
         Action::Remove { instance } => format!("remove {instance}"),
+        Action::Restart { node } => format!("restart node {node}"),
+        Action::CopyVolume { volume, from, to } => format!("copy volume {volume} from {from} to {to}"),
         Action::Fault(fault) => fault.title(),
         Action::Mend { name } => format!("mend {name}"),
     }
@@ -60,6 +69,24 @@ fn bare(raw: &RawCheckpoint) -> String {
 
 fn kept(medium: Medium) -> &'static str {
     if medium == Medium::Image { ", by image" } else { "" }
+}
+
+fn with(given: &Given) -> String {
+    let memory = given.memory.map(|limit| format!(", at most {} of memory", bytes(limit)));
+    let volumes = given.volumes.as_ref().map(|volumes| match volumes.keys().map(String::as_str).collect::<Vec<_>>() {
+        names if names.is_empty() => ", no volume".to_owned(),
+        names => format!(", volume {}", names.join(", ")),
+    });
+    memory.into_iter().chain(volumes).collect()
+}
+
+/// As scenarios write it.
+fn bytes(n: u64) -> String {
+    match n {
+        n if n > 0 && n % (1 << 20) == 0 => format!("{}Mi", n >> 20),
+        n if n > 0 && n % (1 << 10) == 0 => format!("{}Ki", n >> 10),
+        n => n.to_string(),
+    }
 }
 
 fn way(over: Over) -> &'static str {
@@ -108,7 +135,8 @@ impl Step {
     /// The nodes that the step names.
     pub fn nodes(&self) -> Vec<&str> {
         match &self.action {
-            Action::Deploy { node, .. } | Action::Restore { node, .. } => vec![node],
+            Action::Deploy { node, .. } | Action::Restore { node, .. } | Action::Restart { node } => vec![node],
+            Action::CopyVolume { from, to, .. } => vec![from, to],
             Action::Fault(fault) => vec![&fault.node],
             Action::Transfer { to, .. } | Action::Migrate { to, .. } => vec![to],
             _ => Vec::new(),

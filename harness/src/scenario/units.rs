@@ -3,7 +3,10 @@
 use super::explain;
 use super::plan::{ClientKind, CriuFault, DiskOf, HostTrait, LinkFault, Medium, Over, Role, RuntimeCall, Stage};
 use super::value::Scalar;
-use crate::record::{EngineKind, EngineWord, ErrorClass, InstanceExpectation, LossPolicy, Metric, SourceFate, Tier};
+use crate::record::{
+    EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric,
+    SourceFate, TcpChoice, Tier,
+};
 use std::time::Duration;
 
 /// Bytes.
@@ -148,6 +151,23 @@ impl Scalar for Times {
     }
 }
 
+/// How many times something is more than something else.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Factor(pub(super) f64);
+
+impl Scalar for Factor {
+    const WHAT: &'static str = "a factor above 1 such as `3` or `2.5`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        decimal(text).filter(|f| plain && *f > 1.0 && *f <= 1e6).map(Factor)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9]+(\.[0-9]+)?$")
+    }
+}
+
 impl Scalar for bool {
     const WHAT: &'static str = "`true` or `false`";
 
@@ -240,9 +260,18 @@ words! {
     LossPolicy, "what may be lost", explain::INVALID_VALUE, {
         "none" => LossPolicy::None, "counted" => LossPolicy::Counted, "some" => LossPolicy::Some,
     };
+    TcpChoice, "what becomes of connections", explain::INVALID_VALUE, {
+        "close" => TcpChoice::Close, "keep" => TcpChoice::Keep, "refuse" => TcpChoice::Refuse,
+    };
+    HeldExpectation, "what became of a thing", explain::INVALID_VALUE, {
+        "kept" => HeldExpectation::Kept, "lost" => HeldExpectation::Lost,
+    };
     InstanceExpectation, "a state of an instance", explain::INVALID_VALUE, {
         "running" => InstanceExpectation::Running, "frozen" => InstanceExpectation::Frozen,
         "stopped" => InstanceExpectation::Stopped, "absent" => InstanceExpectation::Absent,
+    };
+    EndReason, "why an instance has ended", explain::INVALID_VALUE, {
+        "oom-killed" => EndReason::OomKilled, "killed" => EndReason::Killed, "exited" => EndReason::Exited,
     };
     HostTrait, "something that a host has or lacks", explain::INVALID_VALUE, {
         "cap-sys-resource" => HostTrait::CapSysResource,

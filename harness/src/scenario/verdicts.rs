@@ -1,10 +1,12 @@
 //! Tells of checks that name what is not there, and of those that can never pass.
 
 use super::action::Action;
+use super::document::Workload;
 use super::explain;
 use super::flow::{Fate, Flow, Life, Taken};
 use super::judge::{
-    AckedWrites, ArchiveOf, Budget, CheckKind, Counter, ErrorIs, Exclusive, Instance, Log, SameProcess, WrittenCheck,
+    AckedWrites, ArchiveOf, Budget, CheckKind, Counter, ErrorIs, Exclusive, Faster, Held, Instance, Log, SameProcess,
+    WorkLost, WrittenCheck,
 };
 use super::place::Place;
 use super::plan::ClientKind;
@@ -30,9 +32,12 @@ impl<'a> Flow<'a, '_> {
             CheckKind::SameProcess(s) => self.same_process(s),
             CheckKind::Exclusive(e) => self.exclusive(e, check.place),
             CheckKind::Instance(i) => self.instance_state(i),
+            CheckKind::Held(h) => self.held_by(h),
             CheckKind::Log(l) => self.log(l, check.place),
             CheckKind::Archive(a) => self.archive(a),
             CheckKind::Error(e) => self.error_of(e),
+            CheckKind::Faster(f) => self.faster(f),
+            CheckKind::WorkLost(w) => self.work_lost(w),
             CheckKind::Budget(b) => self.budget(b, check.place),
         }
     }
@@ -182,6 +187,11 @@ impl<'a> Flow<'a, '_> {
                 "change `state`",
             );
         }
+        if let (Some(reason), Some(state)) = (&i.reason, i.state.fixed())
+            && *state != InstanceExpectation::Stopped
+        {
+            self.impossible(reason.place, "only an instance that is `stopped` has ended for a reason", "leave it out");
+        }
         let Some(since) = &i.progressed_since else { return };
         let Some((source, _)) = self.capture(since) else { return };
         if life.is_some() && self.descends(i.of.text(), &source).is_none() {
@@ -192,6 +202,33 @@ impl<'a> Flow<'a, '_> {
         {
             self.impossible(since.place, format!("`{}` tells no counter that could grow", kind.name), "leave it out");
         }
+    }
+
+    fn held_by(&mut self, h: &Held) {
+        if self.lived(&h.of).is_none() {
+            return;
+        }
+        let Some(workload) = self.workload_of(h.of.text()) else { return };
+        if !workload.with.iter().flat_map(|w| &w.0).any(|(key, ..)| key == "hold") {
+            let why = format!("`{}` holds nothing that could be kept", h.of.text());
+            self.impossible(h.of.place, why, "give its workload a `hold`, or name another instance");
+        }
+    }
+
+    /// The workload that the first ancestor of an instance was deployed with.
+    fn workload_of(&self, instance: &str) -> Option<&'a Workload> {
+        let mut first = instance;
+        for _ in 0..=self.lives.len() {
+            match self.lives.get(first).and_then(|l| l.copy_of.as_ref()) {
+                Some((source, _)) => first = source,
+                None => break,
+            }
+        }
+        let deployed = self.document.spec.steps.iter().find_map(|s| match &s.action {
+            Action::Deploy(d) if d.instance.as_ref().unwrap_or(&d.workload).text() == first => Some(d.workload.text()),
+            _ => None,
+        })?;
+        self.document.spec.workloads.0.iter().find(|(name, _)| name.text() == deployed).map(|(_, w)| w)
     }
 
     /// A capture that must be of this instance.
@@ -255,6 +292,43 @@ impl<'a> Flow<'a, '_> {
         }
     }
 
+    /// A step that is there and must succeed: one that fails has no time to compare.
+    fn timed(&mut self, name: &Name) -> Option<usize> {
+        let Some(&index) = self.steps.get(name.text()) else {
+            let known = self.document.spec.steps.iter().filter_map(|s| s.around.id.as_ref());
+            self.unknown("step", name, known.map(|n| n.text().to_owned()).collect());
+            return None;
+        };
+        if self.document.spec.steps[index].around.expect.is_some() {
+            let why = format!("the step `{}` is expected to fail: its time says nothing", name.text());
+            self.impossible(name.place, why, "name a step that succeeds");
+            return None;
+        }
+        Some(index)
+    }
+
+    fn faster(&mut self, f: &Faster) {
+        if let (Some(step), Some(than)) = (self.timed(&f.step), self.timed(&f.than))
+            && step == than
+        {
+            self.impossible(f.than.place, "a step is not faster than itself", "name another step");
+        }
+    }
+
+    fn work_lost(&mut self, w: &WorkLost) {
+        let (copy, source) = (self.lived(&w.of), self.lived(&w.since));
+        let (Some(copy), Some(source)) = (copy, source) else { return };
+        if copy.copy_of.as_ref().is_none_or(|(of, _)| of != w.since.text()) {
+            let why = format!("`{}` is not restored from a checkpoint of `{}`", w.of.text(), w.since.text());
+            self.impossible(w.since.place, why, "name the instance that was checkpointed");
+        } else if let Some(kind) = source.kind
+            && !kind.counter
+        {
+            let why = format!("`{}` tells no counter", kind.name);
+            self.impossible(w.since.place, why, "use a workload that counts");
+        }
+    }
+
     fn budget(&mut self, b: &Budget, place: Place) {
         if b.bounds().next().is_none() && self.certain {
             let finding = error(explain::MISSING_KEY, "a budget needs a bound");
@@ -311,6 +385,9 @@ fn contradiction(fate: Fate, state: InstanceExpectation) -> Option<&'static str>
     match (fate, state) {
         (Fate::Unsure, _) => None,
         (Fate::Gone(_), S::Absent) | (Fate::Never, S::Absent) => None,
+        (Fate::Ended(_), S::Stopped) => None,
+        (Fate::Ended(_), S::Absent) => Some("is there, though it has ended,"),
+        (Fate::Ended(_), _) => Some("has ended, and does not run"),
         (Fate::Gone(_), _) => Some("is gone"),
         (Fate::Never, _) => Some("was never there"),
         (Fate::Alive { .. }, S::Absent) => Some("is there"),

@@ -6,7 +6,7 @@ use crate::record::SelfReport;
 use serde_json::Value;
 
 /// Values of `STATE` that a process never changes after its start.
-const BOOT: [&str; 7] = ["pid", "started_realtime_ns", "hostname", "cwd", "argv", "seed", "note"];
+const BOOT: [&str; 8] = ["pid", "started_realtime_ns", "hostname", "cwd", "argv", "seed", "note", "startup_digest"];
 
 fn state(talk: &mut Talk) -> Result<(SelfReport, Value), ProbeError> {
     let text = talk.ask("STATE")?;
@@ -28,6 +28,7 @@ pub(super) fn counter(talk: &mut Talk) -> Result<SelfReport, ProbeError> {
     let (mut report, state) = state(talk)?;
     report.counter = state["counter"].as_u64();
     report.counter_interval_ms = state["interval_ms"].as_f64();
+    report.held = state["held"].as_str().map(str::to_owned);
     report.journal = Some(journal(talk)?);
     Ok(report)
 }

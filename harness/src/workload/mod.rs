@@ -176,19 +176,33 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
     Ok(match values.kind {
         "looper" => (vec!["/bin/sh".to_owned(), "-c".to_owned(), LOOP.to_owned()], None, Speech::Log),
         "counter" => {
-            let journal = if values.flag("journal", true)? { "/journal" } else { "none" };
-            let mut text = format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?);
+            let file = values.text("file").unwrap_or("/journal");
+            if !file.starts_with('/') || file.contains(char::is_whitespace) {
+                return Err(values.wrong("file", "is not a path from the root"));
+            }
+            let journal = if values.flag("journal", true)? { file } else { "none" };
+            let mut args =
+                line(format!("/usr/bin/counter --port 7000 --interval-ms {} --journal {journal}", interval()?));
+            let startup = values.duration("startup", Duration::ZERO)?;
+            let (grow, most) = (values.size("grow", 0)?, values.size("growTo", 0)?);
+            // Only what was asked for, so that the plain counter's arguments are those that a person would type.
+            let more = [("--startup-ms", startup.as_millis()), ("--grow", grow.into()), ("--grow-to", most.into())];
+            let more = more.into_iter().filter(|(_, value)| *value > 0);
+            args.extend(more.flat_map(|(name, value)| [name.to_owned(), value.to_string()]));
             if values.flag("log", false)? {
-                text += " --log true";
+                args.extend(["--log", "true"].map(str::to_owned));
             }
             if values.flag("note", false)? {
-                text += " --note /note";
+                args.extend(["--note", "/note"].map(str::to_owned));
+            }
+            if let Some(thing) = values.text("hold") {
+                args.extend(["--hold".to_owned(), thing.to_string()]);
             }
             match values.size("data", 0)? >> 20 {
                 0 => {}
-                mib => text += &format!(" --mib {mib}"),
+                mib => args.extend(["--mib".to_owned(), mib.to_string()]),
             }
-            (line(text), Some(7000), Speech::Counter)
+            (args, Some(7000), Speech::Counter)
         }
         "memory" => {
             let mib = values.size("data", 64 << 20)? >> 20;

@@ -13,6 +13,10 @@ const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting
 const INTERVAL: Setting =
     setting("interval", Kind::Duration, "how long one step of the counter takes; 10ms if not given");
 
+/// What the counter can hold.
+const HOLDS: &[&str] =
+    &["tcp", "file-lock", "io-uring", "inotify", "deleted-file", "unix-socket", "unix-listener", "none"];
+
 /// Every workload that there is. Pure data: `scenario` gets it from its caller.
 pub const KINDS: &[WorkloadKind] = &[
     WorkloadKind {
@@ -30,6 +34,19 @@ pub const KINDS: &[WorkloadKind] = &[
         settings: &[
             INTERVAL,
             setting("journal", Kind::Flag, "whether it writes the journal file too; true if not given"),
+            setting("file", Kind::Text, "the journal file, which may be on a volume; /journal if not given"),
+            setting(
+                "startup",
+                Kind::Duration,
+                "how long it computes, on a processor, before it answers; 0s if not given",
+            ),
+            setting("grow", Kind::Size, "how much more memory it takes with each count; 0 if not given"),
+            setting("growTo", Kind::Size, "where it stops to grow; without end if not given"),
+            setting(
+                "hold",
+                Kind::Word(HOLDS),
+                "what it holds while it counts, for CRIU to refuse or to carry; nothing if not given",
+            ),
             setting("log", Kind::Flag, "whether it prints every value too; false if not given"),
             setting(
                 "note",

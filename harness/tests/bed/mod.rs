@@ -11,7 +11,7 @@ use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::provider::Provider;
 use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
-use podferry::record::RunId;
+use podferry::record::{CriuChoices, RunId};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -105,6 +105,8 @@ pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
         env: Vec::new(),
         user: 0,
         memory_limit: None,
+        mounts: Vec::new(),
+        criu: CriuChoices::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is changed in a case.
 
 use podferry::record::{CheckSpec, InstanceExpectation};
-use podferry::scenario::plan::{Action, Case, Step};
+use podferry::scenario::plan::{Action, Case, Fault, FaultKind, Role, Step};
 use regex::Regex;
 
 /// A case that must fail, and what its reason must say.
@@ -28,6 +28,10 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
         _ => true,
     });
     changed |= !renamed.is_empty() || guarded(&mut case) || as_root(&mut case);
+    // A counter that holds nothing is one that CRIU takes.
+    for workload in case.workloads.values_mut() {
+        changed |= workload.with.remove("hold").is_some();
+    }
     for step in &mut case.steps {
         changed |= step.during.take().is_some();
         if let Action::Restore { checkpoint, .. } | Action::Transfer { checkpoint, .. } = &mut step.action
@@ -87,7 +91,7 @@ fn frozen_around(case: &mut Case) {
     case.steps = steps;
 }
 
-/// The case with the instance frozen at its end that should go on; `None` if no check looks for one.
+/// The case with the instance killed at its end that should go on; `None` if no check looks for one.
 pub(crate) fn harmed(mut case: Case) -> Option<Mutant> {
     let goes_on = case.checks.iter().find_map(|c| match &c.spec {
         CheckSpec::Instance(i) if i.state == InstanceExpectation::Running && i.progressed_since.is_some() => {
@@ -95,14 +99,29 @@ pub(crate) fn harmed(mut case: Case) -> Option<Mutant> {
         }
         _ => None,
     })?;
+    let node = case.steps.iter().find_map(|s| home(&s.action, &goes_on))?;
+    let kind = FaultKind::Kill { role: Role::Workload, of: Some(goes_on.clone()) };
     let last = case.steps.last()?.clone();
     case.steps.push(Step {
         id: "harm".to_owned(),
-        title: format!("freeze {goes_on} for good"),
+        title: format!("kill {goes_on} for good"),
         expect_error: None,
         during: None,
-        action: Action::Freeze { instance: goes_on.clone() },
+        action: Action::Fault(Fault { node, name: None, kind }),
         ..last
     });
     Some(Mutant { case, says: Regex::new("instance: ").expect("a pattern") })
+}
+
+/// The node on which an action makes the instance.
+fn home(action: &Action, instance: &str) -> Option<String> {
+    match action {
+        Action::Deploy { node, instance: made, .. } | Action::Restore { node, instance: made, .. }
+            if made == instance =>
+        {
+            Some(node.clone())
+        }
+        Action::Migrate { to, into, .. } if into == instance => Some(to.clone()),
+        _ => None,
+    }
 }

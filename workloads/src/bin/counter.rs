@@ -1,7 +1,7 @@
 //! Counts up at a fixed pace, remembers every value twice (in memory, and in a file of the container's root), and says
 //! so over TCP, a line a question: `GET`, `STATE`, `JOURNAL`, `ECHO text`, `FILE`.
 
-use podferry_workloads::{Boot, Options, PAGE, Pages, end_on_signals, json_string, listen, serve};
+use podferry_workloads::{Boot, Hold, Options, PAGE, Pages, Startup, end_on_signals, json_string, listen, serve};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -15,6 +15,9 @@ struct Counter {
     boot: Boot,
     interval: Duration,
     path: String,
+    growth: Growth,
+    startup: Option<Startup>,
+    held: Option<Hold>,
     /// Whether every value is printed too.
     log: bool,
     /// A file that is written once, at the start, and closed: nobody holds it when the process is dumped.
@@ -22,11 +25,28 @@ struct Counter {
     state: Mutex<State>,
 }
 
+/// How much memory it takes, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    /// More with each count.
+    step: usize,
+    /// At most; 0: without end.
+    most: usize,
+}
+
 #[derive(Default)]
 struct State {
     journal: Vec<u64>,
     /// The first error of the journal file. The counter counts on: it is the memory that is under test.
     file_error: Option<String>,
+    /// What it has grown by. Written to, or the kernel would give no memory for it.
+    grown: Vec<Vec<u8>>,
+}
+
+impl State {
+    fn grown(&self) -> usize {
+        self.grown.iter().map(Vec::len).sum()
+    }
 }
 
 impl Counter {
@@ -43,6 +63,12 @@ impl Counter {
         let mut state = self.state();
         let value = state.journal.last().map_or(1, |v| v + 1);
         state.journal.push(value);
+        let Growth { step, most } = self.growth;
+        if step > 0 && (most == 0 || state.grown() + step <= most) {
+            // No two pages alike and none of zeros: nobody may share or skip them.
+            let page = |i: usize| (value << 20 | i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
+            state.grown.push((0..step.div_ceil(8)).flat_map(page).take(step).collect());
+        }
         if let Some(file) = file
             && let Err(e) = file.write_all(format!("{} {value}\n", self.boot.nonce).as_bytes())
         {
@@ -89,13 +115,25 @@ impl Counter {
     fn describe(&self) -> String {
         let state = self.state();
         format!(
-            r#"{{{},"counter":{},"interval_ms":{},"note":{},"file_error":{}}}"#,
+            r#"{{{}{},"counter":{},"interval_ms":{},"grown":{},"note":{},"file_error":{},"held":{}}}"#,
             self.boot.json_members(),
+            self.startup.as_ref().map(Startup::json_members).unwrap_or_default(),
             state.journal.last().unwrap_or(&0),
             self.interval.as_secs_f64() * 1e3,
+            state.grown(),
             self.noted().as_deref().map_or("null".to_owned(), json_string),
             state.file_error.as_deref().map_or("null".to_owned(), json_string),
+            self.held(),
         )
+    }
+
+    /// What became of what it holds, in JSON: `"kept"`, or `"lost: ..."`.
+    fn held(&self) -> String {
+        match self.held.as_ref().map(Hold::look) {
+            None => "null".to_owned(),
+            Some(Ok(())) => json_string("kept"),
+            Some(Err(e)) => json_string(&format!("lost: {e}")),
+        }
     }
 
     /// What the note holds now; an error is told as it is, so that it is not taken for what was written.
@@ -115,9 +153,11 @@ impl Counter {
     }
 }
 
+const KNOWN: &[&str] =
+    &["port", "interval-ms", "journal", "bind", "startup-ms", "grow", "grow-to", "mib", "log", "note", "hold"];
+
 fn run() -> Result<(), Box<dyn Error>> {
-    let options =
-        Options::parse(std::env::args().skip(1), &["port", "interval-ms", "journal", "bind", "mib", "log", "note"])?;
+    let options = Options::parse(std::env::args().skip(1), KNOWN)?;
     let interval: f64 = options.get("interval-ms", 10.0)?;
     if !(interval.is_finite() && (0.01..=3.6e6).contains(&interval)) {
         return Err(format!("--interval-ms: {interval} is not within 0.01 .. 3600000").into());
@@ -129,7 +169,12 @@ fn run() -> Result<(), Box<dyn Error>> {
             OpenOptions::new().append(true).create(true).open(path).map_err(|e| format!("can't open {path}: {e}"))?,
         ),
     };
+    let hold = options.get("hold", "none".to_owned())?;
     let boot = Boot::new()?;
+    let startup = match options.get("startup-ms", 0)? {
+        0 => None,
+        ms => Some(Startup::compute(Duration::from_millis(ms))),
+    };
     let note = options.get("note", "none".to_owned())?;
     if note != "none" {
         std::fs::write(&note, &boot.nonce).map_err(|e| format!("can't write {note}: {e}"))?;
@@ -138,8 +183,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     let weight = Pages::new(1, options.get("mib", 0_usize)? * ((1 << 20) / (PAGE * 8)));
     let counter = Arc::new(Counter {
         boot,
+        growth: Growth { step: options.get("grow", 0)?, most: options.get("grow-to", 0)? },
+        startup,
         interval: Duration::from_secs_f64(interval / 1e3),
         path,
+        held: Hold::take(&hold).map_err(|e| format!("can't hold {hold}: {e}"))?,
         log: options.get("log", false)?,
         note,
         state: Mutex::default(),
@@ -166,7 +214,7 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counter, State};
+    use super::{Counter, Growth, State};
     use podferry_workloads::Boot;
     use std::fs::OpenOptions;
     use std::sync::Mutex;
@@ -177,6 +225,9 @@ mod tests {
             boot: Boot::new().unwrap(),
             interval: Duration::from_millis(10),
             path: path.to_owned(),
+            growth: Growth::default(),
+            startup: None,
+            held: None,
             log: false,
             note: "none".to_owned(),
             state: Mutex::new(State::default()),
@@ -199,7 +250,23 @@ mod tests {
         assert!(c.answer("FILE").starts_with("error: can't read /nonexistent/journal: "));
         let state = c.answer("STATE");
         assert!(state.contains(&format!(r#""nonce":"{}""#, c.boot.nonce)), "{state}");
-        assert!(state.ends_with(r#""counter":2,"interval_ms":10,"note":null,"file_error":null}"#), "{state}");
+        assert!(
+            state.ends_with(r#""counter":2,"interval_ms":10,"grown":0,"note":null,"file_error":null,"held":null}"#),
+            "{state}"
+        );
+    }
+
+    #[test]
+    fn it_grows_by_memory_of_its_own_until_it_may_not() {
+        let mut c = counter("/nonexistent/journal");
+        c.growth = Growth { step: 10_000, most: 25_000 };
+        for _ in 0..4 {
+            c.step(None);
+        }
+        let state = c.state();
+        assert_eq!((state.grown(), state.grown.len()), (20_000, 2));
+        assert_ne!(state.grown[0][..4096], state.grown[1][..4096]);
+        assert!(state.grown.iter().all(|block| block.chunks(64).all(|c| c.iter().any(|b| *b != 0))));
     }
 
     #[test]

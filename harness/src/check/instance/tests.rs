@@ -1,9 +1,18 @@
 use crate::check::sample::{captured, evidence, fails, outside, passes, spoiled};
-use crate::record::{CheckSpec, EngineWord, Evidence, InstanceCheck, InstanceExpectation as State};
+use crate::record::{
+    CheckSpec, EndReason, EndReport, EngineWord, Evidence, InstanceCheck, InstanceExpectation as State,
+};
 
 fn check(state: State, progressed_since: Option<&str>) -> CheckSpec {
     let progressed_since = progressed_since.map(str::to_owned);
-    CheckSpec::Instance(InstanceCheck { of: "copy".to_owned(), state, progressed_since, at: None, engine_says: None })
+    CheckSpec::Instance(InstanceCheck {
+        of: "copy".to_owned(),
+        state,
+        progressed_since,
+        at: None,
+        engine_says: None,
+        reason: None,
+    })
 }
 
 /// The copy at the end: what the engine says, whether it is frozen, whether its workload answers.
@@ -69,7 +78,7 @@ fn without_a_final_capture_even_absence_is_not_known() {
 fn says(state: State, at: Option<&str>, word: EngineWord) -> CheckSpec {
     let at = at.map(str::to_owned);
     let of = "copy".to_owned();
-    CheckSpec::Instance(InstanceCheck { of, state, progressed_since: None, at, engine_says: Some(word) })
+    CheckSpec::Instance(InstanceCheck { of, state, progressed_since: None, at, engine_says: Some(word), reason: None })
 }
 
 /// A capture `then` of a container that is frozen, while the interface of its engine says `word`.
@@ -104,4 +113,55 @@ fn what_the_interface_says_is_told_from_what_is() {
 fn a_workload_with_damaged_memory_does_not_run_well() {
     let damaged = spoiled(|e| e.captures[1].inside.as_mut().unwrap().damage = Some("bad 7".to_owned()));
     insta::assert_snapshot!(fails(&check(State::Running, None), &damaged), @"the engine says `running` of `copy`, not frozen, and its workload answers that its memory is damaged: `bad 7`; wanted: running, not frozen, and a workload that answers");
+}
+
+fn stopped_for(reason: EndReason) -> CheckSpec {
+    let state = State::Stopped;
+    CheckSpec::Instance(InstanceCheck {
+        of: "copy".to_owned(),
+        state,
+        progressed_since: None,
+        at: None,
+        engine_says: None,
+        reason: Some(reason),
+    })
+}
+
+fn ended_with(exit_code: Option<i32>, word: Option<&str>, oom_kills: Option<u64>) -> Evidence {
+    spoiled(|e| {
+        let mut o = outside("stopped", false);
+        o.end = Some(EndReport { exit_code, engine_reason: word.map(str::to_owned), oom_kills });
+        (e.captures[1].outside, e.captures[1].inside) = (Some(o), None);
+    })
+}
+
+#[test]
+fn an_end_has_its_reason_by_the_kernel_or_by_the_engine() {
+    let ends = [
+        (EndReason::OomKilled, ended_with(Some(137), None, Some(1))),
+        (EndReason::OomKilled, ended_with(Some(137), Some("OOMKilled"), None)),
+        (EndReason::Killed, ended_with(Some(137), Some("Error"), Some(0))),
+        (EndReason::Exited, ended_with(Some(1), Some("Error"), None)),
+        // containerd gives the word to all who share a limit; this one ended by itself.
+        (EndReason::Exited, ended_with(Some(0), Some("OOMKilled"), None)),
+    ];
+    for (is, evidence) in &ends {
+        for reason in [EndReason::OomKilled, EndReason::Killed, EndReason::Exited] {
+            if reason == *is {
+                passes(&stopped_for(reason), evidence);
+            } else {
+                fails(&stopped_for(reason), evidence);
+            }
+        }
+    }
+    let seen = passes(&stopped_for(EndReason::OomKilled), &ends[0].1);
+    assert!(seen.ends_with("`copy` ended with exit code 137, 1 killed by the kernel for want of memory"), "{seen}");
+}
+
+#[test]
+fn an_end_that_nobody_saw_has_no_reason() {
+    let unknown = ended_with(None, Some("Unknown"), None);
+    assert!(fails(&stopped_for(EndReason::Killed), &unknown).contains("the engine's word `Unknown`"));
+    let silent = at_the_end("stopped", Some(false), false);
+    assert!(fails(&stopped_for(EndReason::Exited), &silent).contains("nobody says how `copy` ended"));
 }

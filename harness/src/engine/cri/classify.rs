@@ -35,6 +35,8 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         C::FileLocks
     } else if any(&["No mapping for"]) {
         C::MountMissing
+    } else if during == During::Restore && any(crate::engine::criu_log::FILES_DIFFER) {
+        C::FilesDiffer
     } else if any(&["is reserved for", "failed to reserve container name", "failed to reserve sandbox name"]) {
         C::NameTaken
     } else if any(&["disabled by configuration", "unknown method CheckpointContainer", "not implemented"]) {
@@ -157,14 +159,15 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
             "containerd 2.1 asks the registry for the base image by digest at every restore: the target's registry must \
              serve the very image that the container was made from"
         }
-        C::ConnectedTcp => "give CRIU `tcp-close` (both nodes), or close the connections before the checkpoint",
-        C::FileLocks => "give CRIU `file-locks` (both nodes)",
         C::NoPrivilege => "run the workload as user 0, or podferry where root has CAP_SYS_RESOURCE",
         C::CriuMissing => "put criu 3.16 or later into the node, on containerd's PATH",
         C::DaemonGone => "containerd.log of the node says why; a container that was being checkpointed may be frozen",
         C::NoSpace => "a CRI checkpoint holds up to four copies of the container's memory for a while",
         C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
-        _ => return None,
+        C::FilesDiffer => {
+            "copy the volume after the source was frozen and before the restore, and let nothing write to it"
+        }
+        other => return criu_words::hint(other),
     })
 }
 

@@ -1,6 +1,8 @@
 //! The files that containerd, CNI and CRIU read in a node. Pure: text from settings.
 
 use super::version::Support;
+use crate::engine::criu_options;
+use crate::record::CriuChoices;
 use std::net::Ipv4Addr;
 
 /// containerd's root. On `/data`, the node's tmpfs: overlay cannot lie on the node's own overlay root (pods fail with
@@ -59,11 +61,12 @@ pub(super) fn containerd(support: &Support, pause: &str, runtime: &str) -> Strin
     format!("{head}\n{body}")
 }
 
-/// The runtime. The annotation [`CRIU_CONFIG`] is let through to runc.
+/// The runtime. The annotation that names CRIU's options is let through to runc.
 fn runtime_table(cri: &str, runtime: &str) -> String {
     let table = format!("plugins.\"{cri}\".containerd.runtimes.runc");
+    let annotation = criu_options::ANNOTATION;
     format!(
-        "[{table}]\nruntime_type = \"io.containerd.runc.v2\"\ncontainer_annotations = [\"{CRIU_CONFIG}\"]\n\n\
+        "[{table}]\nruntime_type = \"io.containerd.runc.v2\"\ncontainer_annotations = [\"{annotation}\"]\n\n\
          [{table}.options]\nBinaryName = \"{runtime}\"\nSystemdCgroup = false\n"
     )
 }
@@ -95,14 +98,9 @@ pub(super) fn cni(pods: Ipv4Addr) -> String {
     format!("{conf:#}\n")
 }
 
-/// The annotation by which runc takes CRIU's options from another file than `/etc/criu/runc.conf`. The CRI has no field
-/// for any of them. A file of our own leaves the `runc` engine on the same node alone. It must have the same name on
-/// all nodes: a restored container gets the annotations of the *checkpointed* one, not those of the new request.
-pub(super) const CRIU_CONFIG: &str = "org.criu.config";
-
-/// The file that [`CRIU_CONFIG`] names.
-pub(super) fn criu_config_path() -> String {
-    in_home("criu.conf")
+/// The file with CRIU's options for a container. A file of our own leaves the `runc` engine on the same node alone.
+pub(super) fn criu_config_path(choices: &CriuChoices) -> String {
+    in_home(&criu_options::file_name(choices))
 }
 
 /// Where CRIU logs, by [`criu_config`].
@@ -110,22 +108,10 @@ pub(super) fn criu_log_path() -> String {
     in_home("criu.log")
 }
 
-/// CRIU's options that podferry uses unless told otherwise:
-/// - `tcp-close`: a workload with clients connected can be dumped at all; in the copy their connections are closed (on
-///   the source they go on). It must be set on both sides. Keeping them needs the same address on the target.
-/// - `skip-in-flight`: a client that is just connecting does not make the dump fail.
-/// - `file-locks`: a workload that holds locks on its own files can be dumped.
-pub const CRIU_OPTIONS: [&str; 3] = ["tcp-close", "skip-in-flight", "file-locks"];
-
-/// CRIU's options, one a line and without dashes; an option that CRIU does not know makes every dump fail. `log-file`
-/// saves the log of a restore: it would be deleted with the bundle, and the RPC says only `criu failed: type RESTORE`.
-pub(super) fn criu_config(options: &[String]) -> String {
-    let mut text = format!("log-file {}\n", criu_log_path());
-    for option in options {
-        text.push_str(option);
-        text.push('\n');
-    }
-    text
+/// CRIU's options. `log-file` saves the log of a restore: it would be deleted with the bundle, and the RPC says only
+/// `criu failed: type RESTORE`.
+pub(super) fn criu_config(choices: &CriuChoices, network_lock: Option<&str>) -> String {
+    format!("log-file {}\n{}", criu_log_path(), criu_options::text(choices, network_lock))
 }
 
 #[cfg(test)]
@@ -155,8 +141,8 @@ mod tests {
     }
 
     #[test]
-    fn criu_options_one_a_line() {
-        let text = criu_config(&CRIU_OPTIONS.map(str::to_owned));
+    fn criu_logs_where_its_log_is_read() {
+        let text = criu_config(&CriuChoices::default(), None);
         assert_eq!(text, "log-file /run/podferry-cri/criu.log\ntcp-close\nskip-in-flight\nfile-locks\n");
     }
 }

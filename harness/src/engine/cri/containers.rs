@@ -3,7 +3,7 @@
 use super::classify::During;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, tasks};
-use crate::engine::{Container, ContainerSpec, EngineError, Slot};
+use crate::engine::{CONTAINERS, Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
 use crate::record::ErrorClass;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// The parent of a container's cgroup. Never systemd's: the node has none.
 pub(super) fn cgroup_parent(name: &str) -> String {
-    format!("/podferry/{name}")
+    format!("{CONTAINERS}/{name}")
 }
 
 impl Inner {
@@ -100,6 +100,7 @@ impl Inner {
             return Err(EngineError::new(ErrorClass::Other, message));
         };
         let log = PathBuf::from(&sandbox.log_directory).join(LOG);
+        self.write_criu_config(&slot.spec)?;
         let request = cri::CreateContainerRequest {
             pod_sandbox_id: slot.handle.clone(),
             config: Some(container_config(&slot.spec, image)),
@@ -118,6 +119,13 @@ impl Inner {
                 Err(e)
             }
         }
+    }
+
+    /// CRIU reads it when it dumps the container or restores it; containers with the same choices share it.
+    fn write_criu_config(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
+        let path = self.host(config::criu_config_path(&spec.criu));
+        let text = config::criu_config(&spec.criu, self.network_lock);
+        std::fs::write(path, text).map_err(|e| self.surroundings("write CRIU's options", e))
     }
 
     pub(super) async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
@@ -224,14 +232,20 @@ fn namespaces() -> cri::NamespaceOption {
 
 fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
     let env = |(key, value): &(String, String)| cri::KeyValue { key: key.clone(), value: value.clone() };
+    let mount = |mount: &Mount| cri::Mount {
+        container_path: mount.target.to_string_lossy().into_owned(),
+        host_path: mount.source.to_string_lossy().into_owned(),
+        ..Default::default()
+    };
     let image = image.to_owned();
     cri::ContainerConfig {
         metadata: Some(cri::ContainerMetadata { name: spec.name.clone(), attempt: 0 }),
         image: Some(cri::ImageSpec { user_specified_image: image.clone(), image, ..Default::default() }),
         command: spec.args.clone(),
         envs: spec.env.iter().map(env).collect(),
+        mounts: spec.mounts.iter().map(mount).collect(),
         log_path: LOG.to_owned(),
-        annotations: HashMap::from([(config::CRIU_CONFIG.to_owned(), config::criu_config_path())]),
+        annotations: HashMap::from([(criu_options::ANNOTATION.to_owned(), config::criu_config_path(&spec.criu))]),
         linux: Some(cri::LinuxContainerConfig {
             resources: spec.memory_limit.map(|limit| cri::LinuxContainerResources {
                 memory_limit_in_bytes: i64::try_from(limit).unwrap_or(i64::MAX),

@@ -1,5 +1,5 @@
 //! CRIU's log on one node. All dumps and restores of the node write to one file, since the option that names it has to
-//! be the same for all ([`super::config::CRIU_CONFIG`] says why), and CRIU empties it when it starts.
+//! be the same for all (the file that has them is named by a container's annotations, which a restored one has of its source), and CRIU empties it when it starts.
 
 use crate::engine::criu_log;
 use std::fs::File;

@@ -44,6 +44,7 @@ pub(super) async fn probe(node: &SharedNode) -> Result<(Capabilities, Support), 
         checkpoint: with_criu(&support.checkpoint),
         restore: with_criu(&support.restore),
         restore_image: with_criu(&support.restore),
+        restore_mounts: Ok(()),
         shared_images: false,
     };
     Ok((capabilities, support))
@@ -57,7 +58,6 @@ pub(super) fn configure(node: &SharedNode, support: &Support, options: &CriOptio
         (config::in_home("config.toml"), config::containerd(support, pause, &options.runtime)),
         (config::in_home(&format!("certs.d/{registry}/hosts.toml")), config::hosts(registry)),
         (config::in_home("cni/10-podferry.conflist"), config::cni(node.pod_network())),
-        (config::criu_config_path(), config::criu_config(&options.criu)),
     ];
     for (inside, text) in files {
         let path = node.host_path(Path::new(&inside));

@@ -5,8 +5,8 @@ use super::containers::cgroup_parent;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, tasks};
-use crate::engine::{Container, EngineError};
-use crate::record::{ErrorClass, OutsideReport};
+use crate::engine::{Container, EngineError, memory};
+use crate::record::{EndReport, ErrorClass, MemoryReport, OutsideReport};
 use std::path::Path;
 
 /// What is used of the verbose status: JSON under the key `info`.
@@ -35,13 +35,23 @@ impl Inner {
             frozen: group.frozen(),
             processes: group.processes(),
             address: Some(container.slot.address.to_string()),
+            memory: self.memory(container),
             ..Default::default()
         };
+        if report.engine_state == "stopped" {
+            report.end = Some(end(&status, report.memory.map(|m| m.oom_kills)));
+        }
         let info = answer.info.get("info").and_then(|info| serde_json::from_str::<Info>(info).ok());
         if let Some(pid) = info.map(|info| info.pid).filter(|pid| *pid != 0) {
             self.look_into_proc(pid, &mut report);
         }
         Ok(Some(report))
+    }
+
+    /// The container's own group is gone with its task, as a rule.
+    pub(super) fn memory(&self, container: &Container) -> Option<MemoryReport> {
+        let group = format!("{}/{}", cgroup_parent(&container.slot.spec.name), container.id);
+        memory::report(&self.host("/sys/fs/cgroup"), &group)
     }
 
     /// The node's `/proc` has the node's process ids, also when read from outside.
@@ -50,6 +60,16 @@ impl Inner {
         report.comm = read("comm").map(|comm| comm.trim_end().to_owned());
         report.pid_inside = read("status").as_deref().and_then(innermost_pid);
         report.argv = read("cmdline").as_deref().map(arguments).unwrap_or_default();
+    }
+}
+
+/// containerd says 255 of a container whose end it has not seen: its node was restarted (containerd 2.1.9).
+fn end(status: &cri::ContainerStatus, oom_kills: Option<u64>) -> EndReport {
+    let unseen = status.exit_code == 255 && status.reason == "Unknown";
+    EndReport {
+        exit_code: Some(status.exit_code).filter(|_| !unseen),
+        engine_reason: Some(status.reason.clone()).filter(|word| !word.is_empty()),
+        oom_kills,
     }
 }
 

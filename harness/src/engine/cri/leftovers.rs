@@ -106,7 +106,11 @@ impl Inner {
         let failed = |e: std::io::Error| self.surroundings("collect containerd's logs", e);
         std::fs::create_dir_all(into).map_err(failed)?;
         let log = daemon::log_path().to_string_lossy().into_owned();
-        for inside in [log, config::in_home("config.toml"), config::criu_config_path(), config::criu_log_path()] {
+        let own = std::fs::read_dir(self.host(config::HOME)).into_iter().flatten().flatten();
+        let names = own.map(|e| e.file_name().to_string_lossy().into_owned());
+        let criu = names.filter(|n| n.starts_with("criu") && n.ends_with(".conf")).map(|n| config::in_home(&n));
+        let files = [log, config::in_home("config.toml"), config::criu_log_path()].into_iter().chain(criu);
+        for inside in files {
             let name = Path::new(&inside).file_name().unwrap_or_default();
             match std::fs::copy(self.host(&inside), into.join(name)) {
                 // No CRIU has run yet.

@@ -25,15 +25,13 @@ mod restore;
 mod tasks;
 mod version;
 
-pub use config::CRIU_OPTIONS;
-
 use super::criu_options;
 use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored,
 };
 use crate::image::Image;
 use crate::node::{Program, SharedNode};
-use crate::record::{EngineKind, ErrorClass, OutsideReport};
+use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use classify::During;
 use client::Client;
@@ -53,8 +51,6 @@ pub struct CriOptions {
     /// The OCI runtime: a name on the node's `PATH`, or a path. crun cannot restore here: containerd gives it an option
     /// that crun 1.28 does not know.
     pub runtime: String,
-    /// Options for CRIU, one each, without dashes; [`CRIU_OPTIONS`] unless told otherwise.
-    pub criu: Vec<String>,
     /// Write archives into the folder that the nodes share, where there is one, so that nothing need be carried.
     pub shared_archives: bool,
     /// How long CRIU may take to restore; it is killed then.
@@ -62,12 +58,11 @@ pub struct CriOptions {
 }
 
 impl CriOptions {
-    /// runc, [`CRIU_OPTIONS`], archives on the node's own disk, and two minutes for a restore.
+    /// runc, archives on the node's own disk, and two minutes for a restore.
     pub fn new(pause: Arc<Image>) -> Self {
         CriOptions {
             pause,
             runtime: "runc".to_owned(),
-            criu: CRIU_OPTIONS.map(str::to_owned).to_vec(),
             shared_archives: false,
             restore_limit: Duration::from_secs(120),
         }
@@ -84,6 +79,8 @@ struct Inner {
     capabilities: Capabilities,
     client: Client,
     criu: CriuLog,
+    /// The line for CRIU's configuration, if this node's CRIU takes it.
+    network_lock: Option<&'static str>,
     daemon: tokio::sync::Mutex<Option<Box<dyn Program>>>,
     state: Mutex<State>,
     serial: AtomicU64,
@@ -109,14 +106,14 @@ impl CriEngine {
     /// `Surroundings` if containerd is not there or does not come up; the end of its log is in the error.
     pub async fn connect(node: SharedNode, options: CriOptions) -> Result<Arc<dyn Engine>, EngineError> {
         let (capabilities, support) = daemon::probe(&node).await?;
-        let mut options = options;
-        options.criu.extend(criu_options::network_lock(&node).await.map(str::to_owned));
+        let network_lock = criu_options::network_lock(&node).await;
         daemon::configure(&node, &support, &options)?;
         let inner = Arc::new(Inner {
             client: Client::new(&node.host_path(Path::new(config::SOCKET))),
             criu: CriuLog::new(node.host_path(Path::new(&config::criu_log_path()))),
             node,
             options,
+            network_lock,
             capabilities,
             daemon: tokio::sync::Mutex::new(None),
             state: Mutex::default(),
@@ -253,6 +250,10 @@ impl Engine for CriEngine {
 
     async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
         self.0.inspect(container).await
+    }
+
+    fn memory(&self, container: &Container) -> Option<MemoryReport> {
+        self.0.memory(container)
     }
 
     async fn remove(&self, container: &Container) -> Result<(), EngineError> {

@@ -2,6 +2,7 @@
 //! again in a restore. Pure.
 
 use crate::engine::ContainerSpec;
+use crate::engine::criu_options::ANNOTATION;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -22,10 +23,6 @@ const CAPABILITIES: [&str; 14] = [
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
 ];
-
-/// CRIU's options, one a line, as `/etc/criu/runc.conf` has them; a file of our own that the container names by an
-/// annotation, so that containerd's runc on the same node keeps its own. See also [`crate::engine::criu_options`].
-pub(super) const CRIU_OPTIONS: &str = "tcp-close\nskip-in-flight\n";
 
 /// `config.json`.
 ///
@@ -53,7 +50,7 @@ pub(super) fn config(spec: &ContainerSpec, cgroup: &str, netns: &Path, criu_opti
             { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64m"] },
             { "destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "nodev", "mode=1777"] },
         ],
-        "annotations": { "org.criu.config": criu_options },
+        "annotations": { ANNOTATION: criu_options },
         "linux": {
             "cgroupsPath": cgroup,
             "namespaces": [
@@ -65,6 +62,11 @@ pub(super) fn config(spec: &ContainerSpec, cgroup: &str, netns: &Path, criu_opti
             ],
         },
     });
+    for mount in &spec.mounts {
+        let bind =
+            json!({ "destination": mount.target, "type": "bind", "source": mount.source, "options": ["rbind", "rw"] });
+        config["mounts"].as_array_mut().expect("an array above").push(bind);
+    }
     if let Some(limit) = spec.memory_limit {
         config["linux"]["resources"] = json!({ "memory": { "limit": limit } });
     }
@@ -86,6 +88,7 @@ fn environment(spec: &ContainerSpec) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::image::Image;
+    use crate::record::CriuChoices;
     use std::sync::Arc;
 
     fn spec() -> ContainerSpec {
@@ -105,6 +108,8 @@ mod tests {
             env,
             user: 0,
             memory_limit: Some(1 << 20),
+            mounts: Vec::new(),
+            criu: CriuChoices::default(),
         }
     }
 

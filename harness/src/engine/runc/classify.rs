@@ -41,7 +41,7 @@ pub(super) fn runtime_message(text: &str) -> String {
 /// causes stand before the general failures that they make.
 pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
     let says = |text: &&str| message.contains(*text) || criu.iter().any(|line| line.contains(*text));
-    let rules: [(&[&str], C); 9] = [
+    let rules: [(&[&str], C); 10] = [
         (&["no space left on device", "No space left on device"], C::NoSpace),
         (
             &[
@@ -58,6 +58,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         (&["Connected TCP socket"], C::ConnectedTcp),
         (&["file locks are hold"], C::FileLocks),
         (&["No mapping for", "Can't find mapping"], C::MountMissing),
+        (crate::engine::criu_log::FILES_DIFFER, C::FilesDiffer),
         (&["Address already in use", "Can't bind inet socket"], C::PortTaken),
         (&["container with given ID already exists", "already exists"], C::NameTaken),
         (&["does not exist"], C::UnknownContainer),
@@ -117,7 +118,7 @@ mod tests {
         During::Checkpoint,
         "criu failed: type DUMP errno 0",
         "Error (criu/sk-unix.c): External socket is used. Consider using --ext-unix-sk option.",
-        C::DumpFailed
+        C::ExternalSocket
     )]
     #[case(
         During::Checkpoint,

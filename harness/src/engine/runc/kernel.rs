@@ -2,7 +2,8 @@
 //! control groups.
 
 use super::runtime::{Inner, io_error};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, memory};
+use crate::record::{EndReport, MemoryReport};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,28 @@ impl Inner {
         let folder = |hierarchy: &str| self.host(Path::new(&format!("/sys/fs/cgroup{hierarchy}{group}")));
         let (v1, v2) = (folder("/freezer"), folder(""));
         if v1.is_dir() { Some(Freezer::V1(v1)) } else { v2.is_dir().then_some(Freezer::V2(v2)) }
+    }
+
+    pub(super) fn memory(&self, name: &str) -> Option<MemoryReport> {
+        memory::report(&self.host(Path::new("/sys/fs/cgroup")), &self.cgroup(name))
+    }
+
+    /// How the first process of a container ended, if it has. Runtimes do not tell: their containers are orphans, which
+    /// PID 1 of the node reaps.
+    pub(super) fn end(&self, name: &str) -> EndReport {
+        let exit_code = self.recorded_pid(name).and_then(|pid| self.node.orphan_exit(pid));
+        EndReport { exit_code, engine_reason: None, oom_kills: self.memory(name).map(|m| m.oom_kills) }
+    }
+
+    /// Its process id in the node, from what the runtime wrote when it made the container: `state.json` (runc) or
+    /// `status` (crun).
+    fn recorded_pid(&self, name: &str) -> Option<u32> {
+        let folder = self.state().join(name);
+        let read = |file: &str, key: &str| {
+            let text = fs::read(self.host(&folder.join(file))).ok()?;
+            serde_json::from_slice::<serde_json::Value>(&text).ok()?[key].as_u64()
+        };
+        u32::try_from(read("state.json", "init_process_pid").or_else(|| read("status", "pid"))?).ok()
     }
 
     /// Where the node's `/proc` is on the host. The ids in it are the node's.

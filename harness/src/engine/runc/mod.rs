@@ -22,7 +22,7 @@ mod watchdog;
 use self::runtime::{Inner, task_failed};
 use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored};
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, OutsideReport};
+use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -133,6 +133,10 @@ impl Engine for RuncEngine {
 
     async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
         self.0.inspect(container).await
+    }
+
+    fn memory(&self, container: &Container) -> Option<MemoryReport> {
+        self.0.memory(&container.id)
     }
 
     async fn remove(&self, container: &Container) -> Result<(), EngineError> {

@@ -2,7 +2,7 @@
 //! address would meet the one that CNI makes for containerd's pods on the same node.
 
 use crate::record::EngineKind;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// What containers take for their gateway: each veth's end in the node has it, and answers for it.
@@ -15,26 +15,30 @@ pub(super) struct Addresses {
     first: u8,
     last: u8,
     next: u8,
-    taken: BTreeSet<u8>,
+    /// By whom. A container that a restart of its node has ended is removed when its address is another's already.
+    taken: BTreeMap<u8, String>,
 }
 
 impl Addresses {
     pub(super) fn of(kind: EngineKind) -> Self {
         let (first, last) = if kind == EngineKind::Crun { (208, 254) } else { (160, 207) };
-        Addresses { first, last, next: first, taken: BTreeSet::new() }
+        Addresses { first, last, next: first, taken: BTreeMap::new() }
     }
 
     /// One that is free, and not the one that was freed last: neighbours may still remember that.
-    pub(super) fn take(&mut self) -> Option<u8> {
+    pub(super) fn take(&mut self, name: &str) -> Option<u8> {
         let all = (self.next..=self.last).chain(self.first..self.next);
-        let free = all.into_iter().find(|octet| !self.taken.contains(octet))?;
-        self.taken.insert(free);
+        let free = all.into_iter().find(|octet| !self.taken.contains_key(octet))?;
+        self.taken.insert(free, name.to_owned());
         self.next = if free == self.last { self.first } else { free + 1 };
         Some(free)
     }
 
-    pub(super) fn free(&mut self, octet: u8) {
-        self.taken.remove(&octet);
+    /// Only by the one that has it.
+    pub(super) fn free(&mut self, octet: u8, name: &str) {
+        if self.taken.get(&octet).is_some_and(|owner| owner == name) {
+            self.taken.remove(&octet);
+        }
     }
 }
 
@@ -69,25 +73,28 @@ fn veth(address: Ipv4Addr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn addresses_go_round_and_run_out() {
         let mut a = Addresses::of(EngineKind::Runc);
-        let first = a.take().unwrap();
-        a.free(first);
-        assert_ne!(a.take().unwrap(), first, "what was just freed is not given at once");
-        let all: Vec<u8> = std::iter::from_fn(|| a.take()).collect();
+        let first = a.take("x").unwrap();
+        a.free(first, "x");
+        assert_ne!(a.take("x").unwrap(), first, "what was just freed is not given at once");
+        let all: Vec<u8> = std::iter::from_fn(|| a.take("x")).collect();
         assert_eq!(all.len(), 47);
-        assert_eq!(a.take(), None);
-        a.free(170);
-        assert_eq!(a.take(), Some(170));
+        assert_eq!(a.take("y"), None);
+        a.free(170, "y");
+        assert_eq!(a.take("y"), None, "it is not y's to give back");
+        a.free(170, "x");
+        assert_eq!(a.take("y"), Some(170));
     }
 
     #[test]
     fn the_two_runtimes_never_meet() {
         let of = |kind| -> BTreeSet<u8> {
             let mut a = Addresses::of(kind);
-            std::iter::from_fn(move || a.take()).collect()
+            std::iter::from_fn(move || a.take("x")).collect()
         };
         assert!(of(EngineKind::Runc).is_disjoint(&of(EngineKind::Crun)));
     }

@@ -35,8 +35,17 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         checkpoint: able.clone(),
         restore: able,
         restore_image: Err(format!("{kind} knows no images")),
+        restore_mounts: restore_mounts(kind),
         shared_images: node.shared_dir().is_some(),
     })
+}
+
+/// crun 1.28 tells CRIU of no bind mount when it restores.
+fn restore_mounts(kind: EngineKind) -> Result<(), String> {
+    match kind {
+        EngineKind::Crun => Err("CRIU finds `No mapping` for a folder that crun mounted".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// `runc version 1.3.6+ds1` becomes `runc 1.3.6+ds1`.

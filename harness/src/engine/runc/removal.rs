@@ -28,8 +28,11 @@ impl Inner {
         let process = pid.map(|p| self.process(p)).unwrap_or_default();
         let freezer = self.freezer(name);
         let processes = freezer.as_ref().and_then(|f| f.count().ok()).and_then(|n| u32::try_from(n).ok());
+        let engine_state = state["status"].as_str().unwrap_or("unknown").to_owned();
         Ok(Some(OutsideReport {
-            engine_state: state["status"].as_str().unwrap_or("unknown").to_owned(),
+            memory: self.memory(name),
+            end: (engine_state == "stopped").then(|| self.end(name)),
+            engine_state,
             engine_says: None,
             frozen: freezer.and_then(|f| f.frozen().ok()),
             pid_inside: process.pid_inside,
@@ -125,7 +128,7 @@ impl Inner {
             }
         }
         blocking(move || fs::remove_dir_all(&on_host).map_err(|e| io_error("remove", &on_host, &e))).await?;
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).free(slot.address.octets()[3]);
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).free(slot.address.octets()[3], name);
         Ok(())
     }
 

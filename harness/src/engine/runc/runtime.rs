@@ -5,11 +5,11 @@ use super::classify::{During, classify, runtime_message};
 use super::network::Addresses;
 use super::probe;
 use super::watchdog::{Ended, Patience, watch};
-use crate::engine::{Capabilities, EngineError};
-use crate::engine::{criu_log as log_of_criu, criu_options};
+use crate::engine::{CONTAINERS, Capabilities, EngineError};
+use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::SharedNode;
 use crate::process::{Exec, ExecError};
-use crate::record::{Chain, EngineKind, ErrorClass};
+use crate::record::{Chain, CriuChoices, EngineKind, ErrorClass};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub(super) struct Inner {
     pub(super) home: PathBuf,
     /// In the node; shared with the other nodes, if there is such a folder.
     pub(super) checkpoints: PathBuf,
+    /// The line for CRIU's configuration, if this node's CRIU takes it.
+    network_lock: Option<&'static str>,
     pub(super) addresses: Mutex<Addresses>,
     /// One image is unpacked at a time: two slots of one image would do it twice.
     pub(super) unpacking: tokio::sync::Mutex<()>,
@@ -38,6 +40,7 @@ impl Inner {
         let inner = Inner {
             addresses: Mutex::new(Addresses::of(kind)),
             unpacking: tokio::sync::Mutex::default(),
+            network_lock: criu_options::network_lock(&node).await,
             node,
             kind,
             limits,
@@ -49,10 +52,6 @@ impl Inner {
             inner.make_folder(&inner.home.join(folder))?;
         }
         inner.make_folder(&inner.checkpoints)?;
-        let options = inner.host(&inner.criu_options());
-        let lock = criu_options::network_lock(&inner.node).await.unwrap_or_default();
-        fs::write(&options, format!("{}{lock}\n", super::bundle::CRIU_OPTIONS))
-            .map_err(|e| io_error("write", &options, &e))?;
         Ok(inner)
     }
 
@@ -61,8 +60,13 @@ impl Inner {
         self.node.host_path(inside)
     }
 
-    pub(super) fn criu_options(&self) -> PathBuf {
-        self.home.join("criu.conf")
+    /// Writes CRIU's options for a container; containers with the same choices share the file. It is one of our own, so
+    /// that containerd's runc on the same node keeps its own.
+    pub(super) fn write_criu_options(&self, choices: &CriuChoices) -> Result<PathBuf, EngineError> {
+        let inside = self.home.join(criu_options::file_name(choices));
+        let path = self.host(&inside);
+        fs::write(&path, criu_options::text(choices, self.network_lock)).map_err(|e| io_error("write", &path, &e))?;
+        Ok(inside)
     }
 
     pub(super) fn state(&self) -> PathBuf {
@@ -90,7 +94,7 @@ impl Inner {
 
     /// The container's folder in each hierarchy of control groups.
     pub(super) fn cgroup(&self, name: &str) -> String {
-        format!("/podferry/{}-{name}", self.kind)
+        format!("{CONTAINERS}/{}-{name}", self.kind)
     }
 
     pub(super) fn make_folder(&self, inside: &Path) -> Result<(), EngineError> {
@@ -171,11 +175,10 @@ pub(super) struct Supervised<'a> {
 fn hint(class: ErrorClass) -> Option<&'static str> {
     match class {
         ErrorClass::CriuMissing => Some("the node needs criu 4 or later in its PATH"),
-        ErrorClass::FileLocks => Some("CRIU dumps file locks only when told to (`file-locks` in its options)"),
         ErrorClass::NoSpace => {
             Some("checkpoints lie in memory: a larger data size for the nodes, or a smaller data set")
         }
-        _ => None,
+        other => criu_words::hint(other),
     }
 }
 

@@ -27,9 +27,10 @@ impl Inner {
             );
             return Err(EngineError::new(ErrorClass::NameTaken, text));
         }
-        let octet = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
-            EngineError::new(ErrorClass::Surroundings, format!("node {} has no address left", self.node.name()))
-        })?;
+        let octet =
+            self.addresses.lock().unwrap_or_else(PoisonError::into_inner).take(&spec.name).ok_or_else(|| {
+                EngineError::new(ErrorClass::Surroundings, format!("node {} has no address left", self.node.name()))
+            })?;
         let address = network::address(self.node.pod_network(), octet);
         let slot = Slot { spec: spec.clone(), address, handle: self.netns(&spec.name) };
         let made = self.make_slot(&slot, &image, &folder).await;
@@ -50,7 +51,8 @@ impl Inner {
             fs::remove_file(&old_log).map_err(|e| io_error("remove", &old_log, &e))?;
         }
         let netns = Path::new("/run/netns").join(&slot.handle);
-        let config = bundle::config(&slot.spec, &self.cgroup(name), &netns, &self.criu_options());
+        let options = self.write_criu_options(&slot.spec.criu)?;
+        let config = bundle::config(&slot.spec, &self.cgroup(name), &netns, &options);
         let file = self.host(&folder.join("config.json"));
         fs::write(&file, config.to_string()).map_err(|e| io_error("write", &file, &e))?;
         tokio::try_join!(self.mount(image, folder), self.connect_network(&slot.handle, slot.address)).map(drop)

@@ -144,6 +144,8 @@ impl Agent {
             if let Some(id) = self.running.iter().find_map(|(id, p)| (p.as_raw() == pid.as_raw_pid()).then_some(*id)) {
                 self.running.remove(&id);
                 ended.push((id, code));
+            } else {
+                self.control.send(&Reply::Orphan { pid: pid.as_raw_pid(), code }, &[])?;
             }
         }
         if !ended.is_empty() {

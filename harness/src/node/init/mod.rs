@@ -38,8 +38,8 @@ fn init() -> io::Result<()> {
     let control = Channel::new(take_stdin()?);
     inherited::hide_from_programs()?;
     nix::unistd::setsid()?;
-    let Some((Request::Setup(setup), mut files)) = control.recv()? else { return Ok(()) };
-    let made = set_up(&setup, files.pop(), &control).and_then(|()| {
+    let Some((Request::Setup(setup), files)) = control.recv()? else { return Ok(()) };
+    let made = set_up(&setup, files, &control).and_then(|()| {
         std::env::set_current_dir("/").doing("chdir /")?;
         Agent::new(control.as_fd().try_clone_to_owned().doing("copy the control socket")?).doing("watch for children")
     });
@@ -60,7 +60,7 @@ fn take_stdin() -> io::Result<OwnedFd> {
     Ok(control)
 }
 
-fn set_up(setup: &Setup, shared: Option<OwnedFd>, control: &Channel) -> Result<(), String> {
+fn set_up(setup: &Setup, mounts: Vec<OwnedFd>, control: &Channel) -> Result<(), String> {
     cgroup::join(&setup.cgroups.join)?;
     // After joining: the cgroup namespace makes the groups that its maker is in the roots that are seen inside.
     let all = CloneFlags::CLONE_NEWNS
@@ -71,7 +71,7 @@ fn set_up(setup: &Setup, shared: Option<OwnedFd>, control: &Channel) -> Result<(
     unshare(all).doing("unshare the namespaces")?;
     control.send(&Reply::Unshared, &[]).doing("tell the harness")?;
     nix::unistd::sethostname(&setup.name).doing("set the host name")?;
-    root::build(setup, shared)?;
+    root::build(setup, mounts)?;
     // Containers of the node are reached through it.
     std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").doing("switch on IP forwarding")
 }

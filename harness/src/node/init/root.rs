@@ -14,7 +14,9 @@ const STAGE: &str = "/sys";
 
 /// Makes the node's root and goes there. To be called in new namespaces; nothing of it is seen on the host, and all of
 /// it ends with the mount namespace.
-pub(super) fn build(setup: &Setup, shared: Option<OwnedFd>) -> Result<(), String> {
+pub(super) fn build(setup: &Setup, mounts: Vec<OwnedFd>) -> Result<(), String> {
+    let mut mounts = mounts.into_iter();
+    let (shared, disk) = (mounts.next(), mounts.next());
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).doing("make all mounts private")?;
     // Opened here, since the host's paths are gone later; put in place there, so that links are followed in the node.
@@ -27,12 +29,17 @@ pub(super) fn build(setup: &Setup, shared: Option<OwnedFd>) -> Result<(), String
     for name in ["data", &SHARED_DIR[1..]] {
         fs::create_dir_all(root.join(name)).doing(format_args!("make /{name}"))?;
     }
-    tmpfs(&root.join("data"), &format!("mode=755,size={}", setup.data_size))?;
+    if disk.is_none() {
+        tmpfs(&root.join("data"), &format!("mode=755,size={}", setup.data_size))?;
+    }
     umask(Mode::from_bits_truncate(0o022));
     names(&setup.name, &root)?;
     enter(&root)?;
     if let Some(shared) = shared {
         attach(&shared, Path::new(SHARED_DIR))?;
+    }
+    if let Some(disk) = disk {
+        attach(&disk, Path::new("/data"))?;
     }
     for (file, inside) in overrides {
         cover(&file, inside)?;

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -130,7 +131,8 @@ impl Inner {
         Ok(number)
     }
 
-    fn make(&self, name: &str, number: u8) -> Result<Arc<Sandbox>, Failure> {
+    /// With `disk`, the node has what was on that.
+    fn make(&self, name: &str, number: u8, disk: Option<OwnedFd>) -> Result<Arc<Sandbox>, Failure> {
         let from = Instant::now();
         let cannot = format!("can't make node {name}");
         let groups = self.hierarchies.node(&self.config.run_id, name);
@@ -142,7 +144,7 @@ impl Inner {
             overrides: self.config.overrides.clone(),
             data_size: self.config.data_size,
         };
-        match Sandbox::new(&self.config.podferry, setup, number, &self.fabric) {
+        match Sandbox::new(&self.config.podferry, setup, disk, number, &self.fabric) {
             Ok(mut node) => {
                 let record = node.record_mut();
                 record.components.clone_from(&self.config.components);
@@ -167,6 +169,23 @@ impl Inner {
         Ok(())
     }
 
+    fn node(&self, name: &str) -> Option<Arc<Sandbox>> {
+        self.nodes().get(name).and_then(|place| place.node.clone())
+    }
+
+    /// Ends a node with all that it holds, and waits until nothing of it is left.
+    async fn end(self: &Arc<Self>, name: &str, node: &Sandbox) -> Result<(), Failure> {
+        let groups = self.hierarchies.node(&self.config.run_id, name);
+        node.hang_up();
+        let this = self.clone();
+        let leaks = blocking(move || Ok(groups.remove())).await?;
+        let ended = tokio::time::timeout(DEATH, node.ended()).await;
+        let number = node.number();
+        blocking(move || this.fabric.unplug(number).map_err(|e| failure("can't unplug a node", &e))).await?;
+        ended.map_err(|_| failure(format_args!("node {name} does not end"), &Said(format!("waited {DEATH:?}"))))?;
+        leaks_as_failure(name, &leaks)
+    }
+
     fn nodes(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +197,7 @@ impl Provider for LocalProvider {
         let number = self.0.reserve(name)?;
         let (this, name) = (self.0.clone(), name.to_owned());
         let work = move || {
-            let made = this.make(&name, number);
+            let made = this.make(&name, number, None);
             match &made {
                 Ok(node) => drop(this.nodes().insert(name, Place { number, node: Some(node.clone()) })),
                 // What it left stays claimed, so that it is swept.
@@ -190,17 +209,28 @@ impl Provider for LocalProvider {
         Ok(blocking(work).await?)
     }
 
+    async fn restart(&self, name: &str) -> Result<SharedNode, Failure> {
+        let cannot = format!("can't restart node {name}");
+        let node = self.0.node(name).ok_or_else(|| failure(&cannot, &Said("there is none of this name".into())))?;
+        let (this, name, number) = (self.0.clone(), name.to_owned(), node.number());
+        let disk = {
+            let node = node.clone();
+            blocking(move || node.disk().map_err(|e| failure(&cannot, &e))).await?
+        };
+        // Its name, number and claim stay taken meanwhile.
+        this.end(&name, &node).await?;
+        drop(node);
+        let work = move || {
+            let made = this.make(&name, number, Some(disk))?;
+            this.nodes().insert(name, Place { number, node: Some(made.clone()) });
+            Ok(made)
+        };
+        Ok(blocking(work).await?)
+    }
+
     async fn down(&self, name: &str) -> Result<(), Failure> {
-        let Some(node) = self.0.nodes().get(name).and_then(|place| place.node.clone()) else { return Ok(()) };
-        let groups = self.0.hierarchies.node(&self.0.config.run_id, name);
-        node.hang_up();
-        let this = self.0.clone();
-        let leaks = blocking(move || Ok(groups.remove())).await?;
-        let ended = tokio::time::timeout(DEATH, node.ended()).await;
-        let number = node.number();
-        blocking(move || this.fabric.unplug(number).map_err(|e| failure("can't unplug a node", &e))).await?;
-        ended.map_err(|_| failure(format_args!("node {name} does not end"), &Said(format!("waited {DEATH:?}"))))?;
-        leaks_as_failure(name, &leaks)?;
+        let Some(node) = self.0.node(name) else { return Ok(()) };
+        self.0.end(name, &node).await?;
         self.0.give_back(name)
     }
 

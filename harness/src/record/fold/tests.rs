@@ -107,6 +107,7 @@ fn a_repetition_starts_afresh_but_keeps_figures_and_what_failed() {
             of: "i".to_owned(),
             state: crate::record::InstanceExpectation::Running,
             progressed_since: None,
+            reason: None,
             at: None,
             engine_says: None,
         });

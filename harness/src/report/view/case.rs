@@ -330,7 +330,10 @@ impl CaseView {
         if !parts.is_empty() {
             return parts.join(", ");
         }
-        ["counter", "sameProcess", "error", "instance"].into_iter().find_map(seen).unwrap_or_default()
+        ["faster", "workLost", "counter", "sameProcess", "error", "instance"]
+            .into_iter()
+            .find_map(seen)
+            .unwrap_or_default()
     }
 }
 
@@ -361,9 +364,12 @@ fn subject(spec: &CheckSpec) -> String {
         CheckSpec::SameProcess(c) => format!("{} as of {}", c.of, c.as_of),
         CheckSpec::Exclusive(c) => c.between.join(", "),
         CheckSpec::Instance(c) => c.of.clone(),
+        CheckSpec::Held(c) => c.of.clone(),
         CheckSpec::Log(c) => c.of.clone(),
         CheckSpec::Archive(c) => c.of.clone(),
         CheckSpec::Error(c) => format!("{}: {}", c.step, c.class),
+        CheckSpec::Faster(c) => format!("{} than {}", c.step, c.than),
+        CheckSpec::WorkLost(c) => format!("{} since {}", c.of, c.since),
         CheckSpec::Budget(c) => c.metric.name().to_owned(),
     }
 }

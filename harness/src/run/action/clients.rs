@@ -112,7 +112,7 @@ pub(super) async fn stop(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failur
     let mut history = tokio::task::spawn_blocking(move || client.stop())
         .await
         .map_err(|e| Failure::surroundings(format!("stopping client {name}: {e}")))?;
-    if let Some(live) = run.instances.get(&running.follows).filter(|l| !l.removed) {
+    if let Some(live) = run.instances.get(&running.follows).filter(|l| !l.removed && !l.ended) {
         let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
         // No answer leaves it unread, and that fails the check that needs it.
         history.final_journal = prepared.journal(run.world.target(live)).await.ok().flatten();

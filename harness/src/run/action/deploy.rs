@@ -1,13 +1,20 @@
 use crate::clock;
 use crate::engine::ContainerSpec;
-use crate::record::{ErrorClass, Event, Failure, InstanceRecord, Phase};
+use crate::record::{EndReason, EndReport, ErrorClass, Event, Failure, InstanceRecord, Phase};
 use crate::run::case::{CaseRun, Live};
 use crate::run::preparation::Prepared;
+use crate::scenario::plan::Given;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Starts a workload and waits until it answers and holds its data.
-pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, instance: &str) -> Result<(), Failure> {
+pub(super) async fn deploy(
+    run: &mut CaseRun<'_>,
+    workload: &str,
+    node: &str,
+    instance: &str,
+    given: &Given,
+) -> Result<(), Failure> {
     let engine = run.world.engine(run.case.engine, node).await?;
     let prepared = run.world.workload(&run.case.workloads[workload]).await?;
     let spec = ContainerSpec {
@@ -15,8 +22,10 @@ pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, in
         image: Arc::clone(&prepared.image),
         args: prepared.args(),
         env: Vec::new(),
+        memory_limit: given.memory,
+        mounts: run.mounts(workload, node, given)?,
         user: run.case.workloads[workload].user,
-        memory_limit: None,
+        criu: run.case.criu.clone(),
     };
     let from = clock::now();
     let slot = run.await_slot(&engine, &spec).await?;
@@ -29,7 +38,15 @@ pub(super) async fn deploy(run: &mut CaseRun<'_>, workload: &str, node: &str, in
             return Err(e.into());
         }
     };
-    let live = Live { workload: workload.to_owned(), node: node.to_owned(), engine, container, spec, removed: false };
+    let live = Live {
+        workload: workload.to_owned(),
+        node: node.to_owned(),
+        engine,
+        container,
+        spec,
+        ended: false,
+        removed: false,
+    };
     adopt(run, instance, live.clone(), None);
     await_ready(run, &prepared, &live).await?;
     prepared.load(run.world.target(&live)).await
@@ -53,13 +70,17 @@ pub(super) async fn await_ready(run: &CaseRun<'_>, prepared: &Arc<Prepared>, liv
 async fn end_of(run: &CaseRun<'_>, live: &Live) -> Failure {
     loop {
         tokio::time::sleep(LOOK).await;
-        let state = match live.engine.inspect(&live.container).await {
+        let seen = match live.engine.inspect(&live.container).await {
             Ok(Some(seen)) if ["running", "paused", "created"].contains(&seen.engine_state.as_str()) => continue,
-            Ok(Some(seen)) => seen.engine_state,
-            Ok(None) => "gone".to_owned(),
+            Ok(seen) => seen,
             // What cannot be looked at may still answer.
             Err(_) => continue,
         };
+        let reason = seen.as_ref().and_then(|s| s.end.as_ref()).and_then(EndReport::reason);
+        let state = seen.map_or_else(|| "gone".to_owned(), |s| s.engine_state);
+        if reason == Some(EndReason::OomKilled) {
+            return out_of_memory(live);
+        }
         let log = run.world.host_path(&live.node, &live.container.log);
         let log = log.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
         let lines: Vec<String> = String::from_utf8_lossy(&log).lines().map(str::to_owned).collect();
@@ -71,6 +92,36 @@ async fn end_of(run: &CaseRun<'_>, live: &Live) -> Failure {
                 format!("container {} on node {} is {state}, before it answered", live.spec.name, live.node),
             )
         };
+    }
+}
+
+fn out_of_memory(live: &Live) -> Failure {
+    let (name, node) = (&live.spec.name, &live.node);
+    let limit = live.spec.memory_limit;
+    Failure {
+        hint: Some(match limit {
+            Some(_) => "give it more `memory`".to_owned(),
+            None => "the containers of the node may not take more together (`allocatable`), or the node has no more"
+                .to_owned(),
+        }),
+        ..Failure::new(
+            ErrorClass::NoMemory,
+            format!("container {name} on node {node} was killed for want of memory, before it answered"),
+        )
+    }
+}
+
+/// After a restart of its node: an instance that still runs was never on a node that went down.
+pub(super) async fn must_have_ended(run: &CaseRun<'_>, instance: &str) -> Result<(), Failure> {
+    let live = run.live(instance)?;
+    match live.engine.inspect(&live.container).await? {
+        Some(seen) if seen.engine_state != "stopped" || seen.processes.is_some_and(|n| n > 0) => {
+            Err(Failure::surroundings(format!(
+                "container {} is {} after a restart of node {}",
+                live.spec.name, seen.engine_state, live.node
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

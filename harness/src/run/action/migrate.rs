@@ -1,10 +1,10 @@
 use super::{checkpoint, clients, deploy, restore};
 use crate::clock;
-use crate::engine::{ContainerSpec, Engine};
+use crate::engine::Engine;
 use crate::record::{At, Event, Failure, MigrationRecord, Phase, SourceFate};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
-use crate::scenario::plan::{Medium, Over};
+use crate::scenario::plan::{Given, Medium, Over};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub(super) struct Move<'a> {
     pub(super) into: &'a str,
     pub(super) source: SourceFate,
     pub(super) medium: Medium,
+    pub(super) given: &'a Given,
     pub(super) over: Over,
 }
 
@@ -61,7 +62,7 @@ pub(super) async fn migrate(run: &mut CaseRun<'_>, what: &Move<'_>) -> Result<()
 /// Everything up to the first answer; gives when that came.
 async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Result<At, Failure> {
     let engine = run.world.engine(run.case.engine, what.to).await?;
-    let spec = ContainerSpec { name: run.container_name(what.into), ..source.spec.clone() };
+    let spec = restore::copy_of(run, &source.spec, &source.workload, what.to, what.into, what.given)?;
     let from = clock::now();
     let slot = run.await_slot(&engine, &spec).await?;
     run.phase(Phase::Prepare, what.to, from);
@@ -80,6 +81,7 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
         engine,
         container: restored.container,
         spec,
+        ended: false,
         removed: false,
     };
     clients::switch(run, what.instance, what.into, &live, restored.restore_from).await?;

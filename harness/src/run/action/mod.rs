@@ -7,7 +7,9 @@ pub(super) mod clients;
 pub(super) mod deploy;
 mod fault;
 pub(super) mod migrate;
+mod restart;
 pub(super) mod restore;
+mod watch;
 
 use super::case::CaseRun;
 use crate::clock;
@@ -24,13 +26,17 @@ pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failu
 
 async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
     match &step.action {
-        Action::Deploy { workload, node, instance } => deploy::deploy(run, workload, node, instance).await,
+        Action::Deploy { workload, node, instance, given } => {
+            deploy::deploy(run, workload, node, instance, given).await
+        }
         Action::StartClient { client } => clients::start(run, client).await,
         Action::StopClient { client } => clients::stop(run, client).await,
         Action::AwaitAnswers { client, count } => clients::await_answers(run, client, *count, step.timeout).await,
         Action::AwaitCounter { instance, at_least } => {
             capture::await_counter(run, instance, *at_least, step.timeout).await
         }
+        Action::AwaitMemory { instance, at_least } => watch::await_memory(run, instance, *at_least, step.timeout).await,
+        Action::AwaitEnd { instance } => watch::await_end(run, instance, step.timeout).await,
         Action::Pause { time } => {
             tokio::time::sleep(*time).await;
             Ok(())
@@ -63,21 +69,21 @@ async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
         }
         Action::Transfer { checkpoint, to, over } => checkpoint::transfer(run, checkpoint, to, *over).await,
         Action::Tamper { checkpoint, name, damage } => checkpoint::tamper(run, checkpoint, name, damage).await,
-        Action::Restore { checkpoint, node, instance, verify, raw } => {
+        Action::Restore { checkpoint, node, instance, verify, given, raw } => {
             let how = match (raw, verify) {
                 (Some(raw), _) => restore::How::Bare(raw.deadline.unwrap_or(restore::BARE)),
                 (None, true) => restore::How::Verified,
                 (None, false) => restore::How::Unseen,
             };
-            restore::restore(run, checkpoint, node, instance, how).await
+            restore::restore(run, checkpoint, node, instance, how, given).await
         }
-        Action::Migrate { instance, to, into, source, medium, over } => {
-            migrate::migrate(
-                run,
-                &migrate::Move { step: &step.id, instance, to, into, source: *source, medium: *medium, over: *over },
-            )
-            .await
+        Action::Migrate { instance, to, into, source, medium, over, given } => {
+            let (source, medium, over) = (*source, *medium, *over);
+            let what = migrate::Move { step: &step.id, instance, to, into, source, medium, over, given };
+            migrate::migrate(run, &what).await
         }
+        Action::Restart { node } => restart::restart(run, node).await,
+        Action::CopyVolume { volume, from, to } => run.copy_volume(volume, from, to).await,
         Action::Remove { instance } => deploy::remove(run, instance).await,
         Action::Fault(what) => fault::lay(run, what).await,
         Action::Mend { name } => fault::mend(run, name).await,

@@ -4,6 +4,7 @@ use crate::engine::{ContainerSpec, Engine, Restored, Slot};
 use crate::record::{Failure, Phase};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
+use crate::scenario::plan::Given;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +29,14 @@ pub(super) async fn restore(
     node: &str,
     instance: &str,
     how: How,
+    given: &Given,
 ) -> Result<(), Failure> {
     let held = run.held(checkpoint)?.clone();
     if how == How::Verified {
         carry::verify(run.world, &held, node).await?;
     }
     let engine = run.world.engine(run.case.engine, node).await?;
-    let spec = ContainerSpec { name: run.container_name(instance), ..held.spec.clone() };
+    let spec = copy_of(run, &held.spec, &held.workload, node, instance, given)?;
     let from = clock::now();
     let slot = run.await_slot(&engine, &spec).await?;
     run.phase(Phase::Prepare, node, from);
@@ -45,6 +47,7 @@ pub(super) async fn restore(
         engine,
         container: restored.container,
         spec,
+        ended: false,
         removed: false,
     };
     deploy::adopt(run, instance, live.clone(), Some(checkpoint.to_owned()));
@@ -52,6 +55,23 @@ pub(super) async fn restore(
     deploy::await_ready(run, &prepared, &live).await?;
     run.phase(Phase::FirstAnswer, node, restored.restore_to);
     Ok(())
+}
+
+/// What the container of a copy is made of: as its source's, but for its name, its node, and what it is given.
+pub(super) fn copy_of(
+    run: &mut CaseRun<'_>,
+    source: &ContainerSpec,
+    workload: &str,
+    node: &str,
+    instance: &str,
+    given: &Given,
+) -> Result<ContainerSpec, Failure> {
+    Ok(ContainerSpec {
+        name: run.container_name(instance),
+        memory_limit: given.memory.or(source.memory_limit),
+        mounts: run.mounts(workload, node, given)?,
+        ..source.clone()
+    })
 }
 
 /// The engine's calls alone, timed; a slot whose restore failed is given back.

@@ -130,6 +130,7 @@ impl<'a> Flow<'a, '_> {
         if let Some(name) = &d.node {
             self.node(name);
         }
+        self.mounts(d.volumes.as_ref());
         let mut life = Life { fate: alive(fails), node: Some(node.clone()), kind: None, copy_of: None };
         let known = self.nodes.contains(&node) && !self.r.lost.contains(d.checkpoint.text());
         if let Some(held) = self.held(&d.checkpoint) {
@@ -149,6 +150,7 @@ impl<'a> Flow<'a, '_> {
 
     pub(super) fn migrate(&mut self, m: &Migrate, index: usize, fails: bool, place: Place) {
         self.node(&m.to);
+        self.mounts(m.volumes.as_ref());
         let to = m.to.text().to_owned();
         let source = self.instance(&m.of);
         if let Some(life) = &source

@@ -75,10 +75,13 @@ impl<'a> Flow<'a, '_> {
     }
 
     pub(super) fn wait(&mut self, w: &Wait, step: &Step) {
-        let given = [w.answers.is_some(), w.counter.is_some(), w.time.is_some()].into_iter().filter(|g| *g).count();
+        let given = [w.answers.is_some(), w.counter.is_some(), w.memory.is_some(), w.end.is_some(), w.time.is_some()];
+        let given = given.into_iter().filter(|g| *g).count();
         if given != 1 && !step.spoiled {
-            let finding =
-                error(explain::BAD_WAIT, format!("a wait has one of `answers`, `counter`, `time`; here are {given}"));
+            let finding = error(
+                explain::BAD_WAIT,
+                format!("a wait has one of `answers`, `counter`, `memory`, `end`, `time`; here are {given}"),
+            );
             self.r.tell(step.place, finding.help("write `wait: {answers: {client: NAME, count: 200}}`"));
         }
         if let (Some(time), None) = (&w.time, &w.reason) {
@@ -102,6 +105,15 @@ impl<'a> Flow<'a, '_> {
         {
             let finding = error(explain::MISMATCH, format!("`{}` tells no counter to wait for", kind.name));
             self.r.tell(counter.of.place, finding.help("wait for `answers` of a client"));
+        }
+        if let Some(memory) = &w.memory {
+            self.instance(&memory.of);
+        }
+        if let Some(end) = &w.end
+            && self.instance(&end.of).is_some()
+            && !self.fails
+        {
+            self.ended(&end.of, step.place.line);
         }
     }
 

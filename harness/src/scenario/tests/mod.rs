@@ -18,7 +18,12 @@ pub(super) const KINDS: &[WorkloadKind] = &[
         [false, true, false],
         &[ClientKind::RedisWriter, ClientKind::TcpEcho],
     ),
-    kind("counter", &[setting("interval", SettingKind::Duration)], [true, true, false], &[ClientKind::CounterReader]),
+    kind(
+        "counter",
+        &[setting("interval", SettingKind::Duration), setting("hold", SettingKind::Word(&["tcp", "file-lock"]))],
+        [true, true, false],
+        &[ClientKind::CounterReader],
+    ),
     kind("looper", &[], [true, false, false], &[ClientKind::LogFollower]),
     kind("memory", &[setting("size", SettingKind::Size)], [false, true, true], &[ClientKind::TcpEcho]),
     kind("memcached", &[], [false, true, false], &[ClientKind::TcpEcho]),

@@ -42,7 +42,7 @@ const DUMP: &str = "checkpointing container \"c\" failed: /usr/sbin/runc did not
 #[case(During::Checkpoint, DUMP, &["Error (criu/sk-inet.c:195): inet: Connected TCP socket, consider using --tcp-established option."], C::ConnectedTcp)]
 #[case(During::Restore, RESTORE, &["Error (criu/sk-inet.c:950): inet: Connected TCP socket in image"], C::ConnectedTcp)]
 #[case(During::Checkpoint, DUMP, &["Error (criu/file-lock.c:122): Some file locks are hold by dumping tasks! You can try --file-locks to dump them."], C::FileLocks)]
-#[case(During::Checkpoint, DUMP, &["Error (criu/fsnotify.c:290): fsnotify: Can't dump that handle"], C::DumpFailed)]
+#[case(During::Checkpoint, DUMP, &["Error (criu/fsnotify.c:290): fsnotify: Can't dump that handle"], C::Inotify)]
 #[case(During::Checkpoint, "cannot pause a paused container", &[], C::DumpFailed)]
 #[case(During::Restore, RESTORE, &["Error (criu/mount.c:2): mnt: No mapping for 325:(null) mountpoint"], C::MountMissing)]
 #[case(During::Restore, RESTORE, &["Error (criu/sk-inet.c:1): inet: Can't bind inet socket (id 5): Address already in use"], C::PortTaken)]
