@@ -18,6 +18,7 @@ pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
                 && last.inside.as_ref().is_some_and(|i| i.damage.is_none())
         }
         (InstanceExpectation::Frozen, Some(o)) => o.frozen == Some(true),
+        (InstanceExpectation::Created, Some(o)) => o.engine_state == "created",
         (InstanceExpectation::Stopped, Some(o)) => o.engine_state == "stopped",
     };
     if !as_wanted {
@@ -110,6 +111,7 @@ fn wanted(state: InstanceExpectation) -> &'static str {
     match state {
         InstanceExpectation::Running => "running, not frozen, and a workload that answers",
         InstanceExpectation::Frozen => "a container whose tasks are frozen",
+        InstanceExpectation::Created => "a container that was made and not started",
         InstanceExpectation::Stopped => "a container that is there and stopped",
         InstanceExpectation::Absent => "no such container",
     }

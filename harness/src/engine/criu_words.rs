@@ -1,5 +1,6 @@
 //! What CRIU's errors say of their cause, for every engine. Pure; the texts are those of criu 4.2.1.
 
+use super::EngineError;
 use crate::record::ErrorClass as C;
 
 /// Why a dump was refused: what the process has that CRIU does not carry.
@@ -53,6 +54,22 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
     })
 }
 
+/// A restore under a memory limit whose process was killed, told as what it is.
+///
+/// Nobody says it: CRIU sees the signal, runc removes the control group with its count of kills, and the kernel's log is
+/// not the node's. But nobody else than the kernel kills a process that is being restored.
+pub(super) fn killed_for_memory(limit: Option<u64>, mut error: EngineError) -> EngineError {
+    if let Some(limit) = limit
+        && error.class == C::RestoreFailed
+        && error.log.iter().any(|line| line.contains("killed by signal 9"))
+    {
+        error.class = C::NoMemory;
+        error.message += &format!(": its process was killed under its memory limit of {limit} bytes");
+        error.hint = Some("give the copy a memory limit that its source's memory fits into".to_owned());
+    }
+    error
+}
+
 /// The class of a restore's error, likewise.
 pub(super) fn restore(says: &dyn Fn(&str) -> bool) -> Option<C> {
     IMAGES.iter().any(|text| says(text)).then_some(C::InvalidArchive)
@@ -98,6 +115,16 @@ mod tests {
     fn what_a_process_has_is_told(#[case] line: &str, #[case] class: C) {
         assert_eq!(dump(&|text| line.contains(text)), Some(class));
         assert!(hint(class).is_some());
+    }
+
+    #[rstest]
+    #[case(Some(1 << 24), "Error (criu/cr-restore.c:1269): 350 killed by signal 9: Killed", C::NoMemory)]
+    #[case(None, "Error (criu/cr-restore.c:1269): 350 killed by signal 9: Killed", C::RestoreFailed)]
+    #[case(Some(1 << 24), "Error (criu/cr-restore.c:1281): 120 stopped by signal 11: Segmentation fault", C::RestoreFailed)]
+    fn a_kill_under_a_limit_is_for_memory(#[case] limit: Option<u64>, #[case] line: &str, #[case] class: C) {
+        let mut error = EngineError::new(C::RestoreFailed, "x");
+        error.log.push(line.to_owned());
+        assert_eq!(killed_for_memory(limit, error).class, class);
     }
 
     /// What CRIU says beside any failure names no cause.

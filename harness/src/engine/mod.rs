@@ -163,6 +163,16 @@ pub trait Engine: Send + Sync {
     /// Starts the container in its slot.
     async fn start(&self, slot: &Slot) -> Result<Container, EngineError>;
 
+    /// Makes the container in its slot and does not start it.
+    async fn create(&self, slot: &Slot) -> Result<Container, EngineError>;
+
+    /// The network namespace of a container or of its slot, by the container's name: its path in the node.
+    async fn network(&self, name: &str) -> Result<PathBuf, EngineError>;
+
+    /// Removes the image that the node keeps under a reference, so that it has to get it anew. Gone already is no error.
+    /// `Err(Unsupported)` for engines that get no images.
+    async fn forget_image(&self, reference: &str) -> Result<(), EngineError>;
+
     /// Freezes all its tasks. Freezing a frozen container is no error.
     async fn freeze(&self, container: &Container) -> Result<(), EngineError>;
 

@@ -8,14 +8,17 @@ mod call;
 mod corrupt;
 mod criu;
 mod disk;
+mod image;
 mod kill;
 mod link;
 mod memory;
 mod pause;
+mod port;
 mod priority;
 mod stage;
 mod wrapper;
 
+pub(crate) use image::Shelf;
 pub(crate) use stage::{Gate, Moment};
 pub(crate) use wrapper::Wrapper;
 
@@ -53,6 +56,10 @@ pub(crate) struct Ground {
     pub(crate) victim: Option<u32>,
     /// The checkpoint that it is about, on the host.
     pub(crate) checkpoint: Option<PathBuf>,
+    /// The name of the container that the fault's step makes.
+    pub(crate) newcomer: Option<String>,
+    /// What the node's registry serves, for a fault in that.
+    pub(crate) shelf: Option<Shelf>,
     /// The node's wrapper of the OCI runtime, for a fault in one of its calls.
     pub(crate) wrapper: Option<Arc<Wrapper>>,
     /// Turns true when the step that the fault is tied to is over: nothing more will come that it could wait for.
@@ -78,6 +85,14 @@ pub(crate) fn of(kind: &FaultKind, ground: Ground) -> Result<Arc<dyn Fault>, Fai
         }
         FaultKind::Memory { leave } => Arc::new(memory::Memory::new(node, ground.engines, *leave)),
         FaultKind::Criu(how) => Arc::new(criu::Criu::new(node, *how)),
+        FaultKind::Port(port) => {
+            let newcomer = ground.newcomer.ok_or_else(|| lacks("a step that makes a container"))?;
+            Arc::new(port::Port::new(ground.engine, *port, newcomer))
+        }
+        FaultKind::Image { how, .. } => {
+            let shelf = ground.shelf.ok_or_else(|| lacks("the registry's images"))?;
+            Arc::new(image::BaseImage::new(ground.engine, shelf, *how))
+        }
         FaultKind::RuntimeCall { call, how } => {
             let wrapper = ground.wrapper.ok_or_else(|| lacks("the wrapper of the runtime"))?;
             Arc::new(call::Call::new(wrapper, *call, *how))

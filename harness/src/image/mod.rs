@@ -18,7 +18,7 @@ pub use build::{ImageSpec, NodeRoot, WorkloadBinaries, build};
 pub use checkpoint::checkpoint_image;
 pub use error::ImageError;
 pub use import::import;
-pub use registry::{Registry, RegistryHandle};
+pub use registry::{Changes, Registry, RegistryHandle};
 pub use store::Store;
 pub use unpack::unpack;
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::io::ReaderStream;
 
 /// Serves images to a node.
@@ -24,6 +24,7 @@ pub struct Registry;
 #[derive(Debug)]
 pub struct RegistryHandle {
     address: SocketAddr,
+    changes: Changes,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -34,16 +35,68 @@ impl Registry {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let app = Router::new().fallback(answer).with_state(Arc::new(stores));
+        let changes = Changes::default();
+        let served = Served { stores, changes: changes.clone() };
+        let app = Router::new().fallback(answer).with_state(Arc::new(served));
         let task = tokio::spawn(async move {
             // Ends with an error only if accepting does, and then there is nobody to tell.
             let _ = axum::serve(listener, app).await;
         });
-        Ok(RegistryHandle { address, task })
+        Ok(RegistryHandle { address, changes, task })
     }
 }
 
+/// What a registry does not serve, or serves under another image's name.
+#[derive(Clone, Debug, Default)]
+pub struct Changes(Arc<Mutex<Vec<Change>>>);
+
+#[derive(Debug)]
+struct Change {
+    hidden: String,
+    /// `repository:tag`, without the registry.
+    tag: String,
+    instead: Option<String>,
+}
+
+impl Changes {
+    /// Serves the image of this digest no more, by tag or by digest; under its reference's tag, if `instead` is given,
+    /// the image of that digest.
+    pub fn hide(&self, digest: &str, reference: &str, instead: Option<String>) {
+        let tag = reference.split_once('/').map_or(reference, |(_, tag)| tag).to_owned();
+        self.all().push(Change { hidden: digest.to_owned(), tag, instead });
+    }
+
+    /// Serves the image of this digest again.
+    pub fn undo(&self, digest: &str) {
+        self.all().retain(|change| change.hidden != digest);
+    }
+
+    /// The digest of the image to be served by this name, if any: the one that is kept under it, unless told otherwise.
+    fn of(&self, repository: &str, name: &str, kept: Option<String>) -> Option<String> {
+        let all = self.all();
+        let tag = format!("{repository}:{name}");
+        match all.iter().find(|change| change.tag == tag) {
+            Some(change) => change.instead.clone(),
+            None => kept.filter(|digest| !all.iter().any(|change| change.hidden == *digest)),
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Change>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Served {
+    stores: Vec<Arc<Store>>,
+    changes: Changes,
+}
+
 impl RegistryHandle {
+    /// What can be changed of what it serves.
+    pub fn changes(&self) -> Changes {
+        self.changes.clone()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -56,7 +109,7 @@ impl Drop for RegistryHandle {
     }
 }
 
-async fn answer(State(stores): State<Arc<Vec<Arc<Store>>>>, method: Method, uri: Uri) -> Response {
+async fn answer(State(served): State<Arc<Served>>, method: Method, uri: Uri) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return refuse(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "this registry is read-only");
     }
@@ -68,9 +121,9 @@ async fn answer(State(stores): State<Arc<Vec<Arc<Store>>>>, method: Method, uri:
     let Some((repository, kind, name)) = parse(path) else {
         return refuse(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "no such path");
     };
-    for store in stores.iter() {
+    for store in &served.stores {
         let found = match kind {
-            "manifests" => store.resolve(repository, name).map(|d| (d, MANIFEST)),
+            "manifests" => served.changes.of(repository, name, store.resolve(repository, name)).map(|d| (d, MANIFEST)),
             _ => Some((name.to_owned(), "application/octet-stream")),
         };
         if let Some((digest, media_type)) = found

@@ -66,6 +66,9 @@ pub trait Node: Send + Sync {
     /// Listens on an address in the node's network namespace.
     fn listen(&self, address: std::net::SocketAddr) -> io::Result<TcpListener>;
 
+    /// Listens likewise in another network namespace of the node, by the path that it has there.
+    fn listen_in(&self, network: &Path, address: std::net::SocketAddr) -> io::Result<TcpListener>;
+
     /// The exit code (`128 + signal` for a signal) of a program that was nobody's child but PID 1's when it ended, by its
     /// process id in the node; the last few hundred are kept.
     fn orphan_exit(&self, pid: u32) -> Option<i32>;

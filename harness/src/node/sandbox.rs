@@ -241,9 +241,13 @@ impl Node for Sandbox {
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        let net = self.host_path(Path::new("/proc/1/ns/net"));
+        self.listen_in(Path::new("/proc/1/ns/net"), address)
+    }
+
+    fn listen_in(&self, network: &Path, address: SocketAddr) -> io::Result<TcpListener> {
+        let net = File::open(self.host_path(network))?;
         on_own_thread(|| {
-            setns(File::open(net)?, CloneFlags::CLONE_NEWNET)?;
+            setns(net, CloneFlags::CLONE_NEWNET)?;
             TcpListener::bind(address)
         })
     }

@@ -132,7 +132,9 @@ pub enum InstanceExpectation {
     Running,
     /// Its tasks are frozen.
     Frozen,
-    /// It is there and does not run.
+    /// It was made and not started.
+    Created,
+    /// It is there and does not run any more.
     Stopped,
     /// There is no such container.
     Absent,

@@ -286,6 +286,11 @@ impl CaseRun<'_> {
         })
     }
 
+    /// The instance of this name, also one that has been removed: of that the engine can be asked what it says.
+    pub(super) fn ever(&self, name: &str) -> Result<&Live, Failure> {
+        self.instances.get(name).map_or_else(|| self.live(name), Ok)
+    }
+
     /// The checkpoint of this name.
     pub(super) fn held(&self, name: &str) -> Result<&Held, Failure> {
         self.checkpoints.get(name).ok_or_else(|| Failure {

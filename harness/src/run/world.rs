@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::cri::{CriEngine, CriOptions};
 use crate::engine::runc::RuncEngine;
 use crate::fault::Gate;
+use crate::fault::Shelf;
 use crate::image::{Registry, Store};
 use crate::node::SharedNode;
 use crate::provider::Provider;
@@ -55,7 +56,7 @@ pub(super) struct World {
 struct InUse {
     node: SharedNode,
     engines: BTreeMap<EngineKind, Arc<dyn Engine>>,
-    _registry: crate::image::RegistryHandle,
+    registry: crate::image::RegistryHandle,
 }
 
 impl World {
@@ -142,7 +143,7 @@ impl World {
             engines.insert(engine.kind(), engine);
         }
         self.roots().insert(name, Arc::clone(&node));
-        Ok(InUse { node, engines, _registry: registry })
+        Ok(InUse { node, engines, registry })
     }
 
     async fn connect(&self, kind: EngineKind, node: &SharedNode) -> Result<Arc<dyn Engine>, Failure> {
@@ -256,6 +257,19 @@ impl World {
 
     pub(super) fn vantage(&self) -> Vantage {
         self.provider.vantage()
+    }
+
+    /// What a node's registry serves of a workload's image, and what it may serve instead: an image that has nothing to
+    /// do with it.
+    pub(super) async fn shelf(&self, workload: &crate::scenario::plan::Workload, node: &str) -> Result<Shelf, Failure> {
+        let image = Arc::clone(&self.workload(workload).await?.image);
+        let kind = if workload.kind == "looper" { "counter" } else { "looper" };
+        let stranger =
+            crate::scenario::plan::Workload { kind: kind.to_owned(), with: BTreeMap::new(), ..workload.clone() };
+        let other = Arc::clone(&self.workload(&stranger).await?.image);
+        let nodes = self.nodes.lock().await;
+        let in_use = nodes.get(node).ok_or_else(|| Failure::surroundings(format!("node {node} is gone")))?;
+        Ok(Shelf { changes: in_use.registry.changes(), image, other })
     }
 
     /// Where checkpoint images go.

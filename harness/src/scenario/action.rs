@@ -59,6 +59,13 @@ shape! {
     }
 }
 
+impl Step {
+    /// Whether it must end with an error of this class, in all cells.
+    pub(super) fn expects(&self, class: ErrorClass) -> bool {
+        self.around.expect.as_ref().is_some_and(|e| e.error.class.fixed() == Some(&class))
+    }
+}
+
 choice! {
     /// What a step does.
     pub(super) enum Action {
@@ -106,6 +113,8 @@ shape! {
         "node" => node: Option<Name>,
         /// Name of the instance; the workload's if left out.
         "as" => instance: Option<Name>,
+        /// `false`: its container is made and not started; `true` if left out.
+        "start" => start: Option<Field<bool>>,
         /// Memory limit of the container, which the kernel enforces; none if left out.
         "memory" => memory: Option<Field<Size>>,
     }

@@ -221,6 +221,7 @@ impl Cellular<'_> {
                 workload: text(&d.workload),
                 node: node(&d.node),
                 instance: text(d.instance.as_ref().unwrap_or(&d.workload)),
+                start: self.or(&d.start, true)?,
                 given: self.allotted(&d.memory, None)?,
             },
             Written::Client(c) => match (&c.start, &c.stop) {

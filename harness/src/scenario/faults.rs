@@ -1,14 +1,14 @@
 //! Faults as written.
 
-use super::plan::{CriuFault, DiskOf, LinkFault, Role, RuntimeCall, Stage};
+use super::plan::{CriuFault, DiskOf, ImageFault, LinkFault, Role, RuntimeCall, Stage};
 use super::read::shape;
-use super::units::Size;
+use super::units::{Port, Size};
 use super::value::{Field, Name};
 use std::time::Duration;
 
 shape! {
-    /// Breaks something on a node: one of `kill`, `pause`, `link`, `disk`, `corrupt`, `memory`, `criu`, `runtimeCall`. It
-    /// is mended at the end of the case, or by `mend`.
+    /// Breaks something on a node: one of `kill`, `pause`, `link`, `disk`, `corrupt`, `memory`, `criu`, `port`, `image`,
+    /// `runtimeCall`. It is mended at the end of the case, or by `mend`.
     pub(super) struct Fault ("`fault`") {
         /// The node.
         "node" => node: Name,
@@ -30,6 +30,11 @@ shape! {
         "memory" => memory: Option<Memory>,
         /// The node's CRIU: `absent`, or `old`: something that calls itself 2.6.
         "criu" => criu: Option<Field<CriuFault>>,
+        /// A TCP port that something else listens on in the network of the container that the step makes; only in
+        /// `during`, at the stage `restore`.
+        "port" => port: Option<Field<Port>>,
+        /// The image of a workload, which the node cannot get, or under whose name it gets another (cri only).
+        "image" => image: Option<ImageOf>,
         /// One call of the OCI runtime, the next of its name, is delayed or fails.
         "runtimeCall" => runtime_call: Option<Call>,
     }
@@ -50,6 +55,16 @@ shape! {
     pub(super) struct Corrupt ("`corrupt`") {
         /// The checkpoint; it must be on the node.
         "checkpoint" => checkpoint: Name,
+    }
+}
+
+shape! {
+    /// An image that a node cannot get.
+    pub(super) struct ImageOf ("`image`") {
+        /// The workload whose image it is.
+        "workload" => workload: Name,
+        /// `missing`, or `other`: another one has its name.
+        "is" => is: Field<ImageFault>,
     }
 }
 
@@ -96,6 +111,8 @@ impl Fault {
             ("corrupt", self.corrupt.is_some()),
             ("memory", self.memory.is_some()),
             ("criu", self.criu.is_some()),
+            ("port", self.port.is_some()),
+            ("image", self.image.is_some()),
             ("runtimeCall", self.runtime_call.is_some()),
         ];
         all.into_iter().filter_map(|(key, given)| given.then_some(key)).collect()

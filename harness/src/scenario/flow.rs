@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Fate {
     /// It is there.
     Alive { frozen: bool },
+    /// Its container was made and not started.
+    Created,
     /// It is gone since the step at this line.
     Gone(u32),
     /// It has ended by the step at this line, and what is left of it is there.
@@ -210,10 +212,10 @@ impl<'a, 'r> Flow<'a, 'r> {
             }
             Action::Freeze(f) => self.set(&f.of, Fate::Alive { frozen: true }),
             Action::Thaw(t) => self.set(&t.of, Fate::Alive { frozen: false }),
-            Action::Checkpoint(c) => self.checkpoint(c, index, fails, step.place),
+            Action::Checkpoint(c) => self.checkpoint(c, index, step),
             Action::Transfer(t) => self.transfer(t, fails),
             Action::Tamper(t) => self.tamper(t, step),
-            Action::Restore(d) => self.restore(d, fails),
+            Action::Restore(d) => self.restore(d, step),
             Action::Migrate(m) => self.migrate(m, index, fails, step.place),
             Action::Remove(o) => self.set(&o.of, Fate::Gone(step.place.line)),
             Action::Restart(r) => self.restart(r, step.place.line),
@@ -253,7 +255,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     fn present(&mut self, name: &Name) -> Option<Life<'a>> {
         match self.lives.get(name.text()) {
             Some(life) => match life.fate {
-                Fate::Alive { .. } | Fate::Ended(_) | Fate::Unsure => Some(life.clone()),
+                Fate::Alive { .. } | Fate::Created | Fate::Ended(_) | Fate::Unsure => Some(life.clone()),
                 Fate::Gone(line) => {
                     let message = format!("the instance `{}` is gone since line {line}", name.text());
                     let finding = error(explain::TOO_LATE, message).help("move this step before that line");
@@ -310,23 +312,31 @@ impl<'a, 'r> Flow<'a, 'r> {
         }
     }
 
-    fn deploy(&mut self, d: &Deploy, fails: bool) {
-        let workload = self.workloads.get(d.workload.text()).copied();
-        if workload.is_none() {
+    fn known_workload(&mut self, name: &Name) -> Option<&'a Workload> {
+        let workload = self.workloads.get(name.text()).copied();
+        if workload.is_none() && !self.r.lost.contains(name.text()) {
             let known = self.workloads.keys().copied();
-            let finding = error(explain::UNKNOWN_NAME, format!("there is no workload `{}`", d.workload.text()));
-            if !self.r.lost.contains(d.workload.text()) {
-                self.r.tell(d.workload.place, finding.meant(d.workload.text(), known));
-            }
+            let finding = error(explain::UNKNOWN_NAME, format!("there is no workload `{}`", name.text()));
+            self.r.tell(name.place, finding.meant(name.text(), known));
         }
+        workload
+    }
+
+    fn deploy(&mut self, d: &Deploy, fails: bool) {
+        let workload = self.known_workload(&d.workload);
         if let Some(node) = &d.node {
             self.node(node);
         }
         let name = d.instance.as_ref().unwrap_or(&d.workload);
         let node = d.node.as_ref().map_or_else(|| self.document.first_node(), |n| n.text().to_owned());
         let kind = workload.and_then(|w| kind_of(w, self.kinds));
-        let life = Life { fate: alive(fails), node: Some(node), kind, copy_of: None };
-        self.born(name.text(), name.place, life);
+        let fate = match d.start.as_ref().map(|s| s.fixed()) {
+            _ if fails => Fate::Never,
+            None | Some(Some(true)) => alive(false),
+            Some(Some(false)) => Fate::Created,
+            Some(None) => Fate::Unsure,
+        };
+        self.born(name.text(), name.place, Life { fate, node: Some(node), kind, copy_of: None });
     }
 
     fn unused(&mut self) {

@@ -3,7 +3,9 @@
 mod faults;
 mod raw;
 
-pub use faults::{CallFault, CriuFault, DiskOf, During, Fault, FaultKind, LinkFault, Over, Role, RuntimeCall, Stage};
+pub use faults::{
+    CallFault, CriuFault, DiskOf, During, Fault, FaultKind, ImageFault, LinkFault, Over, Role, RuntimeCall, Stage,
+};
 pub use raw::{RawCheckpoint, RawRestore};
 
 use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
@@ -206,6 +208,8 @@ pub enum Action {
         node: String,
         /// The instance's name; the workload's name if none is given.
         instance: String,
+        /// Whether its container is started, or only made.
+        start: bool,
         /// What its container is given.
         given: Given,
     },

@@ -6,10 +6,11 @@ use crate::record::{GiveUp, SourceFate};
 /// A line for people.
 pub(super) fn of(action: &Action) -> String {
     match action {
-        Action::Deploy { workload, node, instance, given } if workload == instance => {
+        Action::Deploy { instance, node, start: false, .. } => format!("make {instance} on {node}, not started"),
+        Action::Deploy { workload, node, instance, given, .. } if workload == instance => {
             format!("start {workload} on {node}{}", with(given))
         }
-        Action::Deploy { workload, node, instance, given } => {
+        Action::Deploy { workload, node, instance, given, .. } => {
             format!("start {workload} as {instance} on {node}{}", with(given))
         }
         Action::StartClient { client } => format!("start client {client}"),
@@ -106,6 +107,8 @@ impl Fault {
             FaultKind::Disk { of, leave } => format!("leave {leave} bytes for {} on {node}", of.name()),
             FaultKind::Corrupt { checkpoint } => format!("overwrite the middle of {checkpoint} on {node}"),
             FaultKind::Memory { leave } => format!("leave {leave} bytes of memory on {node}"),
+            FaultKind::Port(port) => format!("something listens on port {port} on {node}"),
+            FaultKind::Image { workload, how } => format!("the image of {workload} is {} on {node}", how.name()),
             FaultKind::Criu(how) => format!("criu is {} on {node}", how.name()),
             FaultKind::RuntimeCall { call, how: CallFault::Fail } => {
                 format!("the next {} on {node} fails", call.name())

@@ -1,7 +1,9 @@
 //! Sizes, times, rates, counts and words: what [`Scalar`]s there are.
 
 use super::explain;
-use super::plan::{ClientKind, CriuFault, DiskOf, HostTrait, LinkFault, Medium, Over, Role, RuntimeCall, Stage};
+use super::plan::{
+    ClientKind, CriuFault, DiskOf, HostTrait, ImageFault, LinkFault, Medium, Over, Role, RuntimeCall, Stage,
+};
 use super::value::Scalar;
 use crate::record::{
     EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric,
@@ -188,6 +190,22 @@ impl Scalar for String {
     }
 }
 
+/// A TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Port(pub(super) u16);
+
+impl Scalar for Port {
+    const WHAT: &'static str = "a port such as `7000`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|port| *port > 0).map(Port)
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^[0-9]+$")
+    }
+}
+
 /// A regular expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern(pub(super) String);
@@ -268,7 +286,8 @@ words! {
     };
     InstanceExpectation, "a state of an instance", explain::INVALID_VALUE, {
         "running" => InstanceExpectation::Running, "frozen" => InstanceExpectation::Frozen,
-        "stopped" => InstanceExpectation::Stopped, "absent" => InstanceExpectation::Absent,
+        "stopped" => InstanceExpectation::Stopped, "created" => InstanceExpectation::Created,
+        "absent" => InstanceExpectation::Absent,
     };
     EndReason, "why an instance has ended", explain::INVALID_VALUE, {
         "oom-killed" => EndReason::OomKilled, "killed" => EndReason::Killed, "exited" => EndReason::Exited,
@@ -308,6 +327,7 @@ named! {
     ];
     Role, "a process of a node", explain::INVALID_VALUE, Role::ALL;
     DiskOf, "what a disk is full for", explain::INVALID_VALUE, DiskOf::ALL;
+    ImageFault, "what is wrong with an image", explain::INVALID_VALUE, ImageFault::ALL;
     CriuFault, "what is wrong with criu", explain::INVALID_VALUE, CriuFault::ALL;
     RuntimeCall, "a call of an OCI runtime", explain::INVALID_VALUE, RuntimeCall::ALL;
     Stage, "a stage", explain::INVALID_VALUE, Stage::ALL;

@@ -1,6 +1,6 @@
 //! What is changed in a case.
 
-use podferry::record::{CheckSpec, InstanceExpectation};
+use podferry::record::{CheckSpec, ErrorClass, InstanceExpectation};
 use podferry::scenario::plan::{Action, Case, Fault, FaultKind, Role, Step};
 use regex::Regex;
 
@@ -28,6 +28,7 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
         _ => true,
     });
     changed |= !renamed.is_empty() || guarded(&mut case) || as_root(&mut case);
+    changed |= free(&mut case);
     // A counter that holds nothing is one that CRIU takes.
     for workload in case.workloads.values_mut() {
         changed |= workload.with.remove("hold").is_some();
@@ -44,6 +45,39 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
         return Err(case.id.to_string());
     }
     Ok(Mutant { case, says: Regex::new("succeeded, expected ").expect("a pattern") })
+}
+
+/// What stands in the way of the failing step is taken out of it: a container that is not started or was removed, a name
+/// that is taken, memory that is too little. Whether there was such a thing.
+fn free(case: &mut Case) -> bool {
+    let mut changed = false;
+    let failing = |s: &Step, class| s.expect_error.as_ref().is_some_and(|e| e.class == class);
+    let unknown: Vec<String> = case
+        .steps
+        .iter()
+        .filter(|s| failing(s, ErrorClass::UnknownContainer))
+        .filter_map(|s| if let Action::Checkpoint { instance, .. } = &s.action { Some(instance.clone()) } else { None })
+        .collect();
+    case.steps.retain(|step| match &step.action {
+        Action::Remove { instance } if unknown.contains(instance) => {
+            changed = true;
+            false
+        }
+        _ => true,
+    });
+    for step in &mut case.steps {
+        let (taken, short) = (failing(step, ErrorClass::NameTaken), failing(step, ErrorClass::NoMemory));
+        match &mut step.action {
+            Action::Deploy { start, .. } => changed |= !std::mem::replace(start, true),
+            Action::Restore { instance, .. } if taken => {
+                *instance += "-else";
+                changed = true;
+            }
+            Action::Restore { given, .. } if short => changed |= given.memory.take().is_some(),
+            _ => {}
+        }
+    }
+    changed
 }
 
 /// The case on a stack that does not have the trap which it shows: the harness's own way is put in place of the bare

@@ -35,8 +35,9 @@ fn each_state_is_told_from_the_others() {
     let running = at_the_end("running", Some(false), true);
     let frozen = at_the_end("paused", Some(true), false);
     let stopped = at_the_end("stopped", Some(false), false);
-    let states = [State::Running, State::Frozen, State::Stopped, State::Absent];
-    for (i, evidence) in [running, frozen, stopped, gone()].iter().enumerate() {
+    let created = at_the_end("created", Some(false), false);
+    let states = [State::Running, State::Frozen, State::Stopped, State::Created, State::Absent];
+    for (i, evidence) in [running, frozen, stopped, created, gone()].iter().enumerate() {
         for (j, state) in states.into_iter().enumerate() {
             if i == j {
                 passes(&check(state, None), evidence);

@@ -99,6 +99,7 @@ fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
         // does not know it speaks otherwise.
         "failed: task ",
         "failed: not found",
+        "failed: container not created: not found",
     ]) {
         C::NotRunning
     } else if any(&["criu failed: type DUMP", "criu failed: type FEATURE_CHECK"]) || any(SECOND) {

@@ -36,6 +36,15 @@ impl Inner {
         Ok(())
     }
 
+    /// Removes an image by its reference. CRI: gone already is no error.
+    pub(super) async fn forget_image(&self, reference: &str) -> Result<(), EngineError> {
+        let spec = cri::ImageSpec { image: reference.to_owned(), ..Default::default() };
+        let mut images = self.client.images.clone();
+        let request = cri::RemoveImageRequest { image: Some(spec) };
+        self.call(During::Control, &format!("remove image {reference}"), LIMIT, images.remove_image(request)).await?;
+        Ok(())
+    }
+
     pub(super) async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
         self.pull(&spec.image.reference, During::Start).await?;
         let config = self.sandbox_config(&spec.name);

@@ -211,6 +211,19 @@ impl Engine for CriEngine {
         to_its_end(async move { inner.start(&slot).await }).await
     }
 
+    async fn create(&self, slot: &Slot) -> Result<Container, EngineError> {
+        let (inner, slot) = (Arc::clone(&self.0), slot.clone());
+        to_its_end(async move { inner.create(&slot, &slot.spec.image.reference, During::Start).await }).await
+    }
+
+    async fn network(&self, name: &str) -> Result<PathBuf, EngineError> {
+        self.0.network(name).await
+    }
+
+    async fn forget_image(&self, reference: &str) -> Result<(), EngineError> {
+        self.0.forget_image(reference).await
+    }
+
     async fn freeze(&self, container: &Container) -> Result<(), EngineError> {
         self.0.freeze(container).await
     }

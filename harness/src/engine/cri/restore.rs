@@ -5,7 +5,7 @@ use super::criu_log::{Said, Writing};
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, leftovers, tasks};
 use crate::clock::now;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, yards};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, yards};
 use crate::record::ErrorClass;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -115,7 +115,8 @@ impl Inner {
     ) -> EngineError {
         let Said { lines, mixed } = writing.said();
         let what = format!("restore container {} from {image}", container.slot.spec.name);
-        let mut error = self.error(During::Restore, &what, status, lines);
+        let error = self.error(During::Restore, &what, status, lines);
+        let mut error = criu_words::killed_for_memory(container.slot.spec.memory_limit, error);
         error.log.extend(mixed);
         error
     }

@@ -43,6 +43,25 @@ impl Inner {
         Ok(answer.process.map(|process| process.pid).filter(|pid| *pid > 0))
     }
 
+    /// The network of a sandbox, by the name of the container that lives or is to live in it: that of its own process.
+    pub(super) async fn network(&self, name: &str) -> Result<std::path::PathBuf, EngineError> {
+        let named = |config: &super::PodSandboxConfig| config.metadata.as_ref().is_some_and(|m| m.name == name);
+        let sandbox = {
+            let state = self.state();
+            state.sandboxes.iter().find(|(_, config)| named(config)).map(|(id, _)| id.clone())
+        };
+        let none = || {
+            let message = format!("there is no sandbox for a container {name} on node {}", self.node.name());
+            EngineError::new(ErrorClass::UnknownContainer, message)
+        };
+        let request = GetRequest { container_id: sandbox.ok_or_else(none)?, exec_id: String::new() };
+        let mut tasks = self.client.tasks.clone();
+        let what = format!("look for the sandbox of container {name}");
+        let answer = self.call(During::Control, &what, LIMIT, tasks.get(request)).await?;
+        let pid = answer.process.map(|process| process.pid).filter(|pid| *pid > 0).ok_or_else(none)?;
+        Ok(std::path::PathBuf::from(format!("/proc/{pid}/ns/net")))
+    }
+
     /// All tasks of the node, sandboxes' own included.
     pub(super) async fn tasks(&self) -> Result<Vec<(String, TaskStatus)>, EngineError> {
         let mut tasks = self.client.tasks.clone();

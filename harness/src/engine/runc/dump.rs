@@ -5,7 +5,7 @@ use super::layers;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError};
-use crate::record::ErrorClass;
+use crate::record::{ErrorClass, OutsideReport};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -74,12 +74,24 @@ impl Inner {
         // The thaw comes first: whatever the dump said, a container that ran goes on running.
         let thawed = if was_frozen { Ok(()) } else { self.thaw_for_sure(&container.id).await };
         if let Err(e) = dumped.and(thawed) {
+            let e = self.never_started(container, e).await;
             // The error counts; what cannot be removed shows up among what is left.
             let _ = fs::remove_dir_all(&folder);
             return Err(e);
         }
         let shared = self.node.shared_dir().is_some();
         Ok(Checkpoint { name: name.to_owned(), engine: self.kind, path, archive: false, shared })
+    }
+
+    /// runc 1.3 dumps a container that was made and not started like any other, and CRIU fails at the runtime's own first
+    /// process (`Can't lookup mount=149 for fd=-3 path=/runc`).
+    async fn never_started(&self, container: &Container, e: EngineError) -> EngineError {
+        let created = |seen: &OutsideReport| seen.engine_state == "created";
+        if e.class != ErrorClass::DumpFailed || !matches!(self.inspect(container).await, Ok(Some(s)) if created(&s)) {
+            return e;
+        }
+        let message = format!("{} (the container was made and not started)", e.message);
+        EngineError { class: ErrorClass::NotRunning, message, ..e }
     }
 
     /// By the runtime, and if that fails, by the freezer's own file.

@@ -100,6 +100,22 @@ impl Engine for RuncEngine {
         self.0.start(slot).await
     }
 
+    async fn create(&self, slot: &Slot) -> Result<Container, EngineError> {
+        self.0.create(slot).await
+    }
+
+    async fn network(&self, name: &str) -> Result<PathBuf, EngineError> {
+        Ok(Path::new("/run/netns").join(self.0.netns(name)))
+    }
+
+    async fn forget_image(&self, reference: &str) -> Result<(), EngineError> {
+        let kind = self.0.kind;
+        Err(EngineError::new(
+            ErrorClass::Unsupported,
+            format!("{kind} gets its images from no registry, so it cannot lack `{reference}`"),
+        ))
+    }
+
     async fn freeze(&self, container: &Container) -> Result<(), EngineError> {
         self.0.freeze(&container.id).await
     }

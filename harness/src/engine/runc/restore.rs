@@ -6,7 +6,7 @@ use super::layers;
 use super::runtime::{Inner, Supervised, blocking, io_error};
 use super::watchdog::Patience;
 use crate::clock;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, yards};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, yards};
 use crate::record::{EngineKind, ErrorClass};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -111,6 +111,6 @@ impl Inner {
             self.forget(name).await;
             yards::clear(&self.node, &logs).await;
         }
-        restored
+        restored.map_err(|e| criu_words::killed_for_memory(slot.spec.memory_limit, e))
     }
 }

@@ -115,6 +115,15 @@ impl Inner {
     }
 
     pub(super) async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
+        self.make(slot, &["run", "-d"]).await
+    }
+
+    /// Makes the container; its first process waits to be started.
+    pub(super) async fn create(&self, slot: &Slot) -> Result<Container, EngineError> {
+        self.make(slot, &["create"]).await
+    }
+
+    async fn make(&self, slot: &Slot, call: &[&str]) -> Result<Container, EngineError> {
         let name = &slot.spec.name;
         let (folder, log) = (self.folder(name), self.log(name));
         let bundle = folder.display().to_string();
@@ -123,7 +132,7 @@ impl Inner {
             .supervised(Supervised {
                 what: &what,
                 during: During::Start,
-                args: ["run", "-d", "--bundle", &bundle, name].map(str::to_owned).to_vec(),
+                args: [call, &["--bundle", &bundle, name]].concat().into_iter().map(str::to_owned).collect(),
                 container: name,
                 folder: &folder.join("logs"),
                 out: Some(&log),

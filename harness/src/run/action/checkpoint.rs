@@ -15,7 +15,7 @@ pub(super) async fn checkpoint(
     source: SourceFate,
     medium: Medium,
 ) -> Result<(), Failure> {
-    let live = run.live(instance)?.clone();
+    let live = run.ever(instance)?.clone();
     if source != SourceFate::Running {
         let from = clock::now();
         run.fenced.push(live.clone());
@@ -43,7 +43,7 @@ pub(super) async fn checkpoint(
 
 /// The engine's call alone, timed.
 pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str) -> Result<Held, Failure> {
-    let live = run.live(instance)?.clone();
+    let live = run.ever(instance)?.clone();
     let from = clock::now();
     let checkpoint = run.await_checkpoint(&live, format!("{}-{name}", run.tag)).await?;
     run.phase(Phase::Checkpoint, &live.node, from);

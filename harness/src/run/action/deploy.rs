@@ -7,12 +7,13 @@ use crate::scenario::plan::Given;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Starts a workload and waits until it answers and holds its data.
+/// Starts a workload and waits until it answers and holds its data; or makes its container and leaves it at that.
 pub(super) async fn deploy(
     run: &mut CaseRun<'_>,
     workload: &str,
     node: &str,
     instance: &str,
+    start: bool,
     given: &Given,
 ) -> Result<(), Failure> {
     let engine = run.world.engine(run.case.engine, node).await?;
@@ -30,7 +31,8 @@ pub(super) async fn deploy(
     let from = clock::now();
     let slot = run.await_slot(&engine, &spec).await?;
     run.phase(Phase::Prepare, node, from);
-    let container = match engine.start(&slot).await {
+    let made = if start { engine.start(&slot).await } else { engine.create(&slot).await };
+    let container = match made {
         Ok(container) => container,
         Err(e) => {
             // The slot is ours until a container owns it; what the start says matters more than what this says.
@@ -48,6 +50,9 @@ pub(super) async fn deploy(
         removed: false,
     };
     adopt(run, instance, live.clone(), None);
+    if !start {
+        return Ok(());
+    }
     await_ready(run, &prepared, &live).await?;
     prepared.load(run.world.target(&live)).await
 }

@@ -27,11 +27,17 @@ pub(super) async fn mend(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failur
     Ok(())
 }
 
-/// Whose process it is about: that of the instance that the fault names, or that CRIU is to dump.
-fn victim<'f>(what: &'f Fault, dumped: Option<&'f str>) -> Option<&'f str> {
-    match &what.kind {
-        FaultKind::Kill { of: Some(of), .. } => Some(of),
-        FaultKind::Kill { role: Role::Criu, .. } => dumped,
+/// Whose process it is about: that of the instance that the fault names, or that CRIU dumps at that stage.
+fn victim<'f>(what: &'f Fault, beside: Option<(&'f Action, Stage)>) -> Option<&'f str> {
+    match (&what.kind, beside) {
+        (FaultKind::Kill { of: Some(of), .. }, _) => Some(of),
+        (
+            FaultKind::Kill { role: Role::Criu, .. },
+            Some((
+                Action::Checkpoint { instance, .. } | Action::Migrate { instance, .. },
+                Stage::Dump | Stage::Archive,
+            )),
+        ) => Some(instance),
         _ => None,
     }
 }
@@ -39,11 +45,11 @@ fn victim<'f>(what: &'f Fault, dumped: Option<&'f str>) -> Option<&'f str> {
 async fn ground(
     run: &CaseRun<'_>,
     what: &Fault,
-    dumped: Option<&str>,
+    beside: Option<(&Action, Stage)>,
     over: watch::Receiver<bool>,
 ) -> Result<Ground, Failure> {
     let engine = run.world.engine(run.case.engine, &what.node).await?;
-    let victim = match victim(what, dumped) {
+    let victim = match victim(what, beside) {
         Some(of) => {
             let live = run.live(of)?;
             live.engine.first_process(&live.container).await?
@@ -56,25 +62,30 @@ async fn ground(
         }
         _ => None,
     };
+    let newcomer = match beside {
+        Some((Action::Restore { instance, .. } | Action::Migrate { into: instance, .. }, _)) => {
+            Some(run.container_name(instance))
+        }
+        _ => None,
+    };
+    let shelf = match &what.kind {
+        FaultKind::Image { workload, .. } => Some(run.world.shelf(&run.case.workloads[workload], &what.node).await?),
+        _ => None,
+    };
     let wrapper = match fault::needs_wrapper(what) {
         true => Some(run.world.faults.wrapper(&engine).await?),
         false => None,
     };
     let engines = run.world.engines(&what.node).await;
-    Ok(Ground { engine, engines, victim, checkpoint, wrapper, over })
+    Ok(Ground { engine, engines, victim, checkpoint, newcomer, shelf, wrapper, over })
 }
 
 /// Does a step, and lays its fault at its stage. A fault that never struck is what is told then, whatever became of the
 /// step: it showed nothing.
 pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) -> Result<(), Failure> {
     let (over, ended) = watch::channel(false);
-    let dumped = match (&step.action, during.stage) {
-        (Action::Checkpoint { instance, .. } | Action::Migrate { instance, .. }, Stage::Dump | Stage::Archive) => {
-            Some(instance.as_str())
-        }
-        _ => None,
-    };
-    let ground = ground(run, &during.fault, dumped, ended.clone()).await?;
+    let beside = Some((&step.action, during.stage));
+    let ground = ground(run, &during.fault, beside, ended.clone()).await?;
     let fault = fault::of(&during.fault.kind, ground)?;
     let mut moment = moment(run, &step.action, during.stage).await?;
     let (faults, teller) = (run.world.faults.clone(), run.teller());

@@ -64,7 +64,7 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
     let engine = run.world.engine(run.case.engine, what.to).await?;
     let spec = restore::copy_of(run, &source.spec, &source.workload, what.to, what.into, what.given)?;
     let from = clock::now();
-    let slot = run.await_slot(&engine, &spec).await?;
+    let slot = run.await_slot(&engine, &spec).await.map_err(super::restore::for_restore)?;
     run.phase(Phase::Prepare, what.to, from);
     let moved = carry_over(run, what, source, &engine).await;
     let held = match moved {

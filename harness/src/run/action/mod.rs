@@ -26,8 +26,8 @@ pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failu
 
 async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
     match &step.action {
-        Action::Deploy { workload, node, instance, given } => {
-            deploy::deploy(run, workload, node, instance, given).await
+        Action::Deploy { workload, node, instance, start, given } => {
+            deploy::deploy(run, workload, node, instance, *start, given).await
         }
         Action::StartClient { client } => clients::start(run, client).await,
         Action::StopClient { client } => clients::stop(run, client).await,

@@ -1,7 +1,7 @@
 use super::deploy;
 use crate::clock;
 use crate::engine::{ContainerSpec, Engine, Restored, Slot};
-use crate::record::{Failure, Phase};
+use crate::record::{ErrorClass, Failure, Phase};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
 use crate::scenario::plan::Given;
@@ -38,7 +38,7 @@ pub(super) async fn restore(
     let engine = run.world.engine(run.case.engine, node).await?;
     let spec = copy_of(run, &held.spec, &held.workload, node, instance, given)?;
     let from = clock::now();
-    let slot = run.await_slot(&engine, &spec).await?;
+    let slot = run.await_slot(&engine, &spec).await.map_err(for_restore)?;
     run.phase(Phase::Prepare, node, from);
     let restored = into_slot(run, &engine, &slot, &held, node, how).await?;
     let live = Live {
@@ -55,6 +55,14 @@ pub(super) async fn restore(
     deploy::await_ready(run, &prepared, &live).await?;
     run.phase(Phase::FirstAnswer, node, restored.restore_to);
     Ok(())
+}
+
+/// What is an image that cannot be had to a fresh container is the base image to one that is restored.
+pub(super) fn for_restore(e: Failure) -> Failure {
+    match e.class {
+        ErrorClass::InvalidImage => Failure { class: ErrorClass::BaseImageMissing, ..e },
+        _ => e,
+    }
 }
 
 /// What the container of a copy is made of: as its source's, but for its name, its node, and what it is given.

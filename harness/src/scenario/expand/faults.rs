@@ -27,6 +27,10 @@ impl Cellular<'_> {
             FaultKind::Memory { leave: self.get(&memory.leave)?.0 }
         } else if let Some(criu) = &written.criu {
             FaultKind::Criu(self.get(criu)?)
+        } else if let Some(port) = &written.port {
+            FaultKind::Port(self.get(port)?.0)
+        } else if let Some(image) = &written.image {
+            FaultKind::Image { workload: text(&image.workload), how: self.get(&image.is)? }
         } else if let Some(call) = &written.runtime_call {
             let how = match &call.delay {
                 Some(delay) => CallFault::Delay(self.get(delay)?),

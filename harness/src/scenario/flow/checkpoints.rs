@@ -8,7 +8,7 @@ use super::super::read::error;
 use super::super::units::DamageKind;
 use super::super::value::{Field, Name};
 use super::{Fate, Flow, Held, Life, alive};
-use crate::record::SourceFate;
+use crate::record::{ErrorClass, SourceFate};
 use std::collections::BTreeSet;
 
 impl<'a> Flow<'a, '_> {
@@ -23,8 +23,15 @@ impl<'a> Flow<'a, '_> {
         }
     }
 
-    pub(super) fn checkpoint(&mut self, c: &Checkpoint, index: usize, fails: bool, place: Place) {
-        let life = self.instance(&c.of);
+    pub(super) fn checkpoint(&mut self, c: &Checkpoint, index: usize, step: &Step) {
+        let (fails, place) = (step.around.expect.is_some(), step.place);
+        // That the engine knows none that is gone is worth asking.
+        let life = match self.lives.get(c.of.text()) {
+            Some(life) if matches!(life.fate, Fate::Gone(_)) && step.expects(ErrorClass::UnknownContainer) => {
+                Some(life.clone())
+            }
+            _ => self.instance(&c.of),
+        };
         self.bare_checkpoint(c);
         if !self.fresh(&c.name, "checkpoint", self.checkpoints.contains_key(c.name.text())) {
             return;
@@ -125,7 +132,8 @@ impl<'a> Flow<'a, '_> {
         self.r.tell(step.place, finding.help(format!("add `{missing}: ...`")));
     }
 
-    pub(super) fn restore(&mut self, d: &Restore, fails: bool) {
+    pub(super) fn restore(&mut self, d: &Restore, step: &Step) {
+        let fails = step.around.expect.is_some();
         let node = d.node.as_ref().map_or_else(|| self.document.first_node(), |n| n.text().to_owned());
         if let Some(name) = &d.node {
             self.node(name);
@@ -145,7 +153,11 @@ impl<'a> Flow<'a, '_> {
             }
         }
         self.only_bare(d.guard.as_ref(), &[("deadline", d.deadline.as_ref().map(|f| f.place))]);
-        self.born(d.instance.text(), d.instance.place, life);
+        // That the name is taken is what such a step asks; on another node it is not.
+        let taken = self.lives.get(d.instance.text()).is_some_and(|l| l.node.as_deref() == Some(&*node));
+        if !(taken && step.expects(ErrorClass::NameTaken)) {
+            self.born(d.instance.text(), d.instance.place, life);
+        }
     }
 
     pub(super) fn migrate(&mut self, m: &Migrate, index: usize, fails: bool, place: Place) {

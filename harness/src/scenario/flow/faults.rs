@@ -20,6 +20,13 @@ impl Flow<'_, '_> {
         if !step.spoiled {
             self.whole(fault, step.place);
         }
+        if let (Some(port), None) = (&fault.port, &step.around.during) {
+            let finding = error(explain::BAD_FAULT, "nobody's network is there in which a port could be taken");
+            self.bad(port.place, finding, "write it beside a restore: `during: {stage: restore, fault: {...}}`");
+        }
+        if let Some(image) = &fault.image {
+            self.known_workload(&image.workload);
+        }
         if let Some(corrupt) = &fault.corrupt {
             self.corrupt(&corrupt.checkpoint, &fault.node);
         }
@@ -61,7 +68,7 @@ impl Flow<'_, '_> {
             [] => self.bad(
                 place,
                 bad("this fault breaks nothing".into()),
-                "add one of `kill`, `pause`, `link`, `disk`, `corrupt`, `memory`, `criu`, `runtimeCall`",
+                "add one of `kill`, `pause`, `link`, `disk`, `corrupt`, `memory`, `criu`, `port`, `image`, `runtimeCall`",
             ),
             ref many => self.bad(
                 place,
@@ -142,6 +149,12 @@ impl Flow<'_, '_> {
     /// Before the step itself is looked at: what it makes is not there yet.
     pub(super) fn during(&mut self, during: &During, step: &Step) {
         self.fault(&during.fault, step);
+        if let (Some(port), Some(stage)) = (&during.fault.port, during.stage.fixed())
+            && *stage != Stage::Restore
+        {
+            let finding = error(explain::BAD_FAULT, "the container's network is there when it is restored");
+            self.bad(port.place, finding, "write `stage: restore`");
+        }
         let (step_name, stages): (_, &[Stage]) = match &step.action {
             Action::Checkpoint(_) => ("checkpoint", &[Stage::Dump, Stage::Archive]),
             Action::Transfer(_) => ("transfer", &[Stage::Transfer]),

@@ -46,6 +46,15 @@ pub enum FaultKind {
     },
     /// The node's CRIU.
     Criu(CriuFault),
+    /// Something else listens on this TCP port in the network of the container that the step makes.
+    Port(u16),
+    /// The image of a workload, as the node gets it.
+    Image {
+        /// The workload.
+        workload: String,
+        /// What is wrong with it.
+        how: ImageFault,
+    },
     /// One call of the OCI runtime: the next of this name.
     RuntimeCall {
         /// The call.
@@ -95,6 +104,15 @@ pub enum CriuFault {
     Absent,
     /// Something stands there that calls itself CRIU 2.6, older than any runtime takes.
     Old,
+}
+
+/// What is wrong with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageFault {
+    /// It is not to be had.
+    Missing,
+    /// Another one has its name.
+    Other,
 }
 
 /// A call of the OCI runtime.
@@ -180,6 +198,7 @@ names! {
     Role { Containerd => "containerd", Shim => "shim", Criu => "criu", Runtime => "runtime", Workload => "workload" }
     DiskOf { Images => "images", Archives => "archives" }
     CriuFault { Absent => "absent", Old => "old" }
+    ImageFault { Missing => "missing", Other => "other" }
     RuntimeCall {
         Create => "create", Start => "start", Run => "run", Checkpoint => "checkpoint", Restore => "restore",
         Pause => "pause", Resume => "resume", Delete => "delete",
