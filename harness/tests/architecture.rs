@@ -83,6 +83,14 @@ fn engines_never_see_yaml() {
     assert_eq!(offenders(room(&["engine"]), &["crate::scenario"]), Vec::<String>::new());
 }
 
+/// The calls that leave out all that an engine does against the traps of the stack.
+#[test]
+fn bare_calls_are_made_for_scenarios_alone() {
+    let outside =
+        |name: &str| !name.starts_with("engine/") && !["run/action/bare.rs", "run/action/restore.rs"].contains(&name);
+    assert_eq!(offenders(outside, &["checkpoint_bare(", "restore_bare("]), Vec::<String>::new());
+}
+
 #[test]
 fn rooms_are_small_and_have_names_of_their_own() {
     for (name, text) in sources().iter().filter(|(name, _)| !name.contains("/generated/")) {

@@ -32,6 +32,10 @@ pub(super) fn judge(check: &InstanceCheck, evidence: &Evidence) -> Judged {
         None => seen,
         Some(word) => says(of, word, last).map(|s| format!("{seen}; {s}"))?,
     };
+    let seen = match &check.mounted {
+        None => seen,
+        Some(folder) => mounted(of, folder, last).map(|m| format!("{seen}; {m}"))?,
+    };
     match &check.progressed_since {
         None => Ok(seen),
         Some(name) => progressed(capture(evidence, name)?, last).map(|p| format!("{seen}; {p}")),
@@ -51,6 +55,15 @@ fn ended(of: &str, wanted: EndReason, end: Option<&EndReport>) -> Judged {
     let told: Vec<String> = told.into_iter().flatten().collect();
     let told = format!("`{of}` ended with {}", told.join(", "));
     if end.reason() == Some(wanted) { Ok(told) } else { Err(red(told, wanted_words)) }
+}
+
+fn mounted(of: &str, folder: &str, last: &Capture) -> Result<String, Red> {
+    let mounts = last.outside.as_ref().map(|o| o.mounts.as_slice()).unwrap_or_default();
+    if mounts.iter().any(|m| m == folder) {
+        return Ok(format!("`{folder}` is a mount in it"));
+    }
+    let there = if mounts.is_empty() { "nothing".to_owned() } else { mounts.join(", ") };
+    Err(red(format!("`{folder}` is no mount in `{of}`; {there} is mounted"), format!("a mount at `{folder}`")))
 }
 
 /// What the engine's own interface says. Where that is what the tasks tell, it is not said twice.

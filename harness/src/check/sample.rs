@@ -186,6 +186,7 @@ fn nothing_proves_nothing() {
             progressed_since: None,
             at: None,
             engine_says: None,
+            mounted: None,
             reason: None,
         }),
         CheckSpec::Faster(FasterCheck { step: s(), than: s(), times: 1.1 }),

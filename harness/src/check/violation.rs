@@ -39,6 +39,7 @@ mod tests {
             progressed_since: None,
             at: None,
             engine_says: None,
+            mounted: None,
             reason: None,
         };
         let check = Check {

@@ -77,6 +77,8 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("trap-newer-log"),
     shipped!("trap-dropped-log"),
     shipped!("trap-other-user"),
+    shipped!("trap-extra-mount"),
+    shipped!("trap-killed-daemon"),
 ];
 
 #[cfg(test)]
@@ -94,5 +96,34 @@ mod tests {
             .collect();
         let here: BTreeSet<String> = SUITE.iter().map(|(file, _)| (*file).to_owned()).collect();
         assert_eq!(there, here);
+    }
+
+    /// `docs/traps.md` and the scenarios tell of the same traps, by the same names and in the same words.
+    #[test]
+    fn the_page_of_traps_is_in_step() {
+        let page = include_str!("../../../docs/traps.md");
+        let scenarios = SUITE.iter().filter_map(|(file, text)| {
+            let (scenario, found) = crate::scenario::load(text, file, crate::workload::KINDS);
+            let scenario = scenario.unwrap_or_else(|| panic!("{file}: {found:?}"));
+            let is_trap = scenario.labels().any(|label| label == ("area", "trap"));
+            assert_eq!(scenario.trap().is_some(), is_trap, "{file}: a trap has `metadata.trap` and the label");
+            scenario.trap().map(|trap| (scenario.name().to_owned(), trap.to_owned()))
+        });
+        let scenarios: BTreeSet<(String, String)> = scenarios.collect();
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let rows = page.lines().filter(|l| l.starts_with('|')).map(cells);
+        let told: BTreeSet<(String, String)> = rows
+            .filter_map(|row| {
+                let name = row.iter().rev().find(|c| !c.is_empty())?.strip_prefix("`trap-")?.strip_suffix('`')?;
+                Some((format!("trap-{name}"), row[1].clone()))
+            })
+            .collect();
+        assert_eq!(told, scenarios, "the table");
+        let heads: BTreeSet<(String, String)> = page
+            .lines()
+            .filter_map(|l| l.strip_prefix("## `")?.split_once("`: "))
+            .map(|(name, trap)| (name.to_owned(), trap.to_owned()))
+            .collect();
+        assert_eq!(heads, scenarios, "the sections");
     }
 }

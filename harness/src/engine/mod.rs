@@ -6,6 +6,7 @@ mod criu_log;
 mod criu_options;
 mod criu_words;
 mod memory;
+mod mounts;
 pub mod runc;
 mod yards;
 
@@ -230,6 +231,12 @@ pub trait Engine: Send + Sync {
 
     /// Brings the engine back after [`Engine::kill_daemon`]; thaws what it finds frozen.
     async fn revive(&self) -> Result<(), EngineError>;
+
+    /// Starts the daemon again after [`Engine::kill_daemon`] as a service manager does: nothing that its death left is put
+    /// right, see [`Engine::heal`].
+    async fn start_again(&self) -> Result<(), EngineError> {
+        self.revive().await
+    }
 
     /// The OCI runtime that it calls, by its name on the node's `PATH` or by its path.
     fn runtime(&self) -> &str;

@@ -18,12 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// SIGKILL to a process of a node.
 pub(super) struct Kill {
     role: Role,
+    bare: bool,
     ground: Ground,
 }
 
 impl Kill {
-    pub(super) fn new(role: Role, ground: Ground) -> Self {
-        Kill { role, ground }
+    pub(super) fn new(role: Role, bare: bool, ground: Ground) -> Self {
+        Kill { role, bare, ground }
     }
 
     fn engine(&self) -> &Arc<dyn Engine> {
@@ -173,6 +174,10 @@ impl Fault for Kill {
 
     /// What is killed stays dead; what was to be found again is the daemon, and what its death left frozen.
     async fn mend(&self) -> Result<(), Failure> {
-        self.engine().revive().await.map_err(|e| failed(format!("bring back the engine of node {}", self.node()), e))
+        let back = match self.bare {
+            true => self.engine().start_again().await,
+            false => self.engine().revive().await,
+        };
+        back.map_err(|e| failed(format!("bring back the engine of node {}", self.node()), e))
     }
 }

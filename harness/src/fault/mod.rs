@@ -76,7 +76,7 @@ pub(crate) fn of(kind: &FaultKind, ground: Ground) -> Result<Arc<dyn Fault>, Fai
     let lacks = |what: &str| Failure::surroundings(format!("a fault was laid without {what}"));
     let node = Arc::clone(ground.engine.node());
     Ok(match kind {
-        FaultKind::Kill { role, .. } => Arc::new(kill::Kill::new(*role, ground)),
+        FaultKind::Kill { role, bare, .. } => Arc::new(kill::Kill::new(*role, *bare, ground)),
         FaultKind::Pause => Arc::new(pause::Pause::new(node)),
         FaultKind::Link(how) => Arc::new(link::LinkState::new(node, *how)),
         FaultKind::Disk { of, leave } => Arc::new(disk::Disk::new(&ground.engine, *of, *leave)),

@@ -14,9 +14,9 @@ use std::sync::{Arc, OnceLock};
 /// In the node.
 const FOLDER: &str = "/run/podferry-fault-runtime";
 
-/// The runtime is copied, under its own name, which is what its processes are called. Another mount of it would not do:
-/// runc 1.3 opens itself through an overlay over the folder that it lies in, where it would find what the mount covers
-/// (`unable to start init: fork/exec /proc/self/fd/6: permission denied`).
+/// The runtime stays reachable by a copy, under its own name, which is what its processes are called. A copy and no mount:
+/// runc 1.3 starts a container's init from an overlay over the folder that its own binary lies in, and such an overlay sees
+/// what is below a mount (`unable to start init: fork/exec /proc/self/fd/6: permission denied`).
 const COVER: &str = r#"
 set -e
 mkdir -p "$1"
@@ -26,7 +26,7 @@ name=$(basename "$2")
 cat > script
 chmod 755 script
 mkfifo told gate
-cp "$at" "$name"
+cp -p "$at" "$name"
 echo "$name" > name
 mount --bind script "$at"
 echo "$at" > at

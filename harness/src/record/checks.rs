@@ -158,6 +158,9 @@ pub struct InstanceCheck {
     /// What the engine's own interface must say of it then, be it true or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_says: Option<EngineWord>,
+    /// A folder that must be a mount in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mounted: Option<String>,
 }
 
 /// Why the first process of a container has ended.

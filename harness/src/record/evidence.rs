@@ -138,6 +138,9 @@ pub struct OutsideReport {
     pub comm: Option<String>,
     /// `/proc/PID/cmdline` of that process.
     pub argv: Vec<String>,
+    /// What is mounted in it, but for what every container has (`/`, and what is below `/proc`, `/sys` and `/dev`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<String>,
     /// Number of processes in the container.
     pub processes: Option<u32>,
     /// The container's address.

@@ -211,6 +211,10 @@ impl CaseRun<'_> {
 
     /// Puts right what bare calls left. The steps have seen it, and the last look too.
     async fn heal(&mut self) {
+        let killed = self.case.steps.iter().flat_map(|step| step.bare_kill());
+        for node in killed {
+            self.bare.extend(self.world.engine(self.case.engine, node).await);
+        }
         for engine in std::mem::take(&mut self.bare) {
             if let Err(e) = engine.heal().await {
                 self.recorder.error(Failure { class: ErrorClass::Surroundings, ..e.into() });

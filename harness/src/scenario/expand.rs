@@ -354,6 +354,7 @@ impl Cellular<'_> {
                 progressed_since: i.progressed_since.as_ref().map(text),
                 at: i.at.as_ref().map(text),
                 engine_says: self.given(&i.engine_says)?,
+                mounted: self.given(&i.mounted)?,
                 reason: i.reason.as_ref().map(|r| self.get(r)).transpose()?,
             }),
             CheckKind::Faster(f) => CheckSpec::Faster(FasterCheck {

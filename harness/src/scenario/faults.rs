@@ -18,6 +18,8 @@ shape! {
         "kill" => kill: Option<Field<Role>>,
         /// `kill: shim` and `kill: workload`: the instance that it belongs to.
         "of" => of: Option<Name>,
+        /// `kill: containerd`: `false` brings it back as a service manager does, which puts nothing else right.
+        "guard" => guard: Option<Field<bool>>,
         /// `true`: every process of the node stands still, but for its PID 1.
         "pause" => pause: Option<Field<bool>>,
         /// The node's cable: `cut`, or bytes a second such as `10Mi/s`.

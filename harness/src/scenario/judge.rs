@@ -115,6 +115,8 @@ shape! {
         "at" => at: Option<Name>,
         /// What the engine's own interface must say of it, be it true or not.
         "engineSays" => engine_says: Option<Field<EngineWord>>,
+        /// A folder that must be a mount in it.
+        "mounted" => mounted: Option<Field<String>>,
     }
 }
 

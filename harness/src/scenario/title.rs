@@ -99,8 +99,9 @@ impl Fault {
     pub fn title(&self) -> String {
         let node = &self.node;
         match &self.kind {
-            FaultKind::Kill { role, of: Some(of) } => format!("kill the {} of {of} on {node}", role.name()),
-            FaultKind::Kill { role, of: None } => format!("kill {} on {node}", role.name()),
+            FaultKind::Kill { role, of: Some(of), .. } => format!("kill the {} of {of} on {node}", role.name()),
+            FaultKind::Kill { role, bare: true, .. } => format!("kill {} on {node}, unguarded", role.name()),
+            FaultKind::Kill { role, of: None, .. } => format!("kill {} on {node}", role.name()),
             FaultKind::Pause => format!("pause node {node}"),
             FaultKind::Link(LinkFault::Cut) => format!("cut the link of {node}"),
             FaultKind::Link(LinkFault::Slow(rate)) => format!("slow the link of {node} to {rate} bytes a second"),
@@ -135,6 +136,16 @@ fn harm(damage: &Damage) -> String {
 }
 
 impl Step {
+    /// The node whose daemon the step kills and which is brought back unguarded.
+    pub fn bare_kill(&self) -> Option<&str> {
+        let fault = match (&self.action, &self.during) {
+            (Action::Fault(fault), _) => fault,
+            (_, Some(during)) => &during.fault,
+            _ => return None,
+        };
+        matches!(fault.kind, FaultKind::Kill { bare: true, .. }).then_some(&fault.node)
+    }
+
     /// The nodes that the step names.
     pub fn nodes(&self) -> Vec<&str> {
         match &self.action {

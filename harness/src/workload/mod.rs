@@ -192,6 +192,10 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
             if values.flag("log", false)? {
                 args.extend(["--log", "true"].map(str::to_owned));
             }
+            match values.size("preamble", 0)? >> 10 {
+                0 => {}
+                kib => args.extend(["--preamble-kib".to_owned(), kib.to_string()]),
+            }
             if values.flag("note", false)? {
                 args.extend(["--note", "/note"].map(str::to_owned));
             }

@@ -47,6 +47,11 @@ pub const KINDS: &[WorkloadKind] = &[
                 Kind::Word(HOLDS),
                 "what it holds while it counts, for CRIU to refuse or to carry; nothing if not given",
             ),
+            setting(
+                "preamble",
+                Kind::Size,
+                "how much it prints before it begins to count, in whole KiB; 0 if not given",
+            ),
             setting("log", Kind::Flag, "whether it prints every value too; false if not given"),
             setting(
                 "note",

@@ -27,7 +27,7 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
         Action::Mend { .. } => false,
         _ => true,
     });
-    changed |= !renamed.is_empty() || guarded(&mut case) || as_root(&mut case);
+    changed |= !renamed.is_empty() || as_before(&mut case) || guarded(&mut case) || as_root(&mut case);
     changed |= free(&mut case);
     // A counter that holds nothing is one that CRIU takes.
     for workload in case.workloads.values_mut() {
@@ -87,7 +87,7 @@ pub(crate) fn sound(mut case: Case) -> Mutant {
     if !(guarded(&mut case) || as_root(&mut case)) {
         frozen_around(&mut case);
     }
-    let says = "the stack has changed|succeeded, expected|failed with .*, expected|it is missing|is not what was taken";
+    let says = "the stack has changed|succeeded, expected|failed with .*, expected|it is missing|is not what was taken|without its mount";
     Mutant { case, says: Regex::new(says).expect("a pattern") }
 }
 
@@ -98,7 +98,32 @@ fn guarded(case: &mut Case) -> bool {
         match &mut step.action {
             Action::Checkpoint { raw, .. } => changed |= raw.take().is_some(),
             Action::Restore { raw, .. } => changed |= raw.take().is_some(),
+            Action::Fault(fault) => tend(fault),
             _ => {}
+        }
+        if let Some(during) = &mut step.during {
+            tend(&mut during.fault);
+        }
+    }
+    changed
+}
+
+/// A daemon that is brought back by the harness's way, too.
+fn tend(fault: &mut Fault) {
+    if let FaultKind::Kill { bare, .. } = &mut fault.kind {
+        *bare = false;
+    }
+}
+
+/// Asks for no other mounts than the checkpointed container had; whether some were asked for.
+fn as_before(case: &mut Case) -> bool {
+    let mut changed = false;
+    for step in &mut case.steps {
+        if let Action::Restore { given, .. } = &mut step.action
+            && given.volumes.as_ref().is_some_and(|v| !v.is_empty())
+        {
+            given.volumes = None;
+            changed = true;
         }
     }
     changed
@@ -134,7 +159,7 @@ pub(crate) fn harmed(mut case: Case) -> Option<Mutant> {
         _ => None,
     })?;
     let node = case.steps.iter().find_map(|s| home(&s.action, &goes_on))?;
-    let kind = FaultKind::Kill { role: Role::Workload, of: Some(goes_on.clone()) };
+    let kind = FaultKind::Kill { role: Role::Workload, of: Some(goes_on.clone()), bare: false };
     let last = case.steps.last()?.clone();
     case.steps.push(Step {
         id: "harm".to_owned(),

@@ -136,3 +136,18 @@ fn a_summary_for_github_stays_within_its_limit() {
     assert!(text.contains("parts left out"), "nothing says that something is missing");
     assert!(text.contains("<details>") || text.ends_with("See report.html.\n"));
 }
+
+/// A violation that the scenario expects is neither a failure nor a check that holds, and reads as what it is.
+#[test]
+fn an_expected_violation_is_told_as_one() {
+    let mut run = golden::run();
+    let check = &mut run.cases[0].checks[0];
+    check.check.violation = Some("half of it".to_owned());
+    check.verdict.seen = "violated, as expected: half of it is gone".to_owned();
+    let html = report::html(&run);
+    assert_eq!(html.matches(">violated, as expected</span>").count(), 1, "the badge of that one check");
+    assert!(report::junit(&run).contains("ok, an expected violation: violated, as expected: half of it is gone"));
+    let json: serde_json::Value = serde_json::from_str(&report::json(&run)).expect("JSON");
+    assert_eq!(json["cases"][0]["checks"][0]["violation"], "half of it");
+    assert_eq!(json["cases"][0]["checks"][1].get("violation"), None);
+}

@@ -153,8 +153,27 @@ impl Counter {
     }
 }
 
-const KNOWN: &[&str] =
-    &["port", "interval-ms", "journal", "bind", "startup-ms", "grow", "grow-to", "mib", "log", "note", "hold"];
+/// Prints so many lines of a KiB that end in no number: who copies the log is busy with them for a while.
+fn preamble(kib: u64) -> std::io::Result<()> {
+    let line = format!("{:-<1023}\n", "");
+    let mut out = std::io::stdout().lock();
+    (0..kib).try_for_each(|_| out.write_all(line.as_bytes()))
+}
+
+const KNOWN: &[&str] = &[
+    "port",
+    "interval-ms",
+    "journal",
+    "bind",
+    "startup-ms",
+    "grow",
+    "grow-to",
+    "mib",
+    "log",
+    "note",
+    "hold",
+    "preamble-kib",
+];
 
 fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1), KNOWN)?;
@@ -179,6 +198,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     if note != "none" {
         std::fs::write(&note, &boot.nonce).map_err(|e| format!("can't write {note}: {e}"))?;
     }
+    preamble(options.get("preamble-kib", 0)?)?;
     // Weight: it makes a checkpoint take longer, and is never looked at.
     let weight = Pages::new(1, options.get("mib", 0_usize)? * ((1 << 20) / (PAGE * 8)));
     let counter = Arc::new(Counter {

@@ -11,6 +11,7 @@ fn check(state: State, progressed_since: Option<&str>) -> CheckSpec {
         progressed_since,
         at: None,
         engine_says: None,
+        mounted: None,
         reason: None,
     })
 }
@@ -79,7 +80,15 @@ fn without_a_final_capture_even_absence_is_not_known() {
 fn says(state: State, at: Option<&str>, word: EngineWord) -> CheckSpec {
     let at = at.map(str::to_owned);
     let of = "copy".to_owned();
-    CheckSpec::Instance(InstanceCheck { of, state, progressed_since: None, at, engine_says: Some(word), reason: None })
+    CheckSpec::Instance(InstanceCheck {
+        of,
+        state,
+        progressed_since: None,
+        at,
+        engine_says: Some(word),
+        mounted: None,
+        reason: None,
+    })
 }
 
 /// A capture `then` of a container that is frozen, while the interface of its engine says `word`.
@@ -124,6 +133,7 @@ fn stopped_for(reason: EndReason) -> CheckSpec {
         progressed_since: None,
         at: None,
         engine_says: None,
+        mounted: None,
         reason: Some(reason),
     })
 }
@@ -165,4 +175,13 @@ fn an_end_that_nobody_saw_has_no_reason() {
     assert!(fails(&stopped_for(EndReason::Killed), &unknown).contains("the engine's word `Unknown`"));
     let silent = at_the_end("stopped", Some(false), false);
     assert!(fails(&stopped_for(EndReason::Exited), &silent).contains("nobody says how `copy` ended"));
+}
+
+#[test]
+fn a_mount_that_is_not_there_is_seen() {
+    let CheckSpec::Instance(plain) = check(State::Running, None) else { unreachable!("an instance check") };
+    let wants = CheckSpec::Instance(InstanceCheck { mounted: Some("/vol".to_owned()), ..plain });
+    let with = spoiled(|e| e.captures[1].outside.as_mut().unwrap().mounts = vec!["/vol".to_owned()]);
+    assert!(passes(&wants, &with).ends_with("`/vol` is a mount in it"));
+    insta::assert_snapshot!(fails(&wants, &evidence()), @"`/vol` is no mount in `copy`; nothing is mounted; wanted: a mount at `/vol`");
 }

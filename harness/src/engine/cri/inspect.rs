@@ -5,7 +5,7 @@ use super::containers::cgroup_parent;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, tasks};
-use crate::engine::{Container, EngineError, memory};
+use crate::engine::{Container, EngineError, memory, mounts};
 use crate::record::{EndReport, ErrorClass, MemoryReport, OutsideReport};
 use std::path::Path;
 
@@ -59,6 +59,7 @@ impl Inner {
         let read = |file: &str| std::fs::read_to_string(self.host(format!("/proc/{pid}/{file}"))).ok();
         report.comm = read("comm").map(|comm| comm.trim_end().to_owned());
         report.pid_inside = read("status").as_deref().and_then(innermost_pid);
+        report.mounts = read("mountinfo").as_deref().map(mounts::points).unwrap_or_default();
         report.argv = read("cmdline").as_deref().map(arguments).unwrap_or_default();
     }
 }

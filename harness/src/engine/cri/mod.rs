@@ -257,6 +257,11 @@ impl Engine for CriEngine {
         to_its_end(async move { inner.restore_bare(&slot, &from, deadline).await }).await
     }
 
+    async fn start_again(&self) -> Result<(), EngineError> {
+        let inner = Arc::clone(&self.0);
+        to_its_end(async move { inner.start_daemon().await }).await
+    }
+
     async fn heal(&self) -> Result<(), EngineError> {
         self.0.heal().await
     }

@@ -5,7 +5,7 @@ use super::criu_log::{Said, Writing};
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, leftovers, tasks};
 use crate::clock::now;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, yards};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
 use crate::record::ErrorClass;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -45,6 +45,12 @@ impl Inner {
         let checked = match started {
             Ok(()) => self.was_restored(&container).await,
             Err(e) => Err(e),
+        };
+        let checked = match checked {
+            Ok(()) if !slot.spec.mounts.is_empty() => {
+                mounts::all_there(&container, self.inspect(&container).await?.as_ref())
+            }
+            other => other,
         };
         if let Err(e) = checked {
             // It would stay listed as exited with 128, and its name taken.

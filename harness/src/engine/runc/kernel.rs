@@ -2,7 +2,7 @@
 //! control groups.
 
 use super::runtime::{Inner, io_error};
-use crate::engine::{EngineError, memory};
+use crate::engine::{EngineError, memory, mounts};
 use crate::record::{EndReport, MemoryReport};
 use std::fs;
 use std::io;
@@ -55,6 +55,7 @@ impl Freezer {
 pub(super) struct Process {
     pub(super) comm: Option<String>,
     pub(super) argv: Vec<String>,
+    pub(super) mounts: Vec<String>,
     /// Its id in the innermost PID namespace that it is in.
     pub(super) pid_inside: Option<u32>,
 }
@@ -106,7 +107,8 @@ impl Inner {
             argv.pop();
         }
         let status = read("status").unwrap_or_default();
-        Process { comm: read("comm").map(|c| c.trim_end().to_owned()), argv, pid_inside: pid_inside(&status) }
+        let mounts = read("mountinfo").as_deref().map(mounts::points).unwrap_or_default();
+        Process { comm: read("comm").map(|c| c.trim_end().to_owned()), argv, mounts, pid_inside: pid_inside(&status) }
     }
 
     /// The processes of a container, by their ids in the node.

@@ -38,6 +38,7 @@ impl Inner {
             pid_inside: process.pid_inside,
             comm: process.comm,
             argv: process.argv,
+            mounts: process.mounts,
             processes,
             address: Some(container.slot.address.to_string()),
         }))

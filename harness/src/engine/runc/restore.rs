@@ -6,7 +6,7 @@ use super::layers;
 use super::runtime::{Inner, Supervised, blocking, io_error};
 use super::watchdog::Patience;
 use crate::clock;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, yards};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
 use crate::record::{EngineKind, ErrorClass};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -49,6 +49,13 @@ impl Inner {
         }
         self.run_restore(slot, from, bare).await?;
         let container = Container { id: name.clone(), slot: slot.clone(), log: self.log(name) };
+        if bare.is_none() && !slot.spec.mounts.is_empty() {
+            let seen = self.inspect(&container).await?;
+            if let Err(e) = mounts::all_there(&container, seen.as_ref()) {
+                self.forget(name).await;
+                return Err(e);
+            }
+        }
         Ok(Restored { container, create_from: None, restore_from, restore_to: clock::now() })
     }
 

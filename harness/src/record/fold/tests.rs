@@ -110,6 +110,7 @@ fn a_repetition_starts_afresh_but_keeps_figures_and_what_failed() {
             reason: None,
             at: None,
             engine_says: None,
+            mounted: None,
         });
         let check = crate::record::Check { origin: Origin::default(), spec, violation: None };
         Event::Checked(crate::record::CheckRecord {

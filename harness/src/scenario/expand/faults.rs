@@ -16,7 +16,11 @@ impl Cellular<'_> {
     fn fault_kind(&self, written: &Written) -> Resolved<FaultKind> {
         let text = |name: &Name| name.text().to_owned();
         Ok(if let Some(role) = &written.kill {
-            FaultKind::Kill { role: self.get(role)?, of: written.of.as_ref().map(text) }
+            FaultKind::Kill {
+                role: self.get(role)?,
+                of: written.of.as_ref().map(text),
+                bare: !self.or(&written.guard, true)?,
+            }
         } else if let Some(link) = &written.link {
             FaultKind::Link(self.get(link)?)
         } else if let Some(disk) = &written.disk {

@@ -98,6 +98,12 @@ impl Flow<'_, '_> {
         if let Some(LinkFault::Slow(0)) = fault.link.as_ref().and_then(|l| l.fixed()) {
             self.bad(place, bad("nothing goes through a link of 0 bytes a second".into()), "write `link: cut`");
         }
+        if let Some(guard) = &fault.guard
+            && !fault.kill.as_ref().is_some_and(|k| k.fixed() == Some(&Role::Containerd))
+        {
+            let finding = error(explain::UNGUARDED, "`guard` says how a daemon is brought back, and none is killed");
+            self.r.tell(guard.place, finding.help("take it away, or write `kill: containerd`"));
+        }
         let wants = fault.kill.as_ref().and_then(|k| k.fixed()).map(|role| matches!(role, Role::Shim | Role::Workload));
         match (wants, &fault.of) {
             (Some(true), None) => {

@@ -22,6 +22,9 @@ pub enum FaultKind {
         role: Role,
         /// The instance that it belongs to: for a shim or a workload.
         of: Option<String>,
+        /// Whether a daemon is only started again by the mending, as a service manager would, and nothing that its death
+        /// left is put right before the end of the case.
+        bare: bool,
     },
     /// Every process of the node stands still, but for its PID 1.
     Pause,
