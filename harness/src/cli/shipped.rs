@@ -21,6 +21,7 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("checkpoint-image"),
     shipped!("slow-start"),
     shipped!("snapshots"),
+    shipped!("redis-snapshots"),
     shipped!("node-restart"),
     shipped!("memory-peak"),
     shipped!("memory-killed"),

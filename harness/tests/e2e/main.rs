@@ -10,6 +10,7 @@ mod machine;
 mod node_image;
 mod passes;
 mod red;
+mod uses;
 
 use machine::{Place, Traces, runs};
 use quick_junit::Report;

@@ -1,7 +1,7 @@
 use super::{checkpoint, clients, deploy, restore};
 use crate::clock;
 use crate::engine::Engine;
-use crate::record::{At, Event, Failure, MigrationRecord, Phase, SourceFate};
+use crate::record::{At, ErrorClass, Event, Failure, MigrationRecord, Phase, SourceFate};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
 use crate::scenario::plan::{Given, Medium, Over};
@@ -35,6 +35,8 @@ pub(super) async fn migrate(run: &mut CaseRun<'_>, what: &Move<'_>) -> Result<()
     if done.is_err()
         && what.source == SourceFate::Fenced
         && let Err(e) = source.engine.thaw(&source.container).await
+        // One that has ended meanwhile has nothing to thaw, and that is what the migration's own error is about.
+        && !matches!(e.class, ErrorClass::NotRunning | ErrorClass::UnknownContainer)
     {
         run.recorder.error(Failure {
             message: format!("thawing {} after its migration failed: {e}", what.instance),
