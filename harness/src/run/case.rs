@@ -220,7 +220,7 @@ impl CaseRun<'_> {
         let names: BTreeSet<String> = self.instances.keys().chain(checked).cloned().collect();
         for name in names {
             let capture = action::capture::capture(self, &name, &format!("final:{name}"), !failed).await;
-            self.record(Event::Capture(capture));
+            self.record(Event::Capture(Box::new(capture)));
         }
     }
 
