@@ -2,13 +2,14 @@
 //!
 //! - *harmless*: what it does to the stack is taken out of it. The error that it wants does not come, and that is told.
 //! - *sound* (of traps): the harness's way is put in place of the bare one. What the scenario pins is gone, and that is told.
+//! - *cold* (of use cases and volumes): every copy is a cold start. Each check that looks for what a restore brings is red.
 //! - *harmed*: at its end the instance that should have gone on is killed. The check that looks after it must see that.
 //!
 //! A scenario that passes so proves nothing. Needs root and the node image, and `PODFERRY_WORKLOADS`.
 
 mod mutation;
 
-use mutation::{Mutant, harmed, harmless, sound};
+use mutation::{Mutant, cold, harmed, harmless, sound};
 use podferry::component::{Cache, NodeImageSpec, node_image};
 use podferry::image::Store;
 use podferry::provider::Provider;
@@ -57,6 +58,12 @@ fn negative(engines: &[EngineKind]) -> Vec<Case> {
 /// Those that show a trap of the stack.
 fn traps(engines: &[EngineKind]) -> Vec<Case> {
     suite(engines).into_iter().filter(|c| c.labels.get("area").is_some_and(|area| area == "trap")).collect()
+}
+
+/// Those that show what checkpoints are good for.
+fn uses(engines: &[EngineKind]) -> Vec<Case> {
+    let area = |c: &Case| c.labels.get("area").cloned().unwrap_or_default();
+    suite(engines).into_iter().filter(|c| ["use", "volume"].contains(&area(c).as_str())).collect()
 }
 
 /// Runs cases on nodes of their own.
@@ -139,4 +146,9 @@ async fn a_stack_without_its_trap_is_told() {
 async fn a_source_that_does_not_go_on_is_seen() {
     let mutants = negative(&[EngineKind::Runc, EngineKind::Cri]).into_iter().filter_map(harmed).collect();
     all_fail(mutants).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_start_is_no_restore() {
+    all_fail(uses(&[EngineKind::Runc, EngineKind::Cri]).into_iter().filter_map(cold).collect()).await;
 }

@@ -1,5 +1,7 @@
 //! What matters in CRIU's logs, for every engine.
 
+use crate::record::ErrorClass;
+
 /// At most so many lines are kept in an error.
 const LINES: usize = 20;
 
@@ -9,6 +11,29 @@ const NOISE: [&str; 2] = ["rlimit: Can't setup RLIMIT_NOFILE for self", "util.c:
 
 /// A file that the process had open, outside of what the checkpoint carries, is missing or of another size (criu 4.2.1).
 pub(super) const FILES_DIFFER: &[&str] = &["on restore: No such file or directory", "has bad size"];
+
+/// A mount that the process had is not given to it again (criu 4.2.1).
+pub(super) const MOUNT_MISSING: &[&str] = &["No mapping for", "Can't find mapping"];
+
+/// The error with what CRIU said of its cause, where that names a thing which the engine's own words leave out: the file,
+/// the mount.
+pub(super) fn named(class: ErrorClass, message: String, lines: &[String]) -> String {
+    let texts = match class {
+        ErrorClass::FilesDiffer => FILES_DIFFER,
+        ErrorClass::MountMissing => MOUNT_MISSING,
+        _ => return message,
+    };
+    let tells = |line: &&String| texts.iter().any(|text| line.contains(text) && !message.contains(text));
+    match lines.iter().find(tells) {
+        Some(line) => format!("{message} (CRIU: {})", said(line)),
+        None => message,
+    }
+}
+
+/// A line without its stamp and place: `(00.03) Error (criu/x.c:3): what is wrong`.
+fn said(line: &str) -> &str {
+    line.split_once("Error (").and_then(|(_, rest)| rest.split_once("): ")).map_or(line, |(_, said)| said.trim())
+}
 
 /// The lines of a CRIU log that matter: its errors without the noise; the last ones if there are many.
 pub(super) fn errors(log: &str) -> Vec<String> {
@@ -28,7 +53,24 @@ pub(super) fn amount(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::errors;
+    use super::{errors, named};
+    use crate::record::ErrorClass;
+
+    #[test]
+    fn the_thing_that_is_missing_is_named() {
+        // Verbatim from criu 4.2.1.
+        let lines = [
+            "(00.020517)      1: Error (criu/files-reg.c:2223): Can't open file vol/journal on restore: No such file or directory".to_owned(),
+            "(00.020600) Error (criu/cr-restore.c:2331): Restoring FAILED.".to_owned(),
+        ];
+        let message = || "runc says: criu failed".to_owned();
+        assert_eq!(
+            named(ErrorClass::FilesDiffer, message(), &lines),
+            "runc says: criu failed (CRIU: Can't open file vol/journal on restore: No such file or directory)"
+        );
+        assert_eq!(named(ErrorClass::RestoreFailed, message(), &lines), message());
+        assert_eq!(named(ErrorClass::MountMissing, message(), &lines), message());
+    }
 
     #[test]
     fn noise_is_left_out() {

@@ -3,12 +3,14 @@
 
 mod archives;
 mod ends;
+mod faults;
 #[path = "../machine/mod.rs"]
 mod machine;
 #[path = "../node_image/mod.rs"]
 mod node_image;
 mod passes;
 mod red;
+mod uses;
 
 use machine::{Place, Traces, runs};
 use quick_junit::Report;

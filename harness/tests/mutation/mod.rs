@@ -1,8 +1,9 @@
 //! What is changed in a case.
 
 use podferry::record::{CheckSpec, ErrorClass, InstanceExpectation};
-use podferry::scenario::plan::{Action, Case, Fault, FaultKind, Role, Step};
+use podferry::scenario::plan::{Action, Case, Fault, FaultKind, Given, Role, Step};
 use regex::Regex;
+use std::collections::BTreeMap;
 
 /// A case that must fail, and what its reason must say.
 pub(crate) struct Mutant {
@@ -28,6 +29,8 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
         _ => true,
     });
     changed |= !renamed.is_empty() || as_before(&mut case) || guarded(&mut case) || as_root(&mut case);
+    // A node with memory for all, and a program that needs nothing which a checkpoint does not carry.
+    changed |= !std::mem::take(&mut case.allocatable).is_empty() || without_volumes(&mut case);
     changed |= free(&mut case);
     // A counter that holds nothing is one that CRIU takes.
     for workload in case.workloads.values_mut() {
@@ -45,6 +48,65 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
         return Err(case.id.to_string());
     }
     Ok(Mutant { case, says: Regex::new("succeeded, expected ").expect("a pattern") })
+}
+
+/// Whether some workload had a volume. What it wrote there it writes into its own root then.
+fn without_volumes(case: &mut Case) -> bool {
+    let with_some = case.workloads.values_mut().filter(|w| !w.volumes.is_empty());
+    let without = with_some.map(|w| (std::mem::take(&mut w.volumes), w.with.remove("file")));
+    without.count() > 0
+}
+
+/// The case on a stack that restores nothing: each copy is started afresh, of the same program and where the copy was to
+/// be. Every check that looks for what a restore must bring has to see it, in the order in which they stand there.
+pub(crate) fn cold(mut case: Case) -> Option<Mutant> {
+    let mut workload_of: BTreeMap<String, String> = BTreeMap::new();
+    let mut of_checkpoint: BTreeMap<String, String> = BTreeMap::new();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut changed = false;
+    for step in std::mem::take(&mut case.steps) {
+        let start = |workload: &str, node: &str, instance: &str, given: &Given| Action::Deploy {
+            workload: workload.to_owned(),
+            node: node.to_owned(),
+            instance: instance.to_owned(),
+            given: given.clone(),
+            start: true,
+        };
+        match step.action.clone() {
+            Action::Deploy { workload, instance, .. } => drop(workload_of.insert(instance, workload)),
+            Action::Checkpoint { instance, name, .. } => {
+                drop(of_checkpoint.insert(name, workload_of[&instance].clone()))
+            }
+            _ => {}
+        }
+        match &step.action {
+            Action::Restore { checkpoint, node, instance, given, .. } if step.expect_error.is_none() => {
+                changed = true;
+                let workload = of_checkpoint[checkpoint].clone();
+                steps.push(Step { action: start(&workload, node, instance, given), ..step.clone() });
+                workload_of.insert(instance.clone(), workload);
+            }
+            Action::Migrate { instance, to, into, given, .. } if step.expect_error.is_none() => {
+                changed = true;
+                let workload = workload_of[instance].clone();
+                let action = Action::Remove { instance: instance.clone() };
+                steps.push(Step { id: format!("end-{}", step.id), action, ..step.clone() });
+                steps.push(Step { action: start(&workload, to, into, given), ..step.clone() });
+                workload_of.insert(into.clone(), workload);
+            }
+            // Clients do not follow to what is no copy, and nobody answers them.
+            Action::AwaitAnswers { .. } if changed => {}
+            _ => steps.push(step),
+        }
+    }
+    case.steps = steps;
+    let looks = |c: &&CheckSpec| {
+        matches!(c, CheckSpec::Counter(_) | CheckSpec::SameProcess(_) | CheckSpec::Faster(_) | CheckSpec::WorkLost(_))
+    };
+    let names = case.checks.iter().map(|c| &c.spec).filter(looks).map(|c| format!("{}: ", c.name()));
+    let all = names.collect::<Vec<_>>().join(".*");
+    let says = Regex::new(&format!("(?s){all}")).expect("a pattern");
+    changed.then_some(Mutant { case, says })
 }
 
 /// What stands in the way of the failing step is taken out of it: a container that is not started or was removed, a name

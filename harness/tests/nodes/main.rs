@@ -6,6 +6,7 @@ mod network;
 #[path = "../node_image/mod.rs"]
 mod node_image;
 mod programs;
+mod restart;
 mod stack;
 
 use podferry::node::SharedNode;

@@ -33,7 +33,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         C::ConnectedTcp
     } else if any(&["file locks are hold"]) {
         C::FileLocks
-    } else if any(&["No mapping for"]) {
+    } else if any(crate::engine::criu_log::MOUNT_MISSING) {
         C::MountMissing
     } else if during == During::Restore && any(crate::engine::criu_log::FILES_DIFFER) {
         C::FilesDiffer

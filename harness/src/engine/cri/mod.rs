@@ -154,6 +154,7 @@ impl Inner {
             _ => classify::classify(during, said.message(), &criu),
         };
         let message = format!("can't {what} on node {}: {}", self.node.name(), said.message());
+        let message = super::criu_log::named(class, message, &criu);
         EngineError { class, message, hint: classify::hint(class).map(str::to_owned), log: criu }
     }
 

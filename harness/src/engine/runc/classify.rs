@@ -57,7 +57,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         ),
         (&["Connected TCP socket"], C::ConnectedTcp),
         (&["file locks are hold"], C::FileLocks),
-        (&["No mapping for", "Can't find mapping"], C::MountMissing),
+        (crate::engine::criu_log::MOUNT_MISSING, C::MountMissing),
         (crate::engine::criu_log::FILES_DIFFER, C::FilesDiffer),
         (&["Address already in use", "Can't bind inet socket"], C::PortTaken),
         (&["container with given ID already exists", "already exists"], C::NameTaken),

@@ -153,7 +153,7 @@ impl Inner {
         let lines =
             criu_log.and_then(|path| read_tail(&path)).map(|text| log_of_criu::errors(&text)).unwrap_or_default();
         let class = class.unwrap_or_else(|| classify(during, &message, &lines));
-        let mut error = EngineError::new(class, message);
+        let mut error = EngineError::new(class, log_of_criu::named(class, message, &lines));
         error.hint = hint(class).map(str::to_owned);
         error.log = lines;
         Err(error)
