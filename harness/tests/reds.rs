@@ -29,6 +29,7 @@ struct Deaf;
 
 impl Listener for Deaf {
     fn line(&self, _line: &Line) {}
+    #[expect(clippy::print_stdout, reason = "how far a test of some minutes has come")]
     fn case(&self, case: &CaseRecord) {
         println!("{:?} {}", case.outcome, case.id);
     }

@@ -3,7 +3,7 @@
 use super::{ArchiveError, Form};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// Sends a checkpoint: an archive as it is, a folder as a tar archive.
 ///
@@ -60,14 +60,40 @@ fn receive_file(from: &mut impl Read, to: &Path) -> Result<(), ArchiveError> {
     }
 }
 
+/// Not by the crate's own unpacking: that asks for the true path of the folder, and a node's root is seen on the host
+/// through `/proc/PID/root`, which leads nowhere then.
 fn receive_folder(from: &mut impl Read, to: &Path) -> Result<(), ArchiveError> {
     fs::create_dir(to).map_err(|e| ArchiveError::io("write", to, e))?;
+    let broken = |e| ArchiveError::of_link("receive", to, e);
     let mut tar = tar::Archive::new(&mut *from);
-    tar.set_preserve_permissions(true);
-    // The crate leaves out what would land outside of the folder.
-    tar.unpack(to).map_err(|e| ArchiveError::of_link("receive", to, e))?;
+    for entry in tar.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let name = entry.path().map_err(broken)?.into_owned();
+        let target = to.join(plain(&name).ok_or_else(|| {
+            let what = "it has a path that leads out of the checkpoint";
+            ArchiveError::invalid(to, Some(&name.to_string_lossy()), what)
+        })?);
+        match entry.header().entry_type() {
+            tar::EntryType::Directory => {
+                fs::create_dir_all(&target).map_err(|e| ArchiveError::io("write", &target, e))?;
+            }
+            tar::EntryType::Regular => receive_file(&mut entry, &target)?,
+            _ => {
+                let name = name.to_string_lossy();
+                return Err(ArchiveError::invalid(to, Some(&name), "it is neither a file nor a folder"));
+            }
+        }
+    }
     // The sender pads its end; who stops reading early would reset the connection under it.
-    io::copy(from, &mut io::sink()).map(drop).map_err(|e| ArchiveError::of_link("receive", to, e))
+    io::copy(from, &mut io::sink()).map(drop).map_err(broken)
+}
+
+/// A path of names alone, without the `.` that it may begin with.
+fn plain(path: &Path) -> Option<PathBuf> {
+    path.components()
+        .filter(|part| *part != Component::CurDir)
+        .map(|part| matches!(part, Component::Normal(_)).then(|| part.as_os_str()))
+        .collect()
 }
 
 struct Counted<R> {

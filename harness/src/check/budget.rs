@@ -7,8 +7,9 @@ pub(super) fn judge(check: &BudgetCheck, evidence: &Evidence) -> Judged {
     let name = check.metric.name();
     let samples = evidence.metrics.get(name).map_or(&[][..], Vec::as_slice);
     let wanted = |bounds: &[(f64, f64)]| {
-        let each =
-            bounds.iter().map(|&(p, bound)| format!("{} at most {}", percentile(p), figure(check.metric, bound)));
+        let each = bounds.iter().map(|&(p, bound)| {
+            format!("{} at {} {}", percentile(p), if p > 0.0 { "most" } else { "least" }, figure(check.metric, bound))
+        });
         each.collect::<Vec<_>>().join(", ")
     };
     if samples.is_empty() {
@@ -22,7 +23,10 @@ pub(super) fn judge(check: &BudgetCheck, evidence: &Evidence) -> Judged {
         .bounds
         .iter()
         .copied()
-        .filter(|&(p, bound)| at(p).partial_cmp(&bound).is_none_or(Ordering::is_gt))
+        .filter(|&(p, bound)| {
+            let is_broken = if p > 0.0 { Ordering::is_gt } else { Ordering::is_lt };
+            at(p).partial_cmp(&bound).is_none_or(is_broken)
+        })
         .collect();
     let shown = if broken.is_empty() { &check.bounds } else { &broken };
     let each: Vec<String> =
@@ -32,7 +36,11 @@ pub(super) fn judge(check: &BudgetCheck, evidence: &Evidence) -> Judged {
 }
 
 fn percentile(p: f64) -> String {
-    if p >= 100.0 { "max".to_owned() } else { format!("p{p}") }
+    match p {
+        p if p >= 100.0 => "max".to_owned(),
+        p if p <= 0.0 => "min".to_owned(),
+        p => format!("p{p}"),
+    }
 }
 
 fn figure(metric: Metric, value: f64) -> String {

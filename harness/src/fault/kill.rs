@@ -1,13 +1,14 @@
-use super::{Fault, Ground, failed, never_struck};
+use super::{Fault, Ground, failed, never_struck, priority};
 use crate::engine::Engine;
 use crate::node::{Process, processes};
-use crate::process::Exec;
-use crate::record::{Chain, ErrorClass, Failure};
+use crate::record::{ErrorClass, Failure};
 use crate::scenario::plan::Role;
 use async_trait::async_trait;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A program that is started is no event that a stranger is told of.
 const LOOK: Duration = Duration::from_millis(1);
@@ -35,18 +36,18 @@ impl Kill {
     }
 
     /// The processes that are meant; none yet is an empty list.
-    async fn find(&self) -> Result<Vec<u32>, Failure> {
-        let all = || processes(self.engine().node());
-        let named = |name: &str| all().iter().filter(|(_, p)| p.comm == name).map(|(pid, _)| *pid).collect();
+    fn find(&self) -> Result<Vec<u32>, Failure> {
+        let all = processes(self.engine().node());
+        let named = |name: &str| all.iter().filter(|(_, p)| p.comm == name).map(|(pid, _)| *pid).collect::<Vec<_>>();
+        let victim = self.ground.victim;
         Ok(match self.role {
             Role::Containerd => Vec::new(),
-            Role::Criu => named("criu"),
+            Role::Criu => restoring(&all),
             Role::Runtime => named(&basename(self.engine().runtime())),
-            Role::Workload => self.first_process().await?.into_iter().collect(),
+            Role::Workload => victim.into_iter().collect(),
             Role::Shim => {
-                let all = all();
-                let shim = self.first_process().await?.and_then(|pid| Some(all.get(&pid)?.parent));
-                let found = shim.filter(|pid| all.get(pid).is_some_and(is_shim));
+                let parent = victim.and_then(|pid| Some(all.get(&pid)?.parent));
+                let found = parent.filter(|pid| all.get(pid).is_some_and(is_shim));
                 let kind = self.engine().kind();
                 let none = || Failure::new(ErrorClass::Unsupported, format!("{kind} has no shim that could be killed"));
                 vec![found.ok_or_else(none)?]
@@ -54,10 +55,102 @@ impl Kill {
         })
     }
 
-    async fn first_process(&self) -> Result<Option<u32>, Failure> {
-        let Some(victim) = &self.ground.victim else { return Ok(None) };
-        Ok(self.engine().first_process(victim).await?)
+    /// Kills as soon as there is somebody to kill.
+    async fn kill_named(&self) -> Result<(), Failure> {
+        let began = Instant::now();
+        let mut over = self.ground.over.clone();
+        let pids = loop {
+            let pids = self.find()?;
+            if !pids.is_empty() {
+                break pids;
+            }
+            if *over.borrow() || began.elapsed() > PATIENCE {
+                return Err(self.unseen());
+            }
+            // An error: nobody will say that it is over.
+            let _ = tokio::time::timeout(LOOK, over.changed()).await;
+        };
+        let mut killed = 0;
+        for pid in pids {
+            match kill(&self.process(pid)) {
+                Ok(()) => killed += 1,
+                Err(e) if gone(&e) => {}
+                Err(e) => return Err(failed(self.doing(), e)),
+            }
+        }
+        match killed {
+            0 => Err(never_struck(format!("{} had ended before it could be killed", self.role.name()))),
+            _ => Ok(()),
+        }
     }
+
+    /// Kills the CRIU that dumps a process, which is the one that traces it: others come and go before it, to be asked for
+    /// their version. It is looked for by a thread of its own, without a pause and before all others, since CRIU has its
+    /// parasite in the process 3 ms after it has begun to trace it, and the process does not survive CRIU's death then
+    /// (criu 4.2.1).
+    async fn kill_tracer(&self, victim: u32) -> Result<(), Failure> {
+        let (over, began) = (self.ground.over.clone(), Instant::now());
+        let status = self.process(victim).join("status");
+        let proc = self.process(0);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let hunt = move || {
+            priority::before_all_others();
+            let killed = loop {
+                if let Some(pid) = tracer(&status) {
+                    break Some(kill(&proc.with_file_name(pid.to_string())));
+                }
+                if *over.borrow() || began.elapsed() > PATIENCE {
+                    break None;
+                }
+                std::hint::spin_loop();
+            };
+            let _ = tell.send(killed);
+        };
+        let thread = std::thread::Builder::new().name("podferry-hunt".into()).spawn(hunt);
+        thread.map_err(|e| failed(self.doing(), e))?;
+        match told.await {
+            Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Err(e))) if !gone(&e) => Err(failed(self.doing(), e)),
+            _ => Err(self.unseen()),
+        }
+    }
+
+    fn unseen(&self) -> Failure {
+        never_struck(format!("no {} was seen on node {} in time", self.role.name(), self.node()))
+    }
+
+    fn doing(&self) -> String {
+        format!("kill {} on node {}", self.role.name(), self.node())
+    }
+
+    fn process(&self, pid: u32) -> PathBuf {
+        self.engine().node().host_path(Path::new(&format!("/proc/{pid}")))
+    }
+}
+
+fn tracer(status: &Path) -> Option<u32> {
+    let status = std::fs::read_to_string(status).ok()?;
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+    tracer.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+/// SIGKILL by the harness itself: a program in the node would come milliseconds later. A folder of any `/proc` stands for
+/// its process.
+fn kill(process: &Path) -> io::Result<()> {
+    let process = std::fs::File::open(process)?;
+    Ok(rustix::process::pidfd_send_signal(process, rustix::process::Signal::KILL)?)
+}
+
+/// It has ended already.
+fn gone(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(nix::libc::ESRCH)
+}
+
+/// The CRIU that restores: it has children, which carry its name until they are what they were.
+fn restoring(all: &BTreeMap<u32, Process>) -> Vec<u32> {
+    let is_criu = |pid: u32| all.get(&pid).is_some_and(|p| p.comm == "criu");
+    let parents = all.values().map(|p| p.parent).filter(|parent| is_criu(*parent));
+    parents.filter(|pid| all.get(pid).is_some_and(|p| !is_criu(p.parent))).collect()
 }
 
 fn basename(program: &str) -> String {
@@ -72,35 +165,10 @@ fn is_shim(process: &Process) -> bool {
 #[async_trait]
 impl Fault for Kill {
     async fn strike(&self) -> Result<(), Failure> {
-        if self.role == Role::Containerd {
-            return Ok(self.engine().kill_daemon().await?);
-        }
-        let began = std::time::Instant::now();
-        let mut over = self.ground.over.clone();
-        let pids = loop {
-            let pids = self.find().await?;
-            if !pids.is_empty() {
-                break pids;
-            }
-            let what = || format!("no {} was seen on node {}", self.role.name(), self.node());
-            if *over.borrow() {
-                return Err(never_struck(format!("{} before the step was over", what())));
-            }
-            if began.elapsed() > PATIENCE {
-                return Err(never_struck(format!("{} within {PATIENCE:?}", what())));
-            }
-            // An error: nobody will say that it is over.
-            let _ = tokio::time::timeout(LOOK, over.changed()).await;
-        };
-        let kill = Exec::new("kill").arg("-9").args(pids.iter().map(u32::to_string));
-        let doing = format!("kill {} on node {}", self.role.name(), self.node());
-        let killed = self.engine().node().output(kill).await.map_err(|e| failed(&doing, Chain(&e)))?;
-        if killed.code != 0 && killed.tail().contains("No such process") {
-            return Err(never_struck(format!("{} had ended before it could be killed", self.role.name())));
-        }
-        match killed.code {
-            0 => Ok(()),
-            _ => Err(failed(doing, killed.tail())),
+        match (self.role, self.ground.victim) {
+            (Role::Containerd, _) => Ok(self.engine().kill_daemon().await?),
+            (Role::Criu, Some(victim)) => self.kill_tracer(victim).await,
+            _ => self.kill_named().await,
         }
     }
 

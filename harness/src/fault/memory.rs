@@ -1,6 +1,7 @@
 use super::{Fault, blocking, failed};
 use crate::engine::Engine;
-use crate::record::{ErrorClass, Failure};
+use crate::node::SharedNode;
+use crate::record::Failure;
 use async_trait::async_trait;
 use std::fs;
 use std::io;
@@ -9,19 +10,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A node whose processes may take little more memory than they do. Its file systems lie in memory and count too.
 pub(super) struct Memory {
-    engine: Arc<dyn Engine>,
+    node: SharedNode,
+    /// All that are on the node: the kernel kills whose daemon it likes.
+    engines: Vec<Arc<dyn Engine>>,
     leave: u64,
     /// The file, and what stood in it.
     was: Arc<Mutex<Option<(PathBuf, String)>>>,
 }
 
 impl Memory {
-    pub(super) fn new(engine: Arc<dyn Engine>, leave: u64) -> Self {
-        Memory { engine, leave, was: Arc::default() }
+    pub(super) fn new(node: SharedNode, engines: Vec<Arc<dyn Engine>>, leave: u64) -> Self {
+        Memory { node, engines, leave, was: Arc::default() }
     }
 
     fn doing(&self) -> String {
-        format!("limit the memory of node {}", self.engine.node().name())
+        format!("limit the memory of node {}", self.node.name())
     }
 }
 
@@ -43,7 +46,7 @@ fn files(mounted: &Path) -> io::Result<(PathBuf, PathBuf)> {
 #[async_trait]
 impl Fault for Memory {
     async fn strike(&self) -> Result<(), Failure> {
-        let (mounted, leave) = (self.engine.node().host_path(Path::new("/sys/fs/cgroup")), self.leave);
+        let (mounted, leave) = (self.node.host_path(Path::new("/sys/fs/cgroup")), self.leave);
         let was = Arc::clone(&self.was);
         blocking(self.doing(), move || {
             let (usage, limit) = files(&mounted)?;
@@ -61,13 +64,13 @@ impl Fault for Memory {
         let taken = self.was.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some((limit, old)) = taken else { return Ok(()) };
         blocking(self.doing(), move || fs::write(limit, old)).await?;
-        if !self.engine.node().alive() {
+        if !self.node.alive() {
             let why = "the kernel killed its PID 1";
-            return Err(Failure::new(
-                ErrorClass::Surroundings,
-                format!("node {} is gone: {why}", self.engine.node().name()),
-            ));
+            return Err(Failure::surroundings(format!("node {} is gone: {why}", self.node.name())));
         }
-        self.engine.revive().await.map_err(|e| failed("bring back the engine", e))
+        for engine in &self.engines {
+            engine.revive().await.map_err(|e| failed(format!("bring back {}", engine.kind()), e))?;
+        }
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod link;
 mod memory;
 mod pause;
 mod port;
+mod priority;
 mod stage;
 mod wrapper;
 
@@ -21,7 +22,7 @@ pub(crate) use image::Shelf;
 pub(crate) use stage::{Gate, Moment};
 pub(crate) use wrapper::Wrapper;
 
-use crate::engine::{Container, Engine};
+use crate::engine::Engine;
 use crate::record::Failure;
 use crate::scenario::plan::{self, FaultKind};
 use async_trait::async_trait;
@@ -48,8 +49,11 @@ pub(crate) trait Fault: Send + Sync {
 pub(crate) struct Ground {
     /// The engine of the fault's node.
     pub(crate) engine: Arc<dyn Engine>,
-    /// The instance that it is about.
-    pub(crate) victim: Option<Container>,
+    /// All engines of that node.
+    pub(crate) engines: Vec<Arc<dyn Engine>>,
+    /// The first process of the instance that it is about, by its id in the node. Asked for before anything is broken or
+    /// held: an engine that is in the middle of a call may not answer.
+    pub(crate) victim: Option<u32>,
     /// The checkpoint that it is about, on the host.
     pub(crate) checkpoint: Option<PathBuf>,
     /// The name of the container that the fault's step makes.
@@ -79,7 +83,7 @@ pub(crate) fn of(kind: &FaultKind, ground: Ground) -> Result<Arc<dyn Fault>, Fai
         FaultKind::Corrupt { .. } => {
             Arc::new(corrupt::Corrupt::new(ground.checkpoint.ok_or_else(|| lacks("its checkpoint"))?))
         }
-        FaultKind::Memory { leave } => Arc::new(memory::Memory::new(ground.engine, *leave)),
+        FaultKind::Memory { leave } => Arc::new(memory::Memory::new(node, ground.engines, *leave)),
         FaultKind::Criu(how) => Arc::new(criu::Criu::new(node, *how)),
         FaultKind::Port(port) => {
             let newcomer = ground.newcomer.ok_or_else(|| lacks("a step that makes a container"))?;

@@ -32,7 +32,7 @@ mount --bind script "$at"
 echo "$at" > at
 "#;
 
-/// Lazily, since a call that is under way holds them.
+/// Lazily, since a call that is under way holds it.
 const UNCOVER: &str = r#"
 cd "$1" 2>/dev/null || exit 0
 [ ! -e at ] || umount -l "$(cat at)" || exit
@@ -51,7 +51,13 @@ for word; do
 done
 taken() { [ -e "$d/$1-$call" ] && mv "$d/$1-$call" "$d/done-$1-$call" 2>/dev/null; }
 if taken fail; then
-  echo "podferry: this call of the runtime was made to fail" >&2
+  said="podferry made this call of the runtime fail"
+  echo "$said" >&2
+  # Callers read the cause from the log that they asked for.
+  while [ $# -gt 1 ]; do
+    if [ "$1" = --log ]; then echo "{\"level\":\"error\",\"msg\":\"$said\"}" >> "$2"; fi
+    shift
+  done
   exit 1
 fi
 if taken delay; then sleep "$(cat "$d/done-delay-$call")"; fi

@@ -83,6 +83,10 @@ pub trait Node: Send + Sync {
     /// started in it: who tries waits. Blocks until the kernel has done it.
     fn set_paused(&self, paused: bool) -> io::Result<()>;
 
+    /// How often the kernel has refused memory to the node, since what all its processes take had reached its limit.
+    /// `None`: it does not count that.
+    fn memory_refusals(&self) -> Option<u64>;
+
     /// Whether the node is still there.
     fn alive(&self) -> bool;
 }

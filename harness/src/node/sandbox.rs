@@ -279,6 +279,15 @@ impl Node for Sandbox {
         done
     }
 
+    fn memory_refusals(&self) -> Option<u64> {
+        let groups = self.host_path(Path::new("/sys/fs/cgroup"));
+        if let Ok(count) = std::fs::read_to_string(groups.join("memory/memory.failcnt")) {
+            return count.trim().parse().ok();
+        }
+        let events = std::fs::read_to_string(groups.join("memory.events")).ok()?;
+        events.lines().find_map(|line| line.strip_prefix("max "))?.parse().ok()
+    }
+
     fn alive(&self) -> bool {
         self.control.alive()
     }

@@ -348,6 +348,7 @@ impl Metric {
 pub struct BudgetCheck {
     /// The figure.
     pub metric: Metric,
-    /// Bounds as (percentile, bound): `(50.0, 2000.0)`; 100 is the maximum.
+    /// Bounds as (percentile, bound): `(50.0, 2000.0)`; 100 is the maximum. At 0, the minimum, the bound is the least that
+    /// may be.
     pub bounds: Vec<(f64, f64)>,
 }

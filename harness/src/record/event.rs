@@ -89,7 +89,7 @@ pub enum Event {
         name: String,
     },
     /// A state was captured.
-    Capture(Capture),
+    Capture(Box<Capture>),
     /// A checkpoint was taken.
     Checkpoint(CheckpointRecord),
     /// A checkpoint was carried.

@@ -117,7 +117,7 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
                 i.ended = Some(line.at);
             }
         }
-        Event::Capture(capture) => e.captures.push(capture.clone()),
+        Event::Capture(capture) => e.captures.push((**capture).clone()),
         Event::Checkpoint(checkpoint) => e.checkpoints.push(checkpoint.clone()),
         Event::Transfer(transfer) => e.transfers.push(transfer.clone()),
         Event::Migration(migration) => e.migrations.push(migration.clone()),

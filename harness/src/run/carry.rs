@@ -6,7 +6,7 @@ use crate::archive::{self, ArchiveError, Form};
 use crate::engine::Checkpoint;
 use crate::record::{Chain, ErrorClass, Failure};
 use crate::scenario::plan::Damage;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,10 +98,15 @@ pub(super) async fn by_link(world: &World, held: &mut Held, to: &str, folder: &P
             let out = sender.connect(at, STALL).and_then(stalls).map_err(link)?;
             let (inward, _) = listener.accept().map_err(link)?;
             let inward = stalls(inward).map_err(link)?;
-            let arriving = threads.spawn(|| archive::receive(inward, &target, form));
+            let wake = out.try_clone().map_err(link)?;
+            let place = &target;
+            let arriving = threads.spawn(move || {
+                // The sender would wait for an answer that cannot come.
+                archive::receive(inward, place, form).inspect_err(|_| drop(wake.shutdown(Shutdown::Both)))
+            });
             let sent = archive::send(&from, &out);
-            // Without its end the other side would take a part for the whole; with it, a digest tells.
-            drop(out);
+            // Its end; whether that was all, a digest tells. (Not by dropping it: `wake` is the same socket.)
+            drop(out.shutdown(Shutdown::Write));
             let arrived = arriving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // The receiver's error is the cause where there are two: a full disk there resets the connection here.
             let bytes = arrived?;

@@ -2,11 +2,12 @@
 
 use super::action;
 use super::faults::Teller;
+use super::memory::Refusals;
 use super::recorder::Recorder;
 use super::world::World;
 use super::{carry::Carried, clients::Clients, judge, under_way::UnderWay};
 use crate::clock;
-use crate::engine::{Checkpoint, Container, ContainerSpec, Engine};
+use crate::engine::{Checkpoint, Container, ContainerSpec, Engine, Slot};
 use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, StepRecord};
 use crate::scenario::plan::{Case, Step};
 use regex::Regex;
@@ -36,6 +37,12 @@ pub(super) struct CaseRun<'a> {
     pub(super) bare: Vec<Arc<dyn Engine>>,
     /// Checkpoints that outlive the step that asked for them.
     pub(super) under_way: Vec<UnderWay>,
+    /// Slots in which there is no instance.
+    pub(super) slots: Vec<(Arc<dyn Engine>, Slot)>,
+    /// Sources that the step at hand has frozen and is to thaw or to remove.
+    pub(super) fenced: Vec<Live>,
+    /// What calls that were given up left behind.
+    pub(super) hanging: Vec<Leak>,
 }
 
 /// An instance that was made. It stays here when it has been removed, so that the last look can say so.
@@ -119,6 +126,9 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             volumes: BTreeSet::new(),
             bare: Vec::new(),
             under_way: Vec::new(),
+            slots: Vec::new(),
+            fenced: Vec::new(),
+            hanging: Vec::new(),
         };
         let this = run.repetition(repetition >= case.warmup).await;
         if !this.passed() {
@@ -147,7 +157,7 @@ impl CaseRun<'_> {
         let failed = self.steps().await;
         // Before anything else: nothing can be looked at or removed on a node that is broken.
         let unmended = self.world.faults.mend_all(&self.teller()).await;
-        let hanging = self.await_under_way().await;
+        self.settle().await;
         self.last_look(failed.is_some()).await;
         let mut ended = judge::repetition(self, counts, failed);
         for failure in unmended {
@@ -157,7 +167,7 @@ impl CaseRun<'_> {
                 self.recorder.error(failure);
             }
         }
-        let leaks = self.clean_up(hanging).await;
+        let leaks = self.clean_up().await;
         if ended.passed() && !leaks.is_empty() {
             let names: Vec<_> = leaks.iter().map(|l| format!("{} {}", l.kind, l.name)).collect();
             ended = Ended::new(Outcome::Leaked, Some(format!("left behind: {}", names.join(", "))));
@@ -171,12 +181,16 @@ impl CaseRun<'_> {
         for (index, step) in self.case.steps.iter().enumerate() {
             self.step = index;
             self.record(Event::StepStarted { index, title: step.title.clone() });
-            let from = clock::now();
+            let (from, refusals) = (clock::now(), Refusals::now(self));
             let done = tokio::time::timeout(step.timeout, action::step(self, step)).await;
             let failure = match done {
-                Ok(done) => done.err(),
+                Ok(done) => {
+                    self.fenced.clear();
+                    done.err()
+                }
                 Err(_) => Some(timed_out(step, &self.world.faults.titles())),
             };
+            let failure = failure.map(|f| refusals.explain(self, f));
             let trouble = unexpected(step, failure.clone());
             self.record(Event::StepFinished(StepRecord {
                 id: step.id.clone(),
@@ -220,12 +234,13 @@ impl CaseRun<'_> {
         let names: BTreeSet<String> = self.instances.keys().chain(checked).cloned().collect();
         for name in names {
             let capture = action::capture::capture(self, &name, &format!("final:{name}"), !failed).await;
-            self.record(Event::Capture(capture));
+            self.record(Event::Capture(Box::new(capture)));
         }
     }
 
     /// Removes all that the case made, newest first, and says what would not go.
-    async fn clean_up(&mut self, mut leaks: Vec<Leak>) -> Vec<Leak> {
+    async fn clean_up(&mut self) -> Vec<Leak> {
+        let mut leaks = std::mem::take(&mut self.hanging);
         self.heal().await;
         let live: Vec<(String, Live)> = self.instances.iter().map(|(n, l)| (n.clone(), l.clone())).collect();
         for (name, live) in live.into_iter().rev().filter(|(_, l)| !l.removed) {

@@ -9,6 +9,7 @@ mod clients;
 mod exit;
 mod faults;
 mod judge;
+mod memory;
 mod preparation;
 mod recorder;
 mod requirements;

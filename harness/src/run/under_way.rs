@@ -1,9 +1,11 @@
-//! Checkpoints that go on when the step that asked for them is over: a guarded call is never cancelled, so a step whose
-//! time is up leaves it to end by itself.
+//! Calls that go on when the step that asked for them is over: a guarded call is never cancelled, so a step whose time is
+//! up leaves it to end by itself. What comes of it then belongs to nobody, and is removed.
 
 use super::case::{CaseRun, Live};
-use crate::engine::{Checkpoint, EngineError};
+use crate::engine::{Checkpoint, ContainerSpec, Engine, EngineError, Restored, Slot};
 use crate::record::{ErrorClass, Failure, Leak};
+use crate::run::case::Held;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -14,39 +16,124 @@ const END: Duration = Duration::from_secs(60);
 pub(super) struct UnderWay {
     node: String,
     name: String,
-    call: JoinHandle<Result<Checkpoint, EngineError>>,
+    call: Call,
+}
+
+enum Call {
+    Checkpoint(JoinHandle<Result<Checkpoint, EngineError>>),
+    Slot(Arc<dyn Engine>, JoinHandle<Result<Slot, EngineError>>),
+    Restore(Arc<dyn Engine>, JoinHandle<Result<Restored, EngineError>>),
+}
+
+/// Waits for a call of its own task; the task goes on if this is given up.
+macro_rules! own {
+    ($run:ident, $node:expr, $name:expr, $task:expr, $call:pat => $handle:ident, $made:expr) => {{
+        let task = tokio::spawn($task);
+        $run.under_way.push(UnderWay { node: $node, name: $name, call: $made(task) });
+        let last = $run.under_way.len() - 1;
+        let $call = &mut $run.under_way[last].call else { unreachable!("pushed just now") };
+        let ended = $handle.await;
+        $run.under_way.truncate(last);
+        match ended {
+            Ok(made) => Ok(made?),
+            Err(e) => Err(Failure::new(ErrorClass::Other, format!("a call of the engine broke off: {e}"))),
+        }
+    }};
 }
 
 impl CaseRun<'_> {
-    /// Takes a checkpoint. Whoever stops waiting for it leaves it among the calls under way.
+    /// Takes a checkpoint. Whoever stops waiting for it leaves it among the calls under way; so it is for the next two.
     pub(super) async fn await_checkpoint(&mut self, live: &Live, name: String) -> Result<Checkpoint, Failure> {
         let (engine, container, called) = (live.engine.clone(), live.container.clone(), name.clone());
-        let call = tokio::spawn(async move { engine.checkpoint(&container, &called).await });
-        self.under_way.push(UnderWay { node: live.node.clone(), name, call });
-        let last = self.under_way.len() - 1;
-        let ended = (&mut self.under_way[last].call).await;
-        self.under_way.truncate(last);
-        match ended {
-            Ok(taken) => Ok(taken?),
-            Err(e) => Err(Failure::new(ErrorClass::Other, format!("a checkpoint broke off: {e}"))),
+        let task = async move { engine.checkpoint(&container, &called).await };
+        own!(self, live.node.clone(), name, task, Call::Checkpoint(call) => call, Call::Checkpoint)
+    }
+
+    /// Makes a slot. It is the case's until a container is adopted in it or it is given back.
+    pub(super) async fn await_slot(&mut self, engine: &Arc<dyn Engine>, spec: &ContainerSpec) -> Result<Slot, Failure> {
+        let (of, wanted) = (Arc::clone(engine), spec.clone());
+        let task = async move { of.prepare(&wanted).await };
+        let made = |task| Call::Slot(Arc::clone(engine), task);
+        let node = engine.node().name().to_owned();
+        let slot: Result<Slot, Failure> = own!(self, node, spec.name.clone(), task, Call::Slot(_, call) => call, made);
+        let slot = slot?;
+        self.slots.push((Arc::clone(engine), slot.clone()));
+        Ok(slot)
+    }
+
+    /// Restores into a slot.
+    pub(super) async fn await_restore(
+        &mut self,
+        engine: &Arc<dyn Engine>,
+        slot: &Slot,
+        held: &Held,
+        node: &str,
+    ) -> Result<Restored, Failure> {
+        let (of, slot) = (Arc::clone(engine), slot.clone());
+        let (name, reference, checkpoint) = (slot.spec.name.clone(), held.reference.clone(), held.at(node).clone());
+        let task = async move {
+            match reference {
+                Some(reference) => of.restore_image(&slot, &reference).await,
+                None => of.restore(&slot, &checkpoint).await,
+            }
+        };
+        let made = |task| Call::Restore(Arc::clone(engine), task);
+        own!(self, node.to_owned(), name, task, Call::Restore(_, call) => call, made)
+    }
+
+    /// Gives a slot back. What is told is an earlier error; a slot that stays is tried again when the steps are over.
+    pub(super) async fn discard(&mut self, engine: &Arc<dyn Engine>, slot: &Slot) {
+        if engine.discard(slot).await.is_ok() {
+            self.slots.retain(|(_, s)| s.handle != slot.handle);
         }
     }
 
-    /// Waits for the calls under way, and removes what they made: nobody has it.
-    pub(super) async fn await_under_way(&mut self) -> Vec<Leak> {
-        let mut leaks = Vec::new();
+    /// Puts right what steps left that were given up: waits for the calls under way and removes what they made, which
+    /// nobody has; thaws the sources that were to be fenced; gives back slots. To be called when nothing is broken.
+    pub(super) async fn settle(&mut self) {
         for UnderWay { node, name, call } in std::mem::take(&mut self.under_way) {
-            let reason = match tokio::time::timeout(END, call).await {
-                Ok(Ok(Ok(made))) => match self.world.remove_path(&node, &made.path, !made.archive) {
-                    Ok(()) => continue,
-                    Err(e) => e.to_string(),
-                },
-                // It failed, and its engine has put everything back.
-                Ok(Ok(Err(_)) | Err(_)) => continue,
+            let reason = match tokio::time::timeout(END, self.end(&node, call)).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(reason)) => reason,
                 Err(_) => format!("its call still went on {END:?} after the steps"),
             };
-            leaks.push(Leak { kind: "checkpoint".to_owned(), name: format!("{name} on {node}"), reason });
+            self.hanging.push(Leak { kind: "call".to_owned(), name: format!("{name} on {node}"), reason });
         }
-        leaks
+        for live in std::mem::take(&mut self.fenced) {
+            let thawed = live.engine.thaw(&live.container).await;
+            if let Err(e) = thawed.map_err(Failure::from) {
+                let message = format!("can't thaw {} after its step was given up: {}", live.spec.name, e.message);
+                self.recorder.error(Failure { message, ..e });
+            }
+        }
+        for (engine, slot) in std::mem::take(&mut self.slots) {
+            if let Err(e) = engine.discard(&slot).await {
+                let name = format!("{} on {}", slot.spec.name, engine.node().name());
+                self.hanging.push(Leak { kind: "slot".to_owned(), name, reason: e.message });
+            }
+        }
+    }
+
+    /// Waits for a call, and removes what it made. One that failed has put everything back.
+    async fn end(&mut self, node: &str, call: Call) -> Result<(), String> {
+        match call {
+            Call::Checkpoint(call) => match call.await {
+                Ok(Ok(made)) => self.world.remove_path(node, &made.path, !made.archive).map_err(|e| e.to_string()),
+                _ => Ok(()),
+            },
+            Call::Slot(engine, call) => {
+                if let Ok(Ok(slot)) = call.await {
+                    self.slots.push((engine, slot));
+                }
+                Ok(())
+            }
+            Call::Restore(engine, call) => match call.await {
+                Ok(Ok(restored)) => {
+                    self.slots.retain(|(_, s)| s.handle != restored.container.slot.handle);
+                    engine.remove(&restored.container).await.map_err(|e| e.message)
+                }
+                _ => Ok(()),
+            },
+        }
     }
 }

@@ -95,6 +95,11 @@ impl World {
         Ok(engine)
     }
 
+    /// All engines that are on a node now.
+    pub(super) async fn engines(&self, name: &str) -> Vec<Arc<dyn Engine>> {
+        self.nodes.lock().await.get(name).map(|n| n.engines.values().cloned().collect()).unwrap_or_default()
+    }
+
     /// Makes several nodes with their engines at the same time: what a run starts with.
     pub(super) async fn raise(&self, kinds: &[EngineKind], names: &[String]) -> Result<(), Failure> {
         let made = join_all(names.iter().map(|name| self.make(name, kinds))).await;

@@ -211,13 +211,22 @@ shape! {
         "p99" => p99: Option<Field<Bound>>,
         /// All are at most this.
         "max" => max: Option<Field<Bound>>,
+        /// All are at least this: what took less did not do what it should.
+        "min" => min: Option<Field<Bound>>,
     }
 }
 
 impl Budget {
     /// The bounds that are given, by percentile.
     pub(super) fn bounds(&self) -> impl Iterator<Item = (f64, &Field<Bound>)> {
-        let all = [(50.0, &self.p50), (90.0, &self.p90), (95.0, &self.p95), (99.0, &self.p99), (100.0, &self.max)];
+        let all = [
+            (0.0, &self.min),
+            (50.0, &self.p50),
+            (90.0, &self.p90),
+            (95.0, &self.p95),
+            (99.0, &self.p99),
+            (100.0, &self.max),
+        ];
         all.into_iter().filter_map(|(p, bound)| bound.as_ref().map(|b| (p, b)))
     }
 }

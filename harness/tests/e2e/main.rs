@@ -3,6 +3,7 @@
 
 mod archives;
 mod ends;
+mod faults;
 #[path = "../machine/mod.rs"]
 mod machine;
 #[path = "../node_image/mod.rs"]

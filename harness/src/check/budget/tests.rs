@@ -17,6 +17,13 @@ fn above_one_bound_fails_and_says_which() {
 }
 
 #[test]
+fn what_took_too_little_time_fails() {
+    passes(&check(Metric::Downtime, &[(0.0, 1.0)]), &evidence());
+    let said = fails(&check(Metric::Downtime, &[(0.0, 79.9)]), &evidence());
+    assert!(said.contains("min ") && said.ends_with("wanted: min at least 79.9 ms"), "{said}");
+}
+
+#[test]
 fn a_missing_sample_fails() {
     assert!(fails(&check(Metric::Freeze, &[(50.0, 1e9)]), &evidence()).contains("no sample of freeze"));
     let e = spoiled(|e| e.metrics.get_mut("downtime").unwrap().push(f64::NAN));

@@ -153,21 +153,60 @@ impl Inner {
     /// both. After the thaw containerd is started once more, since CRI calls a container that it found frozen
     /// `UNKNOWN` until it finds it running at a start (containerd 2.1.9), and checkpoints no such container.
     pub(super) async fn revive(&self) -> Result<(), EngineError> {
-        if self.daemon.lock().await.is_some() {
-            if tokio::time::timeout(ANSWER_LIMIT, self.ready()).await.is_ok() {
+        let mut daemon = self.daemon.lock().await;
+        if let Some(program) = daemon.as_mut() {
+            let ready = tokio::select! {
+                ready = tokio::time::timeout(ANSWER_LIMIT, self.ready()) => ready.is_ok(),
+                // It died by itself.
+                _ = program.wait() => false,
+            };
+            if ready {
+                drop(daemon);
+                if self.thaw_orphans().await? {
+                    // It takes a container whose shim has died for running until it looks again at a start.
+                    self.kill_daemon().await?;
+                    self.start_daemon().await?;
+                }
                 return Ok(());
             }
-            // It died by itself, or hangs.
-            self.kill_daemon().await?;
+            // An error: it has ended.
+            let _ = program.signal(9).await;
+            program.wait().await.map_err(|e| broken(&self.node, "wait for containerd's end", e))?;
+            *daemon = None;
         }
+        drop(daemon);
         leftovers::criu_ended(&self.node).await?;
         self.start_daemon().await?;
         let thawed = self.thaw_forgotten("since containerd was killed").await?;
-        leftovers::clear_tmp(&self.node);
+        leftovers::empty_tmp(&self.node);
         if thawed {
             self.kill_daemon().await?;
             self.start_daemon().await?;
         }
-        Ok(())
+        self.thaw_orphans().await.map(drop)
+    }
+
+    /// Thaws what is frozen and belongs to no task: the container of a shim that died in a dump. containerd has sent it
+    /// SIGKILL then, which reaches no frozen process of cgroup version 1, and has forgotten it (containerd 2.1.9). Says
+    /// whether there was such a one.
+    async fn thaw_orphans(&self) -> Result<bool, EngineError> {
+        let mut found = false;
+        let tasks = self.tasks().await?;
+        let freezer = self.host("/sys/fs/cgroup/freezer/podferry");
+        let folders = |path: &Path| {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|e| e.path()).filter(|p| p.is_dir()).collect::<Vec<_>>()
+        };
+        // A pod's folder holds one for each of its containers, by its id; other engines' containers have none below them.
+        for group in folders(&freezer).iter().flat_map(|pod| folders(pod)) {
+            let id = group.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let state = group.join("freezer.state");
+            let frozen = std::fs::read_to_string(&state).is_ok_and(|s| s.trim() == "FROZEN");
+            if frozen && !tasks.iter().any(|(task, _)| *task == id) {
+                std::fs::write(state, "THAWED").map_err(|e| broken(&self.node, "thaw what a dead shim left", e))?;
+                found = true;
+            }
+        }
+        Ok(found)
     }
 }

@@ -65,6 +65,15 @@ pub(super) fn clear_tmp(node: &SharedNode) {
     }
 }
 
+/// Removes all that a containerd which has died left in its `TMPDIR`: images of a checkpoint, and `checkpointNNN`, the
+/// archive that it was unpacking for a restore.
+pub(super) fn empty_tmp(node: &SharedNode) {
+    let tmp = node.host_path(Path::new(config::TMP));
+    for entry in std::fs::read_dir(tmp).into_iter().flatten().flatten() {
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
+}
+
 impl Inner {
     pub(super) async fn left(&self) -> Result<Vec<String>, EngineError> {
         let mut runtime = self.client.runtime.clone();

@@ -8,9 +8,13 @@ use super::generated::containerd::services::tasks::v1::{
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::{Inner, classify};
 use crate::engine::{Container, EngineError};
-use crate::record::ErrorClass;
+use crate::process::Exec;
+use crate::record::{Chain, ErrorClass};
 use std::time::Duration;
 use tonic::{Code, Status};
+
+/// Where the shim has runc keep its state: containerd's own, by namespace.
+const RUNTIME_ROOT: &str = "/run/containerd/runc/k8s.io";
 
 /// These calls take 6-8 ms.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -98,9 +102,27 @@ impl Inner {
 
     /// Thaws; running already is no error.
     pub(super) async fn resume(&self, id: &str) -> Result<(), Status> {
+        match self.resume_once(id).await {
+            Err(status) if status.message().contains("container not paused") => {
+                self.pause_below(id).await?;
+                self.resume_once(id).await
+            }
+            resumed => resumed,
+        }
+    }
+
+    async fn resume_once(&self, id: &str) -> Result<(), Status> {
         let request = ResumeTaskRequest { container_id: id.to_owned() };
         let mut tasks = self.client.tasks.clone();
         settled(tokio::time::timeout(LIMIT, tasks.resume(request)).await, "cannot resume a running")
+    }
+
+    /// CRIU thaws a container by itself while it dumps. When it is killed then, the shim goes on calling the task paused,
+    /// and can neither pause nor resume it (containerd 2.1.9, runc 1.3.6: `container not paused`). So what the shim thinks
+    /// is made true, by the runtime alone.
+    async fn pause_below(&self, id: &str) -> Result<(), Status> {
+        let pause = Exec::new(&self.options.runtime).args(["--root", RUNTIME_ROOT, "pause", id]).timeout(LIMIT);
+        self.node.run(pause).await.map(drop).map_err(|e| Status::unknown(Chain(&e).to_string()))
     }
 
     /// SIGKILL to all processes of a container.

@@ -146,6 +146,13 @@ fn node_lane(case: &CaseView, name: &str, scale: Scale, y: f64) -> Lane {
         let title = format!("{} {}", phase.name, Millis(phase.ms));
         bars.extend(bar(scale, phase.from_ms, phase.ms, &class(phase), title, y + HEAD + row as f64 * (BAR + 2.0)));
     }
+    // Each on a row of its own, below what it broke.
+    for fault in case.faults.iter().filter(|f| f.node == name) {
+        let row = rows.len() as f64;
+        rows.push(f64::INFINITY);
+        let lasted = fault.ms.unwrap_or(scale.to - fault.from_ms);
+        bars.extend(bar(scale, fault.from_ms, lasted, "fault", fault.sentence(), y + HEAD + row * (BAR + 2.0)));
+    }
     let below = y + HEAD + rows.len() as f64 * (BAR + 2.0);
     let mut lives = Vec::new();
     for i in case.instances.iter().filter(|i| i.node == name) {

@@ -1,4 +1,6 @@
-use super::{ClientView, InstanceView, MigrationView, PhaseView, Problem, migration, ms, problem, state};
+use super::{
+    ClientView, FaultView, InstanceView, MigrationView, PhaseView, Problem, fault, migration, ms, problem, state,
+};
 use crate::record::{
     At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Millis, Origin, Outcome,
 };
@@ -120,6 +122,9 @@ pub struct CaseView {
     pub migrations: Vec<MigrationView>,
     /// Timed parts, on their nodes.
     pub phases: Vec<PhaseView>,
+    /// What was broken on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultView>,
     /// Checkpoints that were taken.
     pub checkpoints: Vec<CheckpointView>,
     /// Checkpoints that were carried.
@@ -292,6 +297,7 @@ impl CaseView {
             steps: e.steps.iter().map(|s| step(s, epoch)).collect(),
             migrations: migration::of(case, &clients, epoch),
             phases: migration::phases(&e.phases, epoch),
+            faults: fault::of(&e.faults, epoch),
             checkpoints: e.checkpoints.iter().map(|c| checkpoint(c, epoch)).collect(),
             transfers: e.transfers.iter().map(|t| transfer(t, epoch)).collect(),
             instances: state::of(e, epoch),

@@ -7,6 +7,7 @@
 
 mod case;
 mod client;
+mod fault;
 mod migration;
 mod problem;
 mod state;
@@ -14,6 +15,7 @@ mod writes;
 
 pub use case::{CaseView, CheckView, CheckpointView, MetricView, Status, StepView, TransferView};
 pub use client::{ClientView, Latency, Outage};
+pub use fault::FaultView;
 pub use migration::{MigrationView, Part, PhaseView};
 pub use problem::{Problem, ProblemKind};
 pub use state::InstanceView;

@@ -18,6 +18,7 @@ pub(super) async fn checkpoint(
     let live = run.ever(instance)?.clone();
     if source != SourceFate::Running {
         let from = clock::now();
+        run.fenced.push(live.clone());
         live.engine.freeze(&live.container).await?;
         run.phase(Phase::Freeze, &live.node, from);
     }

@@ -29,14 +29,14 @@ pub(super) async fn deploy(
         criu: run.case.criu.clone(),
     };
     let from = clock::now();
-    let slot = engine.prepare(&spec).await?;
+    let slot = run.await_slot(&engine, &spec).await?;
     run.phase(Phase::Prepare, node, from);
     let made = if start { engine.start(&slot).await } else { engine.create(&slot).await };
     let container = match made {
         Ok(container) => container,
         Err(e) => {
             // The slot is ours until a container owns it; what the start says matters more than what this says.
-            let _ = engine.discard(&slot).await;
+            run.discard(&engine, &slot).await;
             return Err(e.into());
         }
     };
@@ -141,6 +141,7 @@ pub(super) fn adopt(run: &mut CaseRun<'_>, name: &str, live: Live, restored_from
         started: clock::now(),
         ended: None,
     }));
+    run.slots.retain(|(_, slot)| slot.handle != live.container.slot.handle);
     run.instances.insert(name.to_owned(), live);
 }
 

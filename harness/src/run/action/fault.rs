@@ -3,7 +3,7 @@
 use crate::fault::{self, Gate, Ground, Moment};
 use crate::record::{ErrorClass, Failure};
 use crate::run::case::CaseRun;
-use crate::scenario::plan::{Action, During, Fault, FaultKind, Stage, Step};
+use crate::scenario::plan::{Action, During, Fault, FaultKind, Role, Stage, Step};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -19,20 +19,42 @@ pub(super) async fn lay(run: &CaseRun<'_>, what: &Fault) -> Result<(), Failure> 
 }
 
 /// Mends what the fault of this name broke.
-pub(super) async fn mend(run: &CaseRun<'_>, name: &str) -> Result<(), Failure> {
-    run.world.faults.mend(name, &run.teller()).await
+pub(super) async fn mend(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failure> {
+    run.world.faults.mend(name, &run.teller()).await?;
+    if run.world.faults.titles().is_empty() {
+        run.settle().await;
+    }
+    Ok(())
+}
+
+/// Whose process it is about: that of the instance that the fault names, or that CRIU dumps at that stage.
+fn victim<'f>(what: &'f Fault, beside: Option<(&'f Action, Stage)>) -> Option<&'f str> {
+    match (&what.kind, beside) {
+        (FaultKind::Kill { of: Some(of), .. }, _) => Some(of),
+        (
+            FaultKind::Kill { role: Role::Criu, .. },
+            Some((
+                Action::Checkpoint { instance, .. } | Action::Migrate { instance, .. },
+                Stage::Dump | Stage::Archive,
+            )),
+        ) => Some(instance),
+        _ => None,
+    }
 }
 
 async fn ground(
     run: &CaseRun<'_>,
     what: &Fault,
-    beside: Option<&Action>,
+    beside: Option<(&Action, Stage)>,
     over: watch::Receiver<bool>,
 ) -> Result<Ground, Failure> {
     let engine = run.world.engine(run.case.engine, &what.node).await?;
-    let victim = match &what.kind {
-        FaultKind::Kill { of: Some(of), .. } => Some(run.live(of)?.container.clone()),
-        _ => None,
+    let victim = match victim(what, beside) {
+        Some(of) => {
+            let live = run.live(of)?;
+            live.engine.first_process(&live.container).await?
+        }
+        None => None,
     };
     let checkpoint = match &what.kind {
         FaultKind::Corrupt { checkpoint } => {
@@ -41,7 +63,7 @@ async fn ground(
         _ => None,
     };
     let newcomer = match beside {
-        Some(Action::Restore { instance, .. } | Action::Migrate { into: instance, .. }) => {
+        Some((Action::Restore { instance, .. } | Action::Migrate { into: instance, .. }, _)) => {
             Some(run.container_name(instance))
         }
         _ => None,
@@ -54,14 +76,16 @@ async fn ground(
         true => Some(run.world.faults.wrapper(&engine).await?),
         false => None,
     };
-    Ok(Ground { engine, victim, checkpoint, newcomer, shelf, wrapper, over })
+    let engines = run.world.engines(&what.node).await;
+    Ok(Ground { engine, engines, victim, checkpoint, newcomer, shelf, wrapper, over })
 }
 
 /// Does a step, and lays its fault at its stage. A fault that never struck is what is told then, whatever became of the
 /// step: it showed nothing.
 pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) -> Result<(), Failure> {
     let (over, ended) = watch::channel(false);
-    let ground = ground(run, &during.fault, Some(&step.action), ended.clone()).await?;
+    let beside = Some((&step.action, during.stage));
+    let ground = ground(run, &during.fault, beside, ended.clone()).await?;
     let fault = fault::of(&during.fault.kind, ground)?;
     let mut moment = moment(run, &step.action, during.stage).await?;
     let (faults, teller) = (run.world.faults.clone(), run.teller());
@@ -114,7 +138,6 @@ pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) 
 
 /// CRIU and the runtime come to be only when the stage goes on.
 fn waits_for_its_victim(fault: &Fault) -> bool {
-    use crate::scenario::plan::Role;
     matches!(fault.kind, FaultKind::Kill { role: Role::Criu | Role::Runtime, .. })
 }
 

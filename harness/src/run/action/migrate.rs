@@ -66,14 +66,13 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
     let engine = run.world.engine(run.case.engine, what.to).await?;
     let spec = restore::copy_of(run, &source.spec, &source.workload, what.to, what.into, what.given)?;
     let from = clock::now();
-    let slot = engine.prepare(&spec).await.map_err(super::restore::for_restore)?;
+    let slot = run.await_slot(&engine, &spec).await.map_err(super::restore::for_restore)?;
     run.phase(Phase::Prepare, what.to, from);
     let moved = carry_over(run, what, source, &engine).await;
     let held = match moved {
         Ok(held) => held,
         Err(e) => {
-            // The first error is the one to tell; a slot that stays is found by the leak check.
-            let _ = engine.discard(&slot).await;
+            run.discard(&engine, &slot).await;
             return Err(e);
         }
     };
@@ -104,6 +103,7 @@ async fn carry_over(
 ) -> Result<Held, Failure> {
     if what.source == SourceFate::Fenced {
         let from = clock::now();
+        run.fenced.push(source.clone());
         source.engine.freeze(&source.container).await?;
         run.phase(Phase::Freeze, &source.node, from);
     }

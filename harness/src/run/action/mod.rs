@@ -44,7 +44,7 @@ async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
         Action::Capture { instance, name } => {
             run.live(instance)?;
             let capture = capture::capture(run, instance, name, true).await;
-            run.record(Event::Capture(capture));
+            run.record(Event::Capture(Box::new(capture)));
             Ok(())
         }
         Action::Freeze { instance } => {

@@ -1,6 +1,6 @@
 use super::deploy;
 use crate::clock;
-use crate::engine::{ContainerSpec, Engine, EngineError, Restored, Slot};
+use crate::engine::{ContainerSpec, Engine, Restored, Slot};
 use crate::record::{ErrorClass, Failure, Phase};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
@@ -38,7 +38,7 @@ pub(super) async fn restore(
     let engine = run.world.engine(run.case.engine, node).await?;
     let spec = copy_of(run, &held.spec, &held.workload, node, instance, given)?;
     let from = clock::now();
-    let slot = engine.prepare(&spec).await.map_err(for_restore)?;
+    let slot = run.await_slot(&engine, &spec).await.map_err(for_restore)?;
     run.phase(Phase::Prepare, node, from);
     let restored = into_slot(run, &engine, &slot, &held, node, how).await?;
     let live = Live {
@@ -58,9 +58,9 @@ pub(super) async fn restore(
 }
 
 /// What is an image that cannot be had to a fresh container is the base image to one that is restored.
-pub(super) fn for_restore(e: EngineError) -> EngineError {
+pub(super) fn for_restore(e: Failure) -> Failure {
     match e.class {
-        ErrorClass::InvalidImage => EngineError { class: ErrorClass::BaseImageMissing, ..e },
+        ErrorClass::InvalidImage => Failure { class: ErrorClass::BaseImageMissing, ..e },
         _ => e,
     }
 }
@@ -84,17 +84,16 @@ pub(super) fn copy_of(
 
 /// The engine's calls alone, timed; a slot whose restore failed is given back.
 pub(super) async fn into_slot(
-    run: &CaseRun<'_>,
+    run: &mut CaseRun<'_>,
     engine: &Arc<dyn Engine>,
     slot: &Slot,
     held: &Held,
     node: &str,
     how: How,
 ) -> Result<Restored, Failure> {
-    let done = match (how, &held.reference) {
-        (How::Bare(deadline), _) => engine.restore_bare(slot, held.at(node), deadline).await,
-        (_, Some(reference)) => engine.restore_image(slot, reference).await,
-        (_, None) => engine.restore(slot, held.at(node)).await,
+    let done = match how {
+        How::Bare(deadline) => engine.restore_bare(slot, held.at(node), deadline).await.map_err(Failure::from),
+        How::Verified | How::Unseen => run.await_restore(engine, slot, held, node).await,
     };
     match done {
         Ok(restored) => {
@@ -105,9 +104,8 @@ pub(super) async fn into_slot(
             Ok(restored)
         }
         Err(e) => {
-            // What the restore says matters more; a slot that stays is found by the leak check.
-            let _ = engine.discard(slot).await;
-            Err(e.into())
+            run.discard(engine, slot).await;
+            Err(e)
         }
     }
 }

@@ -77,7 +77,7 @@ pub(super) async fn await_end(run: &mut CaseRun<'_>, instance: &str, patience: D
         let capture = capture::capture(run, instance, &format!("end:{instance}"), false).await;
         let told = capture.outside.as_ref().and_then(|o| o.end.as_ref()).and_then(|e| e.exit_code).is_some();
         if told || Instant::now() >= until {
-            run.record(Event::Capture(capture));
+            run.record(Event::Capture(Box::new(capture)));
             return Ok(());
         }
         tokio::time::sleep(ENGINE).await;

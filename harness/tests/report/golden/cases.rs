@@ -259,14 +259,14 @@ fn capture(s: &mut Script, name: &str, of: &str, outside: Option<(&str, bool)>, 
         pid_inside: Some(1),
         ..OutsideReport::default()
     });
-    s.say(Event::Capture(Capture {
+    s.say(Event::Capture(Box::new(Capture {
         name: name.to_owned(),
         instance: of.to_owned(),
         at: at(s.now),
         inside,
         outside,
         log: None,
-    }));
+    })));
 }
 
 fn finals(s: &mut Script, source: (&str, Option<&str>), copy: (&str, Option<&str>)) {
