@@ -1,9 +1,10 @@
-use super::{Fault, failed};
+use super::{Fault, failed, never_struck};
 use crate::node::SharedNode;
 use crate::process::Exec;
 use crate::record::{Chain, Failure};
 use crate::scenario::plan::CriuFault;
 use async_trait::async_trait;
+use std::path::Path;
 
 /// Covers the program at `criu`. A file that is not executable is no program to whoever looks for one on the `PATH`.
 const COVER: &str = r#"
@@ -35,15 +36,47 @@ swrk)
 esac
 "#;
 
-/// A CRIU that is not there, or too old.
+/// What is killed as it begins to dump. Runtimes ask for the version first, each time: to that, and to nothing else, it
+/// answers, with 4.2. The file says that it came so far.
+const DIES: &str = r#"#!/bin/sh
+[ "$1" = swrk ] || { echo 'Version: 4.2'; exit; }
+case "$(dd bs=4096 count=1 <&"$2" 2>/dev/null | od -An -tx1 -N2)" in
+*'08 0a')
+  printf '\010\012\020\001\122\004\010\004\020\002' >&"$2"
+  ;;
+*)
+  : > /run/podferry-fault-criu/started
+  kill -9 $$
+  ;;
+esac
+"#;
+
+/// What stands where CRIU stood.
+#[derive(Clone, Copy)]
+enum Instead {
+    Nothing,
+    Old,
+    Dying,
+}
+
+/// A CRIU that is not there, or too old, or dies.
 pub(super) struct Criu {
     node: SharedNode,
-    how: CriuFault,
+    instead: Instead,
 }
 
 impl Criu {
     pub(super) fn new(node: SharedNode, how: CriuFault) -> Self {
-        Criu { node, how }
+        let instead = match how {
+            CriuFault::Absent => Instead::Nothing,
+            CriuFault::Old => Instead::Old,
+        };
+        Criu { node, instead }
+    }
+
+    /// One that is killed as it begins.
+    pub(super) fn dying(node: SharedNode) -> Self {
+        Criu { node, instead: Instead::Dying }
     }
 
     fn doing(&self) -> String {
@@ -57,9 +90,10 @@ const FOLDER: &str = "/run/podferry-fault-criu";
 #[async_trait]
 impl Fault for Criu {
     async fn strike(&self) -> Result<(), Failure> {
-        let (mode, text) = match self.how {
-            CriuFault::Absent => ("0644", "podferry: there is no criu here\n"),
-            CriuFault::Old => ("0755", OLD),
+        let (mode, text) = match self.instead {
+            Instead::Nothing => ("0644", "podferry: there is no criu here\n"),
+            Instead::Old => ("0755", OLD),
+            Instead::Dying => ("0755", DIES),
         };
         let script = Exec::new("/bin/sh").args(["-c", COVER, "cover", FOLDER, mode]).stdin(text);
         self.node.run(script).await.map(drop).map_err(|e| failed(self.doing(), Chain(&e)))
@@ -68,5 +102,13 @@ impl Fault for Criu {
     async fn mend(&self) -> Result<(), Failure> {
         let script = Exec::new("/bin/sh").args(["-c", UNCOVER, "uncover", FOLDER]);
         self.node.run(script).await.map(drop).map_err(|e| failed(format!("un{}", self.doing()), Chain(&e)))
+    }
+
+    async fn effect(&self) -> Result<(), Failure> {
+        let started = self.node.host_path(Path::new(FOLDER)).join("started");
+        if !matches!(self.instead, Instead::Dying) || started.exists() {
+            return Ok(());
+        }
+        Err(never_struck(format!("no criu was started on node {} in time", self.node.name())))
     }
 }

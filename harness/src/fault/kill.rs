@@ -1,4 +1,4 @@
-use super::{Fault, Ground, failed, never_struck, priority};
+use super::{Fault, Ground, failed, never_struck};
 use crate::engine::Engine;
 use crate::node::{Process, processes};
 use crate::record::{ErrorClass, Failure};
@@ -42,6 +42,7 @@ impl Kill {
         let victim = self.ground.victim;
         Ok(match self.role {
             Role::Containerd => Vec::new(),
+            Role::Criu if victim.is_some() => named("criu"),
             Role::Criu => restoring(&all),
             Role::Runtime => named(&basename(self.engine().runtime())),
             Role::Workload => victim.into_iter().collect(),
@@ -84,37 +85,6 @@ impl Kill {
         }
     }
 
-    /// Kills the CRIU that dumps a process, which is the one that traces it: others come and go before it, to be asked for
-    /// their version. It is looked for by a thread of its own, without a pause and before all others, since CRIU has its
-    /// parasite in the process 3 ms after it has begun to trace it, and the process does not survive CRIU's death then
-    /// (criu 4.2.1).
-    async fn kill_tracer(&self, victim: u32) -> Result<(), Failure> {
-        let (over, began) = (self.ground.over.clone(), Instant::now());
-        let status = self.process(victim).join("status");
-        let proc = self.process(0);
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let hunt = move || {
-            priority::before_all_others();
-            let killed = loop {
-                if let Some(pid) = tracer(&status) {
-                    break Some(kill(&proc.with_file_name(pid.to_string())));
-                }
-                if *over.borrow() || began.elapsed() > PATIENCE {
-                    break None;
-                }
-                std::hint::spin_loop();
-            };
-            let _ = tell.send(killed);
-        };
-        let thread = std::thread::Builder::new().name("podferry-hunt".into()).spawn(hunt);
-        thread.map_err(|e| failed(self.doing(), e))?;
-        match told.await {
-            Ok(Some(Ok(()))) => Ok(()),
-            Ok(Some(Err(e))) if !gone(&e) => Err(failed(self.doing(), e)),
-            _ => Err(self.unseen()),
-        }
-    }
-
     fn unseen(&self) -> Failure {
         never_struck(format!("no {} was seen on node {} in time", self.role.name(), self.node()))
     }
@@ -126,12 +96,6 @@ impl Kill {
     fn process(&self, pid: u32) -> PathBuf {
         self.engine().node().host_path(Path::new(&format!("/proc/{pid}")))
     }
-}
-
-fn tracer(status: &Path) -> Option<u32> {
-    let status = std::fs::read_to_string(status).ok()?;
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
-    tracer.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
 /// SIGKILL by the harness itself: a program in the node would come milliseconds later. A folder of any `/proc` stands for
@@ -165,9 +129,8 @@ fn is_shim(process: &Process) -> bool {
 #[async_trait]
 impl Fault for Kill {
     async fn strike(&self) -> Result<(), Failure> {
-        match (self.role, self.ground.victim) {
-            (Role::Containerd, _) => Ok(self.engine().kill_daemon().await?),
-            (Role::Criu, Some(victim)) => self.kill_tracer(victim).await,
+        match self.role {
+            Role::Containerd => Ok(self.engine().kill_daemon().await?),
             _ => self.kill_named().await,
         }
     }

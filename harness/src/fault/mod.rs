@@ -14,7 +14,6 @@ mod link;
 mod memory;
 mod pause;
 mod port;
-mod priority;
 mod stage;
 mod wrapper;
 
@@ -24,7 +23,7 @@ pub(crate) use wrapper::Wrapper;
 
 use crate::engine::Engine;
 use crate::record::Failure;
-use crate::scenario::plan::{self, FaultKind};
+use crate::scenario::plan::{self, FaultKind, Role};
 use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +61,8 @@ pub(crate) struct Ground {
     pub(crate) shelf: Option<Shelf>,
     /// The node's wrapper of the OCI runtime, for a fault in one of its calls.
     pub(crate) wrapper: Option<Arc<Wrapper>>,
+    /// Whether the stage that the fault is tied to is held until the fault is there.
+    pub(crate) held: bool,
     /// Turns true when the step that the fault is tied to is over: nothing more will come that it could wait for.
     pub(crate) over: watch::Receiver<bool>,
 }
@@ -76,6 +77,11 @@ pub(crate) fn of(kind: &FaultKind, ground: Ground) -> Result<Arc<dyn Fault>, Fai
     let lacks = |what: &str| Failure::surroundings(format!("a fault was laid without {what}"));
     let node = Arc::clone(ground.engine.node());
     Ok(match kind {
+        // A CRIU that dumps can't be caught at work each time: it has its parasite in the process 3 ms after it has seized
+        // it, and the process does not survive CRIU's death then (criu 4.2.1).
+        FaultKind::Kill { role: Role::Criu, .. } if ground.held && ground.victim.is_some() => {
+            Arc::new(criu::Criu::dying(node))
+        }
         FaultKind::Kill { role, bare, .. } => Arc::new(kill::Kill::new(*role, *bare, ground)),
         FaultKind::Pause => Arc::new(pause::Pause::new(node)),
         FaultKind::Link(how) => Arc::new(link::LinkState::new(node, *how)),

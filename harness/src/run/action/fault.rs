@@ -77,7 +77,7 @@ async fn ground(
         false => None,
     };
     let engines = run.world.engines(&what.node).await;
-    Ok(Ground { engine, engines, victim, checkpoint, newcomer, shelf, wrapper, over })
+    Ok(Ground { engine, engines, victim, checkpoint, newcomer, shelf, wrapper, held: false, over })
 }
 
 /// Does a step, and lays its fault at its stage. A fault that never struck is what is told then, whatever became of the
@@ -85,14 +85,15 @@ async fn ground(
 pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) -> Result<(), Failure> {
     let (over, ended) = watch::channel(false);
     let beside = Some((&step.action, during.stage));
-    let ground = ground(run, &during.fault, beside, ended.clone()).await?;
+    let held = during.after.is_zero() && !waits_for_its_victim(during);
+    let ground = Ground { held, ..ground(run, &during.fault, beside, ended.clone()).await? };
     let fault = fault::of(&during.fault.kind, ground)?;
     let mut moment = moment(run, &step.action, during.stage).await?;
     let (faults, teller) = (run.world.faults.clone(), run.teller());
     let mut ended = ended;
     let strike = async move {
         moment.begun(&mut ended).await?;
-        if !during.after.is_zero() || waits_for_its_victim(&during.fault) {
+        if !held {
             moment.open();
         }
         if !during.after.is_zero() {
@@ -136,9 +137,13 @@ pub(super) async fn during(run: &mut CaseRun<'_>, step: &Step, during: &During) 
     }
 }
 
-/// CRIU and the runtime come to be only when the stage goes on.
-fn waits_for_its_victim(fault: &Fault) -> bool {
-    matches!(fault.kind, FaultKind::Kill { role: Role::Criu | Role::Runtime, .. })
+/// The runtime, and the CRIU that restores, come to be only when the stage goes on.
+fn waits_for_its_victim(during: &During) -> bool {
+    match &during.fault.kind {
+        FaultKind::Kill { role: Role::Criu, .. } => during.stage == Stage::Restore,
+        FaultKind::Kill { role: Role::Runtime, .. } => true,
+        _ => false,
+    }
 }
 
 /// What begins the stage.
