@@ -54,7 +54,7 @@ pub(crate) struct Setup {
     pub(crate) rootfs: PathBuf,
     /// What PID 1 joins and mounts.
     pub(crate) cgroups: Cgroups,
-    /// Files of the host that cover files of the node, read-only: (on the host, in the node).
+    /// Programs of the host that take the place of files of the node: (on the host, in the node).
     pub(crate) overrides: Vec<(PathBuf, PathBuf)>,
     /// Size of the file system at `/data`, in bytes.
     pub(crate) data_size: u64,

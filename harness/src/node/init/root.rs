@@ -2,10 +2,11 @@ use super::super::wire::{SHARED_DIR, Setup};
 use super::{Doing, cgroup};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
-use std::fs;
+use rustix::mount::{MoveMountFlags, move_mount};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Where the new root is put together. Nothing that the harness names lies below `/sys`, so covering it (in this mount
@@ -42,7 +43,7 @@ pub(super) fn build(setup: &Setup, mounts: Vec<OwnedFd>) -> Result<(), String> {
         attach(&disk, Path::new("/data"))?;
     }
     for (file, inside) in overrides {
-        cover(&file, inside)?;
+        cover(file, inside)?;
     }
     Ok(())
 }
@@ -155,25 +156,30 @@ fn enter(root: &Path) -> Result<(), String> {
     std::env::set_current_dir("/").doing("enter the new root")
 }
 
-fn open_overrides(overrides: &[(PathBuf, PathBuf)]) -> Result<Vec<(OwnedFd, &Path)>, String> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+fn open_overrides(overrides: &[(PathBuf, PathBuf)]) -> Result<Vec<(File, &Path)>, String> {
     let open = |(file, inside): &'_ (PathBuf, PathBuf)| {
-        open_tree(rustix::fs::CWD, file, flags).doing(format_args!("open {} for {}", file.display(), inside.display()))
+        File::open(file).doing(format_args!("open {} for {}", file.display(), inside.display()))
     };
     overrides.iter().map(|both| Ok((open(both)?, both.1.as_path()))).collect()
 }
 
-fn cover(file: &OwnedFd, inside: &Path) -> Result<(), String> {
-    if !inside.exists() {
-        if let Some(dir) = inside.parent() {
-            fs::create_dir_all(dir).doing(format_args!("make {}", dir.display()))?;
-        }
-        fs::write(inside, "").doing(format_args!("make {}", inside.display()))?;
+/// Puts a program of the host in the place of one of the node. A copy, not a bind mount: runc 1.3 runs the init of each
+/// container from an overlay over the folder that it lies in itself, and what is mounted on a file of it is not seen
+/// there: that init would be the node image's.
+fn cover(mut file: File, inside: &Path) -> Result<(), String> {
+    // The place may be a link to another; what it leads to is what runs.
+    let at = fs::canonicalize(inside).unwrap_or_else(|_| inside.to_owned());
+    if let Some(dir) = at.parent() {
+        fs::create_dir_all(dir).doing(format_args!("make {}", dir.display()))?;
     }
-    attach(file, inside)?;
-    let none = None::<&str>;
-    mount(none, inside, none, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY, none)
-        .doing(format_args!("make {} read-only", inside.display()))
+    let _ = fs::remove_file(&at);
+    let mut copy = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o755)
+        .open(&at)
+        .doing(format_args!("make {}", at.display()))?;
+    io::copy(&mut file, &mut copy).map(drop).doing(format_args!("write {}", at.display()))
 }
 
 fn attach(tree: &OwnedFd, at: &Path) -> Result<(), String> {
