@@ -81,6 +81,10 @@ impl Changes {
         }
     }
 
+    fn hides(&self, digest: &str) -> bool {
+        self.all().iter().any(|change| change.hidden == digest)
+    }
+
     fn all(&self) -> MutexGuard<'_, Vec<Change>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,6 +128,8 @@ async fn answer(State(served): State<Arc<Served>>, method: Method, uri: Uri) -> 
     for store in &served.stores {
         let found = match kind {
             "manifests" => served.changes.of(repository, name, store.resolve(repository, name)).map(|d| (d, MANIFEST)),
+            // Whose manifest is not to be had asks for it as a blob (containerd 2.1).
+            _ if served.changes.hides(name) => None,
             _ => Some((name.to_owned(), "application/octet-stream")),
         };
         if let Some((digest, media_type)) = found

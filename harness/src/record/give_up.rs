@@ -8,3 +8,12 @@ pub enum GiveUp {
     /// It goes away after this time, as a client does that is ended.
     Cancel(Duration),
 }
+
+impl GiveUp {
+    /// The time after which it gives up.
+    pub fn after(self) -> Duration {
+        match self {
+            GiveUp::Deadline(after) | GiveUp::Cancel(after) => after,
+        }
+    }
+}

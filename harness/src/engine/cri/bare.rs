@@ -9,7 +9,7 @@ use crate::clock::now;
 use crate::engine::{BareCheckpoint, Checkpoint, Container, EngineError, Restored, Slot};
 use crate::record::{EngineKind, ErrorClass, GiveUp};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::{Code, Status};
 
 /// How long a call may take to return once CRIU was killed.
@@ -29,6 +29,7 @@ impl Inner {
             timeout: 0,
         });
         let mut runtime = self.client.runtime.clone();
+        let began = Instant::now();
         let answer = match bare.give_up {
             None => runtime.checkpoint_container(request).await,
             Some(GiveUp::Deadline(after)) => {
@@ -48,8 +49,11 @@ impl Inner {
         };
         self.state().bare_archives.push(path);
         let what = format!("checkpoint container {}", container.slot.spec.name);
+        // Who ends the call first, tonic or containerd, is a race, and with it what the status says: `transport error` too,
+        // when containerd resets the stream. What is certain is the time.
+        let over = bare.give_up.is_some_and(|how| began.elapsed() >= how.after());
         match (bare.give_up, status.code()) {
-            (Some(how), Code::DeadlineExceeded | Code::Cancelled) => {
+            (Some(how), code) if over || matches!(code, Code::DeadlineExceeded | Code::Cancelled) => {
                 let (name, node) = (&container.slot.spec.name, self.node.name());
                 let how = match how {
                     GiveUp::Deadline(after) => format!("its deadline of {after:?} passed"),

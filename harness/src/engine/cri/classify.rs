@@ -67,7 +67,11 @@ const GONE: &[&str] = &[
 /// The second is what runc 1.3.6 says of a CRIU that calls itself 2.6: `CRIU version 20600 must be 30000 or higher`.
 const CRIU: &[&str] = &["CRIU binary not found or too old", "CRIU version ", "exec: \"criu\"", "criu binary not found"];
 
-const BASE_IMAGE: &[&str] = &["failed to pull checkpoint base image", "failed to get checkpoint base image"];
+const BASE_IMAGE: &[&str] = &[
+    "failed to pull checkpoint base image",
+    "failed to get checkpoint base image",
+    "during checkpoint import: not found",
+];
 
 fn start(any: &dyn Fn(&[&str]) -> bool) -> C {
     if any(&["failed to pull and unpack image", "failed to resolve reference", "failed to resolve image"]) {

@@ -24,6 +24,7 @@ const DUMP: &str = "checkpointing container \"c\" failed: /usr/sbin/runc did not
 // Base images.
 #[case(During::Restore, REFUSED, &[], C::BaseImageMissing)]
 #[case(During::Restore, "failed to pull checkpoint base image x@sha256:0: localhost:5000/x@sha256:0: not found", &[], C::BaseImageMissing)]
+#[case(During::Restore, "failed to resolve image \"localhost:5000/x:1\" during checkpoint import: not found", &[], C::BaseImageMissing)]
 #[case(During::Restore, "failed to pull checkpoint base image sha256:0: failed to resolve reference \"sha256:0\": parse \"dummy://sha256:0\": invalid port", &[], C::BaseImageMissing)]
 #[case(During::Start, "failed to pull and unpack image \"localhost:5000/x:1\": failed to resolve reference: not found", &[], C::InvalidImage)]
 // Names and states.
