@@ -20,10 +20,6 @@ pub struct Line {
 /// Something that happened. Appended and flushed as it happens; everything that is reported comes from these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "events are written one at a time; the large ones are as many as the small"
-)]
 pub enum Event {
     /// The run began.
     RunStarted {
