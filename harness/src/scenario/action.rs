@@ -363,28 +363,10 @@ impl JsonSchema for Step {
         "Step".into()
     }
 
-    /// The siblings and all actions as properties of one object, of which exactly one action is there. Editors complete
-    /// such a schema well; a list of alternatives they do not.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = Around::json_schema(generator);
+        let around = Around::json_schema(generator);
         let actions = Action::json_schema(generator);
-        let variants = actions.get("oneOf").and_then(|v| v.as_array()).cloned().unwrap_or_default();
-        let mut properties = schema.get("properties").and_then(|p| p.as_object()).cloned().unwrap_or_default();
-        for variant in &variants {
-            let Some(own) = variant.get("properties").and_then(|p| p.as_object()) else { continue };
-            for (key, value) in own {
-                let mut value = value.clone();
-                if let (Some(object), Some(text)) = (value.as_object_mut(), variant.get("description")) {
-                    object.insert("description".into(), text.clone());
-                }
-                properties.insert(key.clone(), value);
-            }
-        }
-        let one: Vec<serde_json::Value> = Action::KEYS.iter().map(|k| serde_json::json!({"required": [k]})).collect();
-        schema.insert("description".into(), "One action, with what is expected of it.".into());
-        schema.insert("properties".into(), properties.into());
-        schema.insert("oneOf".into(), one.into());
-        schema
+        super::schema::with_one_of(around, &actions, Action::KEYS, "One action, with what is expected of it.")
     }
 }
 

@@ -293,30 +293,16 @@ impl JsonSchema for WrittenCheck {
         "Check".into()
     }
 
-    /// As of steps: one object with all kinds as properties, of which exactly one is there.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let kinds = CheckKind::json_schema(generator);
         let mut expect = generator.subschema_for::<ExpectViolation>();
         expect.insert("description".into(), "The check must be violated so: pins what the stack does wrong.".into());
-        let mut properties = serde_json::Map::from_iter([(EXPECT.to_owned(), expect.into())]);
-        for variant in kinds.get("oneOf").and_then(|v| v.as_array()).into_iter().flatten() {
-            let Some(own) = variant.get("properties").and_then(|p| p.as_object()) else { continue };
-            for (key, value) in own {
-                let mut value = value.clone();
-                if let (Some(object), Some(text)) = (value.as_object_mut(), variant.get("description")) {
-                    object.insert("description".into(), text.clone());
-                }
-                properties.insert(key.clone(), value);
-            }
-        }
-        let one: Vec<serde_json::Value> =
-            CheckKind::KEYS.iter().map(|k| serde_json::json!({"required": [k]})).collect();
-        schemars::json_schema!({
+        let around = schemars::json_schema!({
             "type": "object",
-            "description": "Something that must be true: one thing to look at.",
-            "properties": properties,
+            "properties": {EXPECT: expect},
             "additionalProperties": false,
-            "oneOf": one,
-        })
+        });
+        let about = "Something that must be true: one thing to look at.";
+        super::schema::with_one_of(around, &kinds, CheckKind::KEYS, about)
     }
 }

@@ -91,6 +91,16 @@ fn case(run: &Value, name: &str) -> (String, String) {
     (text("status"), text("reason"))
 }
 
+/// That a case failed, for a reason that holds these words.
+#[track_caller]
+fn assert_failed(run: &Value, name: &str, words: &[&str]) {
+    let (outcome, reason) = case(run, name);
+    assert_eq!(outcome, "failed", "{name}: {reason}");
+    for word in words {
+        assert!(reason.contains(word), "{name}: {reason}");
+    }
+}
+
 /// Deploys a counter and looks at it: the shortest case there is.
 const QUICK: &str = "  workloads: {counter: {use: counter, with: {interval: 10ms}}}
   steps:

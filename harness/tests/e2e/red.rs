@@ -2,7 +2,7 @@
 
 use super::archives::{Form, image, save};
 use super::machine::Place;
-use super::{QUICK, case, folder, json, junit, read, run};
+use super::{QUICK, assert_failed, case, folder, json, junit, read, run};
 
 /// Watches the addresses of its network. When those change, as they do when it was moved, it starts its counter anew, a
 /// little later, so that the migration has had its first answer: a cold start that answers just as a copy would.
@@ -119,13 +119,7 @@ fn wrong_stacks_fail_with_line_and_cause_and_the_other_cases_run() {
     let ended = run(&place, &scenarios, &["--engine", "runc"]);
     ended.exits(10);
     let run = json(&place);
-    let failed = |name: &str, words: &[&str]| {
-        let (outcome, reason) = case(&run, name);
-        assert_eq!(outcome, "failed", "{name}: {reason}");
-        for word in words {
-            assert!(reason.contains(word), "{name}: {reason}");
-        }
-    };
+    let failed = |name: &str, words: &[&str]| assert_failed(&run, name, words);
     failed("cold", &["sameProcess: ", "counter: "]);
     failed("lost", &["ackedWrites: of ", "lost"]);
     failed("both", &["exclusive: `counter` still answered"]);

@@ -1,7 +1,7 @@
 //! Use cases on stacks that do less than they must: the checks and steps that they rest on see it, on real nodes.
 
 use super::machine::Place;
-use super::{case, json, read, run};
+use super::{assert_failed, json, read, run};
 
 /// A copy under the limit of its source, which it must outgrow.
 const SAME_LIMIT: &str = "  workloads: {counter: {use: counter, with: {interval: 10ms, grow: 512Ki}}}
@@ -87,13 +87,7 @@ fn what_use_cases_rest_on_is_seen_when_it_is_missing() {
     let ended = run(&place, &scenarios, &["--engine", "runc,cri"]);
     ended.exits(10);
     let run = json(&place);
-    let failed = |name: &str, words: &[&str]| {
-        let (outcome, reason) = case(&run, name);
-        assert_eq!(outcome, "failed", "{name}: {reason}");
-        for word in words {
-            assert!(reason.contains(word), "{name}: {reason}");
-        }
-    };
+    let failed = |name: &str, words: &[&str]| assert_failed(&run, name, words);
     failed("same-limit", &["before it had 58720256 bytes"]);
     failed("killed", &["instance: `counter` ended with exit code 137", "workLost: `counter` was seen at "]);
     failed("ends", &["did not end"]);

@@ -73,13 +73,11 @@ pub fn html(run: &Run) -> String {
     let view = RunView::of(run);
     let nodes: Vec<String> = view.nodes.iter().map(|n| n.name.clone()).collect();
     let worst = run.cases.iter().zip(&view.cases).filter_map(|(_, v)| outage(v)).fold(0.0, f64::max);
-    let cases: Vec<CaseContext> = run
-        .cases
-        .iter()
-        .zip(&view.cases)
-        .enumerate()
-        .map(|(i, (record, view))| case(i, record, view, run, &nodes, worst))
-        .collect();
+    // What needs a look comes first: among hundreds of cases nobody finds it otherwise.
+    let mut both: Vec<_> = run.cases.iter().zip(&view.cases).enumerate().collect();
+    both.sort_by_key(|(_, (_, view))| !view.status.is_trouble());
+    let cases: Vec<CaseContext> =
+        both.into_iter().map(|(i, (record, view))| case(i, record, view, run, &nodes, worst)).collect();
     let statuses: Vec<(&str, String, usize)> =
         Status::WORST_FIRST.into_iter().map(|s| (s.name(), class(s), view.counts.get(s))).filter(|s| s.2 > 0).collect();
     let mut engines: Vec<&str> = view.cases.iter().map(|c| c.engine.name()).collect();
