@@ -35,6 +35,7 @@ impl Inner {
         let what = format!("checkpoint container {}", container.slot.spec.name);
         let mut error = self.error(During::Checkpoint, &what, &status, lines);
         error.log.extend(mixed.into_iter().chain(looks));
+        self.look_for_its_end(container, &mut error).await;
         self.put_back(&container.id, was_frozen, &mut error).await;
         // A partial archive would be taken for a whole one.
         let _ = std::fs::remove_file(self.host(&path));
@@ -42,6 +43,15 @@ impl Inner {
             leftovers::clear_tmp(&self.node);
         }
         Err(error)
+    }
+
+    /// A container that ends under the call is told of in ever more words (containerd 2.1.9): where they have no class, the
+    /// state of the container tells.
+    async fn look_for_its_end(&self, container: &Container, error: &mut EngineError) {
+        let unplaced = error.class == ErrorClass::Other;
+        if unplaced && matches!(self.inspect(container).await, Ok(Some(seen)) if seen.engine_state == "stopped") {
+            error.class = ErrorClass::NotRunning;
+        }
     }
 
     /// Calls, and looks now and then. It has no deadline and is never given up: a deadline here leaves the container

@@ -104,6 +104,7 @@ fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
         "failed: task ",
         "failed: not found",
         "failed: container not created: not found",
+        "cannot pause a stopped container",
     ]) {
         C::NotRunning
     } else if any(&["criu failed: type DUMP", "criu failed: type FEATURE_CHECK"]) || any(SECOND) {
