@@ -220,7 +220,7 @@ async fn a_failed_dump_leaves_the_source_as_it_was(#[case] kind: EngineKind) {
     let source = start(&a, "ghost", &image).await;
     let before = counted(&a, &source, 1).await;
     let failed = a.checkpoint(&source, "fails").await.unwrap_err();
-    assert_eq!(failed.class, ErrorClass::DumpFailed, "{failed} {:?}", failed.log);
+    assert_eq!(failed.class, ErrorClass::DeletedFile, "{failed} {:?}", failed.log);
     assert!(failed.log.iter().any(|l| l.contains("ghost file")), "{:?}", failed.log);
     counted(&a, &source, before + 2).await;
     assert_eq!(a.inspect(&source).await.unwrap().unwrap().frozen, Some(false));
