@@ -28,6 +28,14 @@ impl Memory {
     }
 }
 
+/// Bytes of files that nobody has used for a while: the kernel gives them up at once, so they are room that is left.
+fn idle_cache(folder: &Path) -> u64 {
+    let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let of = |name: &str| stat.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    // Version 1 has the sum over all groups below under a name of its own.
+    of("total_inactive_file").or_else(|| of("inactive_file")).unwrap_or(0)
+}
+
 /// The files of usage and limit of the node's own group, as they are seen in the node: version 1, or 2.
 fn files(mounted: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let v1 = mounted.join("memory");
@@ -50,11 +58,12 @@ impl Fault for Memory {
         let was = Arc::clone(&self.was);
         blocking(self.doing(), move || {
             let (usage, limit) = files(&mounted)?;
+            let cache = usage.parent().map_or(0, idle_cache);
             let usage: u64 = fs::read_to_string(usage)?.trim().parse().map_err(io::Error::other)?;
             let old = fs::read_to_string(&limit)?.trim().to_owned();
             // Version 1 shows no limit as a number that it takes back.
             *was.lock().unwrap_or_else(PoisonError::into_inner) = Some((limit.clone(), old));
-            fs::write(limit, (usage + leave).to_string())
+            fs::write(limit, (usage.saturating_sub(cache) + leave).to_string())
         })
         .await
     }
