@@ -104,7 +104,12 @@ fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
         "failed: task ",
         "failed: not found",
         "failed: container not created: not found",
-        "cannot pause a stopped container",
+        // The shim's own words for each state that a process can be in by then.
+        "cannot pause a stopped ",
+        "cannot pause a deleted ",
+        "cannot pause task in created state",
+        "cannot checkpoint a stopped ",
+        "cannot checkpoint a deleted ",
     ]) {
         C::NotRunning
     } else if any(&["criu failed: type DUMP", "criu failed: type FEATURE_CHECK"]) || any(SECOND) {

@@ -37,6 +37,7 @@ const DUMP: &str = "checkpointing container \"c\" failed: /usr/sbin/runc did not
 #[case(During::Checkpoint, "checkpointing container \"1\" failed: not found", &[], C::NotRunning)]
 #[case(During::Checkpoint, "checkpointing container \"1\" failed: container not created: not found", &[], C::NotRunning)]
 #[case(During::Checkpoint, "checkpointing container \"1\" failed: cannot pause a stopped container", &[], C::NotRunning)]
+#[case(During::Checkpoint, "checkpointing container \"1\" failed: cannot pause a deleted process", &[], C::NotRunning)]
 #[case(During::Control, "no running task found: task 1 not found: not found", &[], C::UnknownContainer)]
 #[case(During::Control, "OCI runtime pause failed: container not running", &[], C::NotRunning)]
 // CRIU.
