@@ -1,6 +1,6 @@
 //! A checkpoint, from the call to the archive, with what must be put right when it fails.
 
-use super::classify::During;
+use super::classify::{self, During};
 use super::containers::plain;
 use super::criu_log::Said;
 use super::generated::containerd::v1::types::Status as TaskStatus;
@@ -22,7 +22,9 @@ impl Inner {
         let turn = self.turn(&container.id);
         let _turn = turn.lock().await;
         let path = self.fresh_archive(name)?;
-        let was_frozen = matches!(self.task(&container.id).await, Ok(Some(TaskStatus::Paused)));
+        let before = self.task(&container.id).await;
+        let was_frozen = matches!(before, Ok(Some(TaskStatus::Paused)));
+        let had_ended = matches!(before, Ok(None | Some(TaskStatus::Stopped)));
         let writing = self.criu.begin();
         let (result, looks) = self.checkpoint_watched(&container.id, &path).await;
         let Err(status) = result else {
@@ -35,7 +37,7 @@ impl Inner {
         let what = format!("checkpoint container {}", container.slot.spec.name);
         let mut error = self.error(During::Checkpoint, &what, &status, lines);
         error.log.extend(mixed.into_iter().chain(looks));
-        self.look_for_its_end(container, &mut error).await;
+        self.look_for_its_end(container, had_ended, &mut error).await;
         self.put_back(&container.id, was_frozen, &mut error).await;
         // A partial archive would be taken for a whole one.
         let _ = std::fs::remove_file(self.host(&path));
@@ -45,12 +47,18 @@ impl Inner {
         Err(error)
     }
 
-    /// A container that ends under the call is told of in ever more words (containerd 2.1.9): where they have no class, the
-    /// state of the container tells.
-    async fn look_for_its_end(&self, container: &Container, error: &mut EngineError) {
-        let unplaced = error.class == ErrorClass::Other;
-        if unplaced && matches!(self.inspect(container).await, Ok(Some(seen)) if seen.engine_state == "stopped") {
+    /// Of a container that has ended, or ends under the call, containerd speaks in ever more words until CRI has noticed
+    /// (2.1.9: ten were met; the last is `ttrpc: closed`, of a shim that is on its way out). So its state tells: before
+    /// the call, whatever the words are, and after it, where they have no class.
+    async fn look_for_its_end(&self, container: &Container, had_ended: bool, error: &mut EngineError) {
+        let unsure = match error.class {
+            ErrorClass::Other => true,
+            ErrorClass::DumpFailed | ErrorClass::UnknownContainer => had_ended,
+            _ => false,
+        };
+        if unsure && matches!(self.inspect(container).await, Ok(Some(seen)) if seen.engine_state == "stopped") {
             error.class = ErrorClass::NotRunning;
+            error.hint = classify::hint(ErrorClass::NotRunning).map(str::to_owned);
         }
     }
 
