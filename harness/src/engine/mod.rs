@@ -5,7 +5,6 @@ pub mod cri;
 mod criu_log;
 mod criu_options;
 mod criu_words;
-mod memory;
 mod mounts;
 pub mod runc;
 mod yards;
@@ -67,9 +66,6 @@ pub struct Mount {
     /// In the container.
     pub target: PathBuf,
 }
-
-/// The control group that all containers of a node are in, of whichever engine, as the node sees it.
-pub const CONTAINERS: &str = "/podferry";
 
 /// A place for a container, made before it is started or restored, so that making it does not count as downtime: the
 /// image is there, the sandbox and its network are up.

@@ -51,32 +51,28 @@ case "$(dd bs=4096 count=1 <&"$2" 2>/dev/null | od -An -tx1 -N2)" in
 esac
 "#;
 
-/// What stands where CRIU stood.
-#[derive(Clone, Copy)]
-enum Instead {
-    Nothing,
-    Old,
-    Dying,
-}
-
 /// A CRIU that is not there, or too old, or dies.
 pub(super) struct Criu {
     node: SharedNode,
-    instead: Instead,
+    /// What stands where it stood, and its mode.
+    text: &'static str,
+    mode: &'static str,
+    /// Whether it is no fault before it was started.
+    must_start: bool,
 }
 
 impl Criu {
     pub(super) fn new(node: SharedNode, how: CriuFault) -> Self {
-        let instead = match how {
-            CriuFault::Absent => Instead::Nothing,
-            CriuFault::Old => Instead::Old,
+        let (text, mode) = match how {
+            CriuFault::Absent => ("podferry: there is no criu here\n", "0644"),
+            CriuFault::Old => (OLD, "0755"),
         };
-        Criu { node, instead }
+        Criu { node, text, mode, must_start: false }
     }
 
-    /// One that is killed as it begins.
+    /// One that is killed as it begins to dump.
     pub(super) fn dying(node: SharedNode) -> Self {
-        Criu { node, instead: Instead::Dying }
+        Criu { node, text: DIES, mode: "0755", must_start: true }
     }
 
     fn doing(&self) -> String {
@@ -90,12 +86,7 @@ const FOLDER: &str = "/run/podferry-fault-criu";
 #[async_trait]
 impl Fault for Criu {
     async fn strike(&self) -> Result<(), Failure> {
-        let (mode, text) = match self.instead {
-            Instead::Nothing => ("0644", "podferry: there is no criu here\n"),
-            Instead::Old => ("0755", OLD),
-            Instead::Dying => ("0755", DIES),
-        };
-        let script = Exec::new("/bin/sh").args(["-c", COVER, "cover", FOLDER, mode]).stdin(text);
+        let script = Exec::new("/bin/sh").args(["-c", COVER, "cover", FOLDER, self.mode]).stdin(self.text);
         self.node.run(script).await.map(drop).map_err(|e| failed(self.doing(), Chain(&e)))
     }
 
@@ -106,7 +97,7 @@ impl Fault for Criu {
 
     async fn effect(&self) -> Result<(), Failure> {
         let started = self.node.host_path(Path::new(FOLDER)).join("started");
-        if !matches!(self.instead, Instead::Dying) || started.exists() {
+        if !self.must_start || started.exists() {
             return Ok(());
         }
         Err(never_struck(format!("no criu was started on node {} in time", self.node.name())))

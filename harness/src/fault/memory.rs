@@ -1,11 +1,10 @@
 use super::{Fault, blocking, failed};
 use crate::engine::Engine;
-use crate::node::SharedNode;
+use crate::node::{MemoryGroup, SharedNode};
 use crate::record::Failure;
 use async_trait::async_trait;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A node whose processes may take little more memory than they do. Its file systems lie in memory and count too.
@@ -14,9 +13,11 @@ pub(super) struct Memory {
     /// All that are on the node: the kernel kills whose daemon it likes.
     engines: Vec<Arc<dyn Engine>>,
     leave: u64,
-    /// The file, and what stood in it.
-    was: Arc<Mutex<Option<(PathBuf, String)>>>,
+    was: Arc<Mutex<Option<Limited>>>,
 }
+
+/// The node's own group, and the limit that it had.
+type Limited = (MemoryGroup, Option<u64>);
 
 impl Memory {
     pub(super) fn new(node: SharedNode, engines: Vec<Arc<dyn Engine>>, leave: u64) -> Self {
@@ -28,42 +29,18 @@ impl Memory {
     }
 }
 
-/// Bytes of files that nobody has used for a while: the kernel gives them up at once, so they are room that is left.
-fn idle_cache(folder: &Path) -> u64 {
-    let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
-    let of = |name: &str| stat.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-    // Version 1 has the sum over all groups below under a name of its own.
-    of("total_inactive_file").or_else(|| of("inactive_file")).unwrap_or(0)
-}
-
-/// The files of usage and limit of the node's own group, as they are seen in the node: version 1, or 2.
-fn files(mounted: &Path) -> io::Result<(PathBuf, PathBuf)> {
-    let v1 = mounted.join("memory");
-    let (folder, usage, limit) = if v1.is_dir() {
-        (v1, "memory.usage_in_bytes", "memory.limit_in_bytes")
-    } else {
-        (mounted.to_owned(), "memory.current", "memory.max")
-    };
-    let limit = folder.join(limit);
-    if !limit.is_file() {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "the node's control groups have no memory controller"));
-    }
-    Ok((folder.join(usage), limit))
-}
-
 #[async_trait]
 impl Fault for Memory {
     async fn strike(&self) -> Result<(), Failure> {
         let (mounted, leave) = (self.node.host_path(Path::new("/sys/fs/cgroup")), self.leave);
         let was = Arc::clone(&self.was);
         blocking(self.doing(), move || {
-            let (usage, limit) = files(&mounted)?;
-            let cache = usage.parent().map_or(0, idle_cache);
-            let usage: u64 = fs::read_to_string(usage)?.trim().parse().map_err(io::Error::other)?;
-            let old = fs::read_to_string(&limit)?.trim().to_owned();
-            // Version 1 shows no limit as a number that it takes back.
-            *was.lock().unwrap_or_else(PoisonError::into_inner) = Some((limit.clone(), old));
-            fs::write(limit, (usage.saturating_sub(cache) + leave).to_string())
+            let group = MemoryGroup::of(&mounted, "/");
+            let none = "the node's control groups have no memory controller";
+            let now = group.report().ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, none))?;
+            *was.lock().unwrap_or_else(PoisonError::into_inner) = Some((group.clone(), now.limit));
+            // What lies idle in the cache is room too.
+            group.set_limit(Some(now.bytes.saturating_sub(group.idle_cache()) + leave))
         })
         .await
     }
@@ -71,8 +48,8 @@ impl Fault for Memory {
     /// The kernel may have killed the daemon for want of memory: it is brought back.
     async fn mend(&self) -> Result<(), Failure> {
         let taken = self.was.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some((limit, old)) = taken else { return Ok(()) };
-        blocking(self.doing(), move || fs::write(limit, old)).await?;
+        let Some((group, limit)) = taken else { return Ok(()) };
+        blocking(self.doing(), move || group.set_limit(limit)).await?;
         if !self.node.alive() {
             let why = "the kernel killed its PID 1";
             return Err(Failure::surroundings(format!("node {} is gone: {why}", self.node.name())));

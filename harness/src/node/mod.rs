@@ -3,6 +3,7 @@
 mod control;
 pub(crate) mod fabric;
 mod init;
+mod memory;
 mod pause;
 mod processes;
 mod running;
@@ -11,6 +12,7 @@ mod talk;
 mod wire;
 
 pub use init::init_main;
+pub(crate) use memory::MemoryGroup;
 pub(crate) use processes::{Process, processes};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wire::{CgroupMounts, Cgroups, Setup};
@@ -23,6 +25,9 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The control group that all containers of a node are in, of whichever engine, as the node sees it.
+pub(crate) const CONTAINERS: &str = "/podferry";
 
 /// A node. All paths are paths inside the node unless a method says otherwise.
 #[async_trait]

@@ -1,5 +1,6 @@
 //! A node that stands still: all of its processes are frozen but PID 1, which has to answer for the node's end.
 
+use super::CONTAINERS;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,6 @@ use std::time::{Duration, Instant};
 
 /// Where the node's own programs (containerd, shims, CRIU) are frozen; containers have groups below [`CONTAINERS`].
 const ASIDE: &str = "podferry-paused";
-/// The parent of all containers' groups, of every engine.
-const CONTAINERS: &str = "podferry";
 /// A task in the middle of a system call that cannot be interrupted keeps its group from freezing.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The kernel tells nobody when a group of version 1 is frozen.
@@ -23,7 +22,7 @@ pub(super) fn set(mounted: &Path, init: u32, paused: bool) -> io::Result<()> {
     // Version 2: programs start in the leaf of PID 1.
     let home = if v1 { root.clone() } else { root.join("init") };
     let aside = root.join(ASIDE);
-    let groups: Vec<PathBuf> = [aside.clone(), root.join(CONTAINERS)].into();
+    let groups: Vec<PathBuf> = [aside.clone(), root.join(&CONTAINERS[1..])].into();
     if paused {
         fs::create_dir_all(&aside)?;
         gather(&home, &aside, init)?;

@@ -5,7 +5,7 @@ use super::pause;
 use super::running::{Exit, Running};
 use super::talk::Talk;
 use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
-use super::{Link, Node, Program};
+use super::{Link, MemoryGroup, Node, Program};
 use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
 use crate::record::NodeRecord;
 use async_trait::async_trait;
@@ -280,12 +280,7 @@ impl Node for Sandbox {
     }
 
     fn memory_refusals(&self) -> Option<u64> {
-        let groups = self.host_path(Path::new("/sys/fs/cgroup"));
-        if let Ok(count) = std::fs::read_to_string(groups.join("memory/memory.failcnt")) {
-            return count.trim().parse().ok();
-        }
-        let events = std::fs::read_to_string(groups.join("memory.events")).ok()?;
-        events.lines().find_map(|line| line.strip_prefix("max "))?.parse().ok()
+        MemoryGroup::of(&self.host_path(Path::new("/sys/fs/cgroup")), "/").refusals()
     }
 
     fn alive(&self) -> bool {

@@ -2,11 +2,10 @@
 //! enforces what it calls allocatable. The node's own programs are not in it, nor what they write to memory-backed disks.
 
 use super::case::CaseRun;
-use crate::engine::CONTAINERS;
+use crate::node::{CONTAINERS, MemoryGroup};
 use crate::record::{Failure, Leak};
-use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 impl CaseRun<'_> {
     /// Sets the limits of the case, on nodes that are made if need be.
@@ -21,7 +20,7 @@ impl CaseRun<'_> {
     pub(super) async fn allocate_on(&self, node: &str) -> Result<(), Failure> {
         let Some(bytes) = self.case.allocatable.get(node) else { return Ok(()) };
         self.world.engine(self.case.engine, node).await?;
-        self.limit(node, &bytes.to_string()).map_err(|e| {
+        self.limit(node, Some(*bytes)).map_err(|e| {
             Failure::surroundings(format!("can't limit the memory of node {node}'s containers to {bytes} bytes: {e}"))
         })
     }
@@ -30,7 +29,7 @@ impl CaseRun<'_> {
     pub(super) fn lift_allocatable(&self) -> Vec<Leak> {
         let mut leaks = Vec::new();
         for node in self.case.allocatable.keys() {
-            match self.limit(node, "") {
+            match self.limit(node, None) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     let name = format!("memory limit of {CONTAINERS} on {node}");
                     leaks.push(Leak { kind: "cgroup".to_owned(), name, reason: e.to_string() });
@@ -41,18 +40,9 @@ impl CaseRun<'_> {
         leaks
     }
 
-    /// Writes a limit in bytes, or none (an empty text), in the words of the form of control groups that is there.
-    fn limit(&self, node: &str, bytes: &str) -> io::Result<()> {
+    fn limit(&self, node: &str, bytes: Option<u64>) -> io::Result<()> {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the node is gone");
-        let path = |folder: &str| self.world.host_path(node, &PathBuf::from(folder)).ok_or_else(gone);
-        let v1 = path("/sys/fs/cgroup/memory")?;
-        let or = |none: &'static str| if bytes.is_empty() { none.to_owned() } else { bytes.to_owned() };
-        let (group, file, text) = if v1.is_dir() {
-            (v1.join(&CONTAINERS[1..]), "memory.limit_in_bytes", or("-1"))
-        } else {
-            (path(&format!("/sys/fs/cgroup{CONTAINERS}"))?, "memory.max", or("max"))
-        };
-        fs::create_dir_all(&group)?;
-        fs::write(group.join(file), text)
+        let mounted = self.world.host_path(node, Path::new("/sys/fs/cgroup")).ok_or_else(gone)?;
+        MemoryGroup::of(&mounted, CONTAINERS).set_limit(bytes)
     }
 }

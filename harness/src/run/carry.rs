@@ -6,9 +6,7 @@ use crate::archive::{self, ArchiveError, Form};
 use crate::engine::Checkpoint;
 use crate::record::{Chain, ErrorClass, Failure};
 use crate::scenario::plan::Damage;
-use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// What a checkpoint is: size and digest.
 #[derive(Clone, Debug, Default)]
@@ -69,71 +67,6 @@ pub(super) async fn verify(world: &World, held: &Held, node: &str) -> Result<(),
     Ok(())
 }
 
-/// How long nothing may come or go before the link is taken to be broken. TCP on a slow link sends again after 0.2 s, and
-/// after twice that.
-const STALL: Duration = Duration::from_secs(2);
-
-/// Carries a checkpoint through the network of the nodes, by TCP from one's network namespace to the other's, into
-/// `folder` there; held to its digest as any other.
-pub(super) async fn by_link(world: &World, held: &mut Held, to: &str, folder: &Path) -> Result<Carried, Failure> {
-    let source = held.nodes[0].clone();
-    let gone = |node: &str| Failure::surroundings(format!("node {node} is gone"));
-    let (sender, receiver) =
-        (world.node(&source).ok_or_else(|| gone(&source))?, world.node(to).ok_or_else(|| gone(to))?);
-    let file = held.checkpoint.path.file_name().unwrap_or_default();
-    let there = Checkpoint { path: folder.join(file), shared: false, ..held.checkpoint.clone() };
-    let (from, target) = (place(world, &source, &held.checkpoint)?, place(world, to, &there)?);
-    let form = if there.archive { Form::CriArchive } else { Form::ImageFolder };
-    let nodes = [source.as_str(), to];
-    let sent = match &held.known {
-        Some(known) => known.digest.clone(),
-        None => digest(world, &source, &held.checkpoint).await?.digest,
-    };
-    let carried = blocking(world, &nodes, move || {
-        let link = |e| ArchiveError::of_link("send", &from, e);
-        let listener = receiver.listen((receiver.address(), 0).into()).map_err(link)?;
-        let at = listener.local_addr().map_err(link)?;
-        let arriving = std::thread::scope(|threads| {
-            // Not accepted before it is connected: then nobody waits for who never comes.
-            let out = sender.connect(at, STALL).and_then(stalls).map_err(link)?;
-            let (inward, _) = listener.accept().map_err(link)?;
-            let inward = stalls(inward).map_err(link)?;
-            let wake = out.try_clone().map_err(link)?;
-            let place = &target;
-            let arriving = threads.spawn(move || {
-                // The sender would wait for an answer that cannot come.
-                archive::receive(inward, place, form).inspect_err(|_| drop(wake.shutdown(Shutdown::Both)))
-            });
-            let sent = archive::send(&from, &out);
-            // Its end; whether that was all, a digest tells. (Not by dropping it: `wake` is the same socket.)
-            drop(out.shutdown(Shutdown::Write));
-            let arrived = arriving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            // The receiver's error is the cause where there are two: a full disk there resets the connection here.
-            let bytes = arrived?;
-            sent.inspect_err(|_| drop(remove(&target))).map(|()| bytes)
-        });
-        arriving?;
-        archive::digest(&target)
-    })
-    .await;
-    let (bytes, digest) = carried?;
-    if sent != digest {
-        return Err(discarded(world, &there, to, &sent, &digest));
-    }
-    held.elsewhere.insert(to.to_owned(), there);
-    Ok(Carried { bytes, digest })
-}
-
-fn remove(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
-}
-
-fn stalls(stream: TcpStream) -> std::io::Result<TcpStream> {
-    stream.set_read_timeout(Some(STALL))?;
-    stream.set_write_timeout(Some(STALL))?;
-    Ok(stream)
-}
-
 /// Looks at the structure alone: entries, escaping paths, pages images of the length that their maps tell. CRIU 4.2
 /// spins for ever on a pages image that is cut.
 pub(super) async fn verify_structure(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<(), Failure> {
@@ -164,7 +97,7 @@ pub(super) async fn publish(world: &World, held: &Held) -> Result<String, Failur
     }
 }
 
-fn place(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<PathBuf, Failure> {
+pub(super) fn place(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<PathBuf, Failure> {
     world.host_path(node, &checkpoint.path).ok_or_else(|| Failure::surroundings(format!("node {node} is gone")))
 }
 
@@ -176,7 +109,7 @@ fn inside(world: &World, node: &str, message: &str) -> String {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     world: &World,
     nodes: &[&str],
     work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
@@ -192,7 +125,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// What did not arrive whole is removed: nobody may take it for what was sent.
-fn discarded(world: &World, checkpoint: &Checkpoint, node: &str, sent: &str, seen: &str) -> Failure {
+pub(super) fn discarded(world: &World, checkpoint: &Checkpoint, node: &str, sent: &str, seen: &str) -> Failure {
     let mut failure = mismatch(checkpoint, node, sent, seen);
     if let Err(e) = world.remove_path(node, &checkpoint.path, !checkpoint.archive) {
         failure.log.push(format!("what arrived can't be removed: {e}"));

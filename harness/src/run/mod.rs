@@ -9,6 +9,7 @@ mod clients;
 mod exit;
 mod faults;
 mod judge;
+mod link;
 mod memory;
 mod preparation;
 mod recorder;

@@ -3,7 +3,8 @@
 use super::classify::During;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, tasks};
-use crate::engine::{CONTAINERS, Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
+use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
+use crate::node::CONTAINERS;
 use crate::record::ErrorClass;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;

@@ -5,7 +5,8 @@ use super::containers::cgroup_parent;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, tasks};
-use crate::engine::{Container, EngineError, memory, mounts};
+use crate::engine::{Container, EngineError, mounts};
+use crate::node::MemoryGroup;
 use crate::record::{EndReport, ErrorClass, MemoryReport, OutsideReport};
 use std::path::Path;
 
@@ -51,7 +52,7 @@ impl Inner {
     /// The container's own group is gone with its task, as a rule.
     pub(super) fn memory(&self, container: &Container) -> Option<MemoryReport> {
         let group = format!("{}/{}", cgroup_parent(&container.slot.spec.name), container.id);
-        memory::report(&self.host("/sys/fs/cgroup"), &group)
+        MemoryGroup::of(&self.host("/sys/fs/cgroup"), &group).report()
     }
 
     /// The node's `/proc` has the node's process ids, also when read from outside.

@@ -2,7 +2,8 @@
 //! control groups.
 
 use super::runtime::{Inner, io_error};
-use crate::engine::{EngineError, memory, mounts};
+use crate::engine::{EngineError, mounts};
+use crate::node::MemoryGroup;
 use crate::record::{EndReport, MemoryReport};
 use std::fs;
 use std::io;
@@ -70,7 +71,7 @@ impl Inner {
     }
 
     pub(super) fn memory(&self, name: &str) -> Option<MemoryReport> {
-        memory::report(&self.host(Path::new("/sys/fs/cgroup")), &self.cgroup(name))
+        MemoryGroup::of(&self.host(Path::new("/sys/fs/cgroup")), &self.cgroup(name)).report()
     }
 
     /// How the first process of a container ended, if it has. Runtimes do not tell: their containers are orphans, which

@@ -61,7 +61,7 @@ pub(super) async fn await_counter(
     patience: Duration,
 ) -> Result<(), Failure> {
     let live = run.live(instance)?;
-    let end = tokio::time::Instant::now() + patience.mul_f64(0.95);
+    let end = tokio::time::Instant::now() + patience;
     let mut last = None;
     loop {
         if let Some(report) = probe(run, live, patience).await {

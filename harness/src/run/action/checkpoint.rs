@@ -4,6 +4,7 @@ use crate::engine::{Checkpoint, Stored};
 use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord};
 use crate::run::carry::{self, Carried};
 use crate::run::case::{CaseRun, Held, Live};
+use crate::run::link;
 use crate::scenario::plan::{Damage, Medium, Over};
 use std::collections::BTreeMap;
 
@@ -114,7 +115,7 @@ pub(super) async fn carry(run: &CaseRun<'_>, held: &mut Held, to: &str, over: Ov
         Over::File => carry::carry(run.world, held, to).await?,
         Over::Link => {
             let engine = run.world.engine(run.case.engine, to).await?;
-            carry::by_link(run.world, held, to, &engine.folder(Stored::Archives)).await?
+            link::carry(run.world, held, to, &engine.folder(Stored::Archives)).await?
         }
     };
     held.nodes.push(to.to_owned());

@@ -88,7 +88,6 @@ pub(super) async fn await_answers(
     patience: Duration,
 ) -> Result<(), Failure> {
     let watch = run.clients.watch(name)?;
-    let patience = patience.mul_f64(0.95);
     let deadline = clock::now() + patience;
     let before = watch.answered();
     let waiter = watch.clone();

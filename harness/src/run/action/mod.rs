@@ -25,18 +25,18 @@ pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failu
 }
 
 async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
+    // A wait ends before its step does, since it can say what it waited for.
+    let patience = step.timeout.mul_f64(0.95);
     match &step.action {
         Action::Deploy { workload, node, instance, start, given } => {
             deploy::deploy(run, workload, node, instance, *start, given).await
         }
         Action::StartClient { client } => clients::start(run, client).await,
         Action::StopClient { client } => clients::stop(run, client).await,
-        Action::AwaitAnswers { client, count } => clients::await_answers(run, client, *count, step.timeout).await,
-        Action::AwaitCounter { instance, at_least } => {
-            capture::await_counter(run, instance, *at_least, step.timeout).await
-        }
-        Action::AwaitMemory { instance, at_least } => watch::await_memory(run, instance, *at_least, step.timeout).await,
-        Action::AwaitEnd { instance } => watch::await_end(run, instance, step.timeout).await,
+        Action::AwaitAnswers { client, count } => clients::await_answers(run, client, *count, patience).await,
+        Action::AwaitCounter { instance, at_least } => capture::await_counter(run, instance, *at_least, patience).await,
+        Action::AwaitMemory { instance, at_least } => watch::await_memory(run, instance, *at_least, patience).await,
+        Action::AwaitEnd { instance } => watch::await_end(run, instance, patience).await,
         Action::Pause { time } => {
             tokio::time::sleep(*time).await;
             Ok(())

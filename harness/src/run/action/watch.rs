@@ -25,7 +25,7 @@ pub(super) async fn await_memory(
     patience: Duration,
 ) -> Result<(), Failure> {
     let live = run.live(instance)?;
-    let end = Instant::now() + patience.mul_f64(0.95);
+    let end = Instant::now() + patience;
     let mut last: Option<MemoryReport> = None;
     loop {
         match live.engine.memory(&live.container) {
@@ -54,7 +54,7 @@ fn ended(live: &Live, at_least: u64, how: &str, last: Option<MemoryReport>) -> F
 /// Waits until the instance has ended by itself, and keeps what is known of its end as the capture `end:NAME`.
 pub(super) async fn await_end(run: &mut CaseRun<'_>, instance: &str, patience: Duration) -> Result<(), Failure> {
     let live = run.live(instance)?.clone();
-    let end = Instant::now() + patience.mul_f64(0.95);
+    let end = Instant::now() + patience;
     loop {
         // What cannot be looked at may still run.
         let state = match live.engine.inspect(&live.container).await {
