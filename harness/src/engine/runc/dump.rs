@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+/// A task in the middle of a system call that cannot be interrupted keeps its group from freezing.
+const SETTLES: Duration = Duration::from_secs(5);
+/// The kernel tells nobody when a group of version 1 is frozen.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// What the container was, beside its images (`meta.json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +52,26 @@ impl Inner {
             return Ok(());
         }
         let what = format!("can't freeze container {name}");
-        self.call(&["pause", name], During::Control, &what).await.map(drop)
+        self.call(&["pause", name], During::Control, &what).await?;
+        match self.stands_still(name).await {
+            Ok(()) => Ok(()),
+            Err(e) => self.thaw_for_sure(name).await.and(Err(e)),
+        }
+    }
+
+    /// Until the kernel says so: crun returns from `pause` while a group of version 1 is still `FREEZING` (crun 1.28, on a
+    /// busy machine), and CRIU, which finds it so, thaws it after its dump (criu 4.2.1). A fenced source would go on.
+    async fn stands_still(&self, name: &str) -> Result<(), EngineError> {
+        let settled = async {
+            while !self.frozen("freeze", name)? {
+                tokio::time::sleep(GLANCE).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(SETTLES, settled).await.unwrap_or_else(|_| {
+            let message = format!("container {name} was told to freeze, and its tasks still ran {SETTLES:?} later");
+            Err(EngineError::new(ErrorClass::Timeout, message))
+        })
     }
 
     pub(super) async fn thaw(&self, name: &str) -> Result<(), EngineError> {
