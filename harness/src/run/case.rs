@@ -233,9 +233,28 @@ impl CaseRun<'_> {
         // Instances that never came to be are looked at too: a check may want them absent.
         let names: BTreeSet<String> = self.instances.keys().chain(checked).cloned().collect();
         for name in names {
-            let capture = action::capture::capture(self, &name, &format!("final:{name}"), !failed).await;
+            let beyond = if failed { None } else { self.to_be_passed(&name).await };
+            let capture = action::capture::last(self, &name, beyond, !failed).await;
             self.record(Event::Capture(Box::new(capture)));
         }
+    }
+
+    /// The counter that an instance is to have left behind at the end, if a check wants that it went on. One look says
+    /// nothing of that: where there was none before, it is taken here.
+    async fn to_be_passed(&self, of: &str) -> Option<u64> {
+        let since = self.case.checks.iter().find_map(|c| match &c.spec {
+            CheckSpec::Instance(i) if i.of == of && i.at.is_none() => i.progressed_since.clone(),
+            _ => None,
+        });
+        let counted = self.case.checks.iter().any(|c| matches!(&c.spec, CheckSpec::Counter(c) if c.of == of));
+        let mut captures = self.recorder.evidence(&self.case.id).captures;
+        if counted && !captures.iter().any(|c| c.instance == of) {
+            let early = action::capture::capture(self, of, &format!("early:{of}"), true).await;
+            self.record(Event::Capture(Box::new(early.clone())));
+            captures.push(early);
+        }
+        let wanted = captures.iter().filter(|c| Some(&c.name) == since.as_ref() || (counted && c.instance == of));
+        wanted.filter_map(|c| c.inside.as_ref()?.counter).max()
     }
 
     /// Removes all that the case made, newest first, and says what would not go.

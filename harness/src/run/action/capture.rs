@@ -35,6 +35,25 @@ pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &st
     capture
 }
 
+/// How long an instance that is to have gone on since a capture is given for it: the look may come between two counts.
+const GOES_ON: Duration = Duration::from_secs(3);
+
+/// The look when the steps are over. One that is to have counted beyond a number is looked at until it has, or
+/// [`GOES_ON`] is over.
+pub(in crate::run) async fn last(run: &CaseRun<'_>, of: &str, beyond: Option<u64>, expected: bool) -> Capture {
+    let name = format!("final:{of}");
+    let end = tokio::time::Instant::now() + GOES_ON;
+    loop {
+        let capture = capture(run, of, &name, expected).await;
+        let counter = capture.inside.as_ref().and_then(|inside| inside.counter);
+        let stands = matches!((counter, beyond), (Some(is), Some(was)) if is <= was);
+        if !stands || tokio::time::Instant::now() >= end {
+            return capture;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// The largest log that is looked at: a workload whose log is of interest writes some KiB.
 const LOG_LIMIT: u64 = 16 << 20;
 
