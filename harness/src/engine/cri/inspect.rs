@@ -39,6 +39,10 @@ impl Inner {
             memory: self.memory(container),
             ..Default::default()
         };
+        // Between a task's end and CRI's notice of it there is no task, and CRI still says `running` (containerd 2.1.9).
+        if task.is_none() && report.engine_state == "unknown" && report.processes.is_none_or(|n| n == 0) {
+            "stopped".clone_into(&mut report.engine_state);
+        }
         if report.engine_state == "stopped" {
             report.end = Some(end(&status, report.memory.map(|m| m.oom_kills)));
         }
