@@ -4,7 +4,7 @@ use crate::{soon, sound, start, wait_until};
 use podferry::check::outage;
 use podferry::client::Kind;
 use podferry::clock;
-use podferry::record::History;
+use podferry::record::{At, History};
 use podferry::stats::{median, quantile};
 use std::time::Duration;
 
@@ -54,20 +54,31 @@ fn latencies(history: &History) -> Vec<f64> {
 #[test]
 fn a_stall_shows_in_the_p99_as_theory_says() {
     let server = Server::start();
+    let errors: Vec<f64> = (0..3).map(|_| error_of_a_stall(&server)).collect();
+    // One try in which the machine stood still as well says nothing of the client.
+    let error = median(&errors).unwrap();
+    assert!(error <= 0.1, "p99 is off by {error:.2} of what theory says: {errors:.2?}");
+}
+
+/// By how much of it the p99 misses what theory says.
+fn error_of_a_stall(server: &Server) -> f64 {
     let client = start(Kind::CounterReader, "counter", server.address);
     client.wait_answers(900, soon()).unwrap();
     let closed = server.gate.write().unwrap();
     let from = clock::now();
     wait_until(from + Duration::from_millis(100));
-    let stalled = clock::now().since(from).as_secs_f64() * 1e3;
+    let opened = clock::now();
     drop(closed);
     client.wait_answers(2000, soon()).unwrap();
     let history = client.stop();
     sound(&history);
-    let theory = stalled - 0.01 * history.ops.len() as f64;
+    // It stood still until the gate was opened at least, and until the next answer at most.
+    let went_on = history.ops.iter().map(|op| op.done).filter(|done| *done >= opened).min().unwrap();
+    let theory = |until: At| until.since(from).as_secs_f64() * 1e3 - 0.01 * history.ops.len() as f64;
+    let (least, most) = (theory(opened), theory(went_on));
     let p99 = quantile(&latencies(&history), 0.99).unwrap();
-    eprintln!("stalled for {stalled:.1} ms: p99 {p99:.1} ms, theory {theory:.1} ms");
-    assert!((p99 - theory).abs() <= 0.1 * theory, "p99 {p99:.1} ms, theory {theory:.1} ms");
+    eprintln!("p99 {p99:.1} ms, theory {least:.1} to {most:.1} ms");
+    (least - p99).max(p99 - most).max(0.0) / least
 }
 
 /// The schedule does not drift, and the client's own error is small and said.
