@@ -155,7 +155,18 @@ mod tests {
     fn the_shipped_list_has_the_whole_stack() {
         let spec = NodeImageSpec::shipped();
         assert_eq!((spec.name.as_str(), spec.suite.as_str()), ("sid", "sid"));
-        for package in ["containerd", "runc", "crun", "criu", "libcriu2", "redis-server", "?essential", "mount"] {
+        for package in [
+            "containerd",
+            "runc",
+            "crun",
+            "criu",
+            "libcriu2",
+            "podman",
+            "docker.io",
+            "redis-server",
+            "?essential",
+            "mount",
+        ] {
             assert!(spec.packages.iter().any(|p| p == package), "{package}");
         }
     }
