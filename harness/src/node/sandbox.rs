@@ -85,7 +85,7 @@ impl Sandbox {
         channel.set_patience(None).map_err(io("can't lift the time limit"))?;
         let control = Control::new(channel, init.done(), &name).map_err(io("can't start a thread"))?;
         let address = fabric::address(number).to_string();
-        let record = NodeRecord { name: name.clone(), address, up_ms: 0.0, components: Vec::new() };
+        let record = NodeRecord { name: name.clone(), address, ..NodeRecord::default() };
         let (cable, paused) = (fabric.cable(number), watch::Sender::new(false));
         Ok(Sandbox { name, number, pid, record, control, cable, paused })
     }

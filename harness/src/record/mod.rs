@@ -31,6 +31,7 @@ pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use names::{CaseId, EngineKind, Origin, RunId, Tier};
 pub use run::{
-    CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, NodeRecord, Outcome, Run, StepRecord, Verdict,
+    CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,
+    Verdict,
 };
 pub use time::{At, Millis};

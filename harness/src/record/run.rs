@@ -134,7 +134,7 @@ pub struct Leak {
 }
 
 /// One binary of the stack under test.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentRecord {
     /// `containerd`, `runc`, `crun`, `criu`, `kernel`.
     pub name: String,
@@ -147,7 +147,7 @@ pub struct ComponentRecord {
 }
 
 /// A node as it was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeRecord {
     /// Its name.
     pub name: String,
@@ -157,6 +157,35 @@ pub struct NodeRecord {
     pub up_ms: f64,
     /// What ran on it.
     pub components: Vec<ComponentRecord>,
+    /// Its kernel and processor.
+    #[serde(default)]
+    pub machine: MachineRecord,
+}
+
+/// What a node's kernel says of itself and of its processor. CRIU refuses to restore where a processor lacks what the
+/// memory was saved with (`FPU feature required by image is not supported`), and dumps what the kernel lets it see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// Kernel release.
+    pub kernel: String,
+    /// CPU model.
+    pub cpu_model: String,
+    /// What the CPU can do, as `/proc/cpuinfo` names it (`flags`; `Features` on arm64), sorted.
+    pub cpu_flags: Vec<String>,
+}
+
+impl MachineRecord {
+    /// From `/proc/sys/kernel/osrelease` and `/proc/cpuinfo`. What is not there stays empty.
+    pub fn read(osrelease: &str, cpuinfo: &str) -> MachineRecord {
+        let value = |keys: [&str; 2]| {
+            let of = |line: &'_ str| line.split_once(':').map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned()));
+            cpuinfo.lines().filter_map(of).find(|(k, _)| keys.contains(&k.as_str())).map(|(_, v)| v).unwrap_or_default()
+        };
+        let mut cpu_flags: Vec<String> = value(["flags", "Features"]).split_whitespace().map(str::to_owned).collect();
+        cpu_flags.sort();
+        let cpu_model = value(["model name", "CPU part"]);
+        MachineRecord { kernel: osrelease.trim().to_owned(), cpu_model, cpu_flags }
+    }
 }
 
 /// The machine.
@@ -215,5 +244,19 @@ impl Run {
     /// Number of cases that ended so.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.cases.iter().filter(|c| c.outcome == Some(outcome)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MachineRecord;
+
+    #[test]
+    fn a_machine_is_read_from_its_files() {
+        let cpuinfo = "processor\t: 0\nmodel name\t: Xeon\nflags\t\t: sse erms\n\nprocessor\t: 1\nflags\t\t: other\n";
+        let machine = MachineRecord::read("6.18.5\n", cpuinfo);
+        assert_eq!((machine.kernel.as_str(), machine.cpu_model.as_str()), ("6.18.5", "Xeon"));
+        assert_eq!(machine.cpu_flags, ["erms", "sse"]);
+        assert_eq!(MachineRecord::read("", "Features\t: fp aes\nCPU part\t: 0xd0c\n").cpu_flags, ["aes", "fp"]);
     }
 }

@@ -73,6 +73,7 @@ fn trouble(case: &CaseView) -> String {
     for problem in &case.problems {
         out.push_str(&tell(problem));
     }
+    out.extend(case.nodes.iter().map(|n| format!("Nodes: {}\n\n", escape(&n.lines.join("\n")))));
     if let Some(sentence) = state_sentence(case) {
         out.push_str(&format!("State: {}\n\n", escape(&sentence)));
     }

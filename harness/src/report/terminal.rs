@@ -79,6 +79,7 @@ fn trouble(case: &CaseView, folder: &str, style: Style) -> Vec<String> {
         out.extend(tell(problem, style));
     }
     out.extend(state_sentence(case).iter().flat_map(|s| field(style, "state", s)));
+    out.extend(case.nodes.iter().flat_map(|n| field(style, "nodes", &n.lines.join("\n"))));
     out.extend(case.faults.iter().flat_map(|f| field(style, "fault", &f.sentence())));
     out.extend(migration_timeline(case).iter().flat_map(|t| field(style, "timeline", t)));
     if let Some(at) = evidence_folder(&case.files) {

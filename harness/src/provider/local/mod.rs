@@ -12,15 +12,15 @@ use super::Provider;
 use crate::client::Vantage;
 use crate::ledger::{CGROUP, Ledger};
 use crate::node::fabric::{Fabric, NUMBERS};
-use crate::node::{Sandbox, Setup, SharedNode};
-use crate::record::{Chain, ComponentRecord, Failure, Leak, Millis, RunId};
+use crate::node::{Node, Sandbox, Setup, SharedNode};
+use crate::record::{Chain, ComponentRecord, Failure, Leak, MachineRecord, Millis, RunId};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -146,7 +146,10 @@ impl Inner {
         };
         match Sandbox::new(&self.config.podferry, setup, disk, number, &self.fabric) {
             Ok(mut node) => {
+                let read = |file: &str| std::fs::read_to_string(node.host_path(Path::new(file))).unwrap_or_default();
+                let machine = MachineRecord::read(&read("/proc/sys/kernel/osrelease"), &read("/proc/cpuinfo"));
                 let record = node.record_mut();
+                record.machine = machine;
                 record.components.clone_from(&self.config.components);
                 record.up_ms = Millis::from(from.elapsed()).0;
                 Ok(Arc::new(node))

@@ -1,5 +1,6 @@
 use super::{
-    ClientView, FaultView, InstanceView, MigrationView, PhaseView, Problem, fault, migration, ms, problem, state,
+    ClientView, FaultView, InstanceView, MigrationView, NodesView, PhaseView, Problem, fault, migration, ms, problem,
+    state,
 };
 use crate::record::{
     At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Millis, Origin, Outcome,
@@ -137,6 +138,10 @@ pub struct CaseView {
     pub metrics: Vec<MetricView>,
     /// Files of evidence, relative to the run's folder.
     pub files: Vec<String>,
+    /// For a case that needs a look: how the nodes that it ran on differ in components, kernel and processor, or that
+    /// they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodesView>,
     /// What it left behind.
     pub leaks: Vec<Leak>,
     /// The command that runs it again.
@@ -304,6 +309,8 @@ impl CaseView {
             clients,
             metrics: metrics(&e.metrics),
             files: case.files.iter().map(|f| text::line(f)).collect(),
+            // Of one case alone nobody knows the nodes: the run adds them.
+            nodes: None,
             leaks: case.leaks.iter().map(super::leak).collect(),
             rerun: text::line(&case.rerun),
         };

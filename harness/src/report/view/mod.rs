@@ -9,6 +9,7 @@ mod case;
 mod client;
 mod fault;
 mod migration;
+mod nodes;
 mod problem;
 mod state;
 mod writes;
@@ -17,6 +18,7 @@ pub use case::{CaseView, CheckView, CheckpointView, MetricView, Status, StepView
 pub use client::{ClientView, Latency, Outage};
 pub use fault::FaultView;
 pub use migration::{MigrationView, Part, PhaseView};
+pub use nodes::NodesView;
 pub use problem::{Problem, ProblemKind};
 pub use state::InstanceView;
 pub use writes::WritesView;
@@ -25,7 +27,7 @@ pub(super) use migration::timeline as migration_timeline;
 pub(super) use state::sentence as state_sentence;
 
 use super::text;
-use crate::record::{At, ComponentRecord, ErrorClass, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
+use crate::record::{At, ErrorClass, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
 use serde::Serialize;
 
 /// Version of `run.json`. Fields are added under the same number; it changes when one is removed or changes meaning.
@@ -60,7 +62,7 @@ pub struct RunView {
     pub image: String,
     /// The nodes with what ran on them.
     pub nodes: Vec<NodeRecord>,
-    /// Components that are not the same on all nodes: `criu: 4.2.1 on a, 4.2.1 (patched) on b`.
+    /// What is not the same on all nodes: components (`criu: 4.2.1 on a, 4.2.1 (patched) on b`), kernels, processors.
     pub differences: Vec<String>,
     /// The cases, in the order of the plan.
     pub cases: Vec<CaseView>,
@@ -207,9 +209,13 @@ impl RunView {
             interrupted: run.interrupted,
             host: host(&run.host),
             image: text::line(&run.image),
-            nodes: run.nodes.iter().map(node).collect(),
-            differences: differences(&run.nodes),
-            cases: run.cases.iter().map(|c| CaseView::of(c, run.epoch)).collect(),
+            nodes: run.nodes.iter().map(nodes::node).collect(),
+            differences: nodes::differences(&run.nodes.iter().collect::<Vec<_>>()),
+            cases: run
+                .cases
+                .iter()
+                .map(|c| CaseView { nodes: nodes::of_case(c, &run.nodes), ..CaseView::of(c, run.epoch) })
+                .collect(),
             leaks: run.leaks.iter().map(leak).collect(),
             errors: run.errors.iter().map(problem::failure).collect(),
         }
@@ -233,36 +239,6 @@ fn host(h: &HostRecord) -> HostRecord {
         memory_mib: h.memory_mib,
         cgroup: text::line(&h.cgroup),
     }
-}
-
-fn node(n: &NodeRecord) -> NodeRecord {
-    let component = |c: &ComponentRecord| ComponentRecord {
-        name: text::line(&c.name),
-        version: text::line(&c.version),
-        source: text::line(&c.source),
-        digest: text::line(&c.digest),
-    };
-    NodeRecord {
-        name: text::line(&n.name),
-        address: text::line(&n.address),
-        up_ms: n.up_ms,
-        components: n.components.iter().map(component).collect(),
-    }
-}
-
-/// Components whose digests differ between nodes, each named once.
-fn differences(nodes: &[NodeRecord]) -> Vec<String> {
-    let mut names: Vec<&str> = nodes.iter().flat_map(|n| &n.components).map(|c| c.name.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let on = |name: &str| {
-        let found = nodes.iter().map(|n| (n, n.components.iter().find(|c| c.name == name)));
-        let same =
-            found.clone().map(|(_, c)| c.map(|c| (&c.digest, &c.version))).collect::<std::collections::BTreeSet<_>>();
-        let told = found.map(|(n, c)| format!("{} on {}", c.map_or("absent", |c| &c.version), n.name));
-        (same.len() > 1).then(|| text::line(&format!("{name}: {}", told.collect::<Vec<_>>().join(", "))))
-    };
-    names.into_iter().filter_map(on).collect()
 }
 
 fn leak(leak: &Leak) -> Leak {

@@ -1,6 +1,6 @@
 use podferry::record::{
-    At, CaseId, ComponentRecord, EngineKind, Event, HostRecord, Line, NodeRecord, Origin, Outcome, Phase, PhaseSpan,
-    RunId, StepRecord,
+    At, CaseId, ComponentRecord, EngineKind, Event, HostRecord, Line, MachineRecord, NodeRecord, Origin, Outcome,
+    Phase, PhaseSpan, RunId, StepRecord,
 };
 use std::collections::BTreeMap;
 
@@ -47,13 +47,15 @@ impl Script {
             },
             image: "sid-9f3c2ab1".to_owned(),
         });
-        for (name, address, criu) in [("a", "10.88.0.2", "4.2.1"), ("b", "10.88.0.3", "4.2.1 (patched)")] {
+        let nodes = [("a", "10.88.0.2", "4.2.1", " erms"), ("b", "10.88.0.3", "4.2.1 (patched)", "")];
+        for (name, address, criu, more) in nodes {
             self.now += 210.0;
             self.say(Event::NodeUp(NodeRecord {
                 name: name.to_owned(),
                 address: address.to_owned(),
                 up_ms: 212.4,
                 components: components(criu),
+                machine: MachineRecord::read("6.18.5", &format!("model name: AMD EPYC 7B13\nflags: fpu sse{more}\n")),
             }));
         }
     }
