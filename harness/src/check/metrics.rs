@@ -1,4 +1,5 @@
 use super::answers::{ops_to, outage};
+use super::connection;
 use crate::record::{At, CheckpointRecord, Evidence, History, Metric, MigrationRecord, OpOutcome, Phase};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub fn metrics(evidence: &Evidence) -> BTreeMap<String, f64> {
     let migrations = || evidence.migrations.iter();
     let figures = [
         (Metric::Downtime.name(), worst(migrations().map(|m| downtime(evidence, m)))),
+        (Metric::Stall.name(), stall(evidence)),
         (Metric::Freeze.name(), worst(evidence.checkpoints.iter().map(|c| freeze(evidence, c)))),
         (Metric::Checkpoint.name(), worst(evidence.checkpoints.iter().map(|c| Some(ms(c.from, c.to))))),
         (Metric::Transfer.name(), worst(evidence.transfers.iter().map(|t| Some(ms(t.from, t.to))))),
@@ -50,6 +52,25 @@ fn downtime(evidence: &Evidence, migration: &MigrationRecord) -> Option<f64> {
     };
     let seen = asking(evidence).filter(concerned).map(|h| Some(outage(h, window)?.as_secs_f64() * 1e3));
     worst(seen)
+}
+
+/// The longest that a connection which outlived a migration waited for an answer around it: from its trigger to that of
+/// the next.
+fn stall(evidence: &Evidence) -> Option<f64> {
+    let mut longest: Option<f64> = None;
+    for (i, migration) in evidence.migrations.iter().enumerate() {
+        let next = evidence.migrations.get(i + 1).map_or(At(u64::MAX), |m| m.triggered);
+        let Some(answered) = migration.answered else { continue };
+        for history in asking(evidence) {
+            let Some(on) = connection::at(history, migration.triggered) else { continue };
+            if on.ended.is_some_and(|(end, _)| end <= answered) {
+                continue;
+            }
+            let seen = connection::stall(history, on, migration.triggered, next).map(|d| d.as_secs_f64() * 1e3);
+            longest = seen.into_iter().chain(longest).reduce(f64::max);
+        }
+    }
+    longest
 }
 
 /// How long the source's tasks stood still for this checkpoint. When podferry froze them first: from that call until

@@ -5,6 +5,7 @@ mod acked_writes;
 mod answers;
 mod archive;
 mod budget;
+mod connection;
 mod counter;
 mod error;
 mod exclusive;
@@ -36,6 +37,7 @@ pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
         CheckSpec::Exclusive(c) => exclusive::judge(c, evidence),
         CheckSpec::Instance(c) => instance::judge(c, evidence),
         CheckSpec::Held(c) => held::judge(c, evidence),
+        CheckSpec::Connection(c) => connection::judge(c, evidence),
         CheckSpec::Log(c) => log::judge(c, evidence),
         CheckSpec::Archive(c) => archive::judge(c, evidence),
         CheckSpec::Error(c) => error::judge(c, evidence),

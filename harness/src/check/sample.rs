@@ -86,6 +86,10 @@ fn history(kind: &str, value: impl Fn(u64) -> u64) -> History {
         final_journal: (kind == "redis-writer").then(|| (0..160).collect()),
         worst_lateness_ns: 120_000,
         ended_early: None,
+        connections: vec![
+            Connection { from: at(0), ended: Some((at(79), ConnectionEnd::Left)) },
+            Connection { from: at(79), ended: None },
+        ],
     }
 }
 
@@ -193,6 +197,12 @@ fn nothing_proves_nothing() {
         CheckSpec::WorkLost(WorkLostCheck { of: s(), since: "src".to_owned(), at_most: None }),
         CheckSpec::Log(LogCheck { of: s(), at: None, each_once: false, keeps: None }),
         CheckSpec::Archive(ArchiveCheck { of: "cp".to_owned() }),
+        CheckSpec::Connection(ConnectionCheck {
+            client: "writer".to_owned(),
+            step: "migrate".to_owned(),
+            state: ConnectionExpectation::Closed,
+            slack_ms: 1e9,
+        }),
         CheckSpec::Error(ErrorCheck { step: "restore".to_owned(), class: ErrorClass::Other, text: None }),
         CheckSpec::Budget(BudgetCheck { metric: Metric::Downtime, bounds: vec![(50.0, 1e9)] }),
     ];

@@ -72,6 +72,8 @@ impl Follower<'_> {
             }
             match command {
                 Command::Switch(change, endpoint) => self.turn_to(change, &endpoint),
+                // A log has no address: its followers are switched.
+                Command::Moved(..) => {}
                 Command::Stop => return true,
             }
         }

@@ -1,7 +1,7 @@
 //! A client's history as a file that spreadsheets and scripts can read: two comment lines, column names, a line an
 //! operation. The second comment line is JSON and holds all but the operations.
 
-use crate::record::{At, EndpointChange, History, Op, OpOutcome};
+use crate::record::{At, Connection, EndpointChange, History, Op, OpOutcome};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Write as _};
@@ -42,6 +42,8 @@ struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended_early: Option<String>,
     endpoints: Vec<EndpointChange>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    connections: Vec<Connection>,
     /// Ascending runs, both ends included, in the list's order: a journal of a million entries is a few of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     final_journal: Option<Vec<(u64, u64)>>,
@@ -73,6 +75,7 @@ fn to_text(history: &History) -> io::Result<Vec<u8>> {
         worst_lateness_ns: history.worst_lateness_ns,
         ended_early: history.ended_early.clone(),
         endpoints: history.endpoints.clone(),
+        connections: history.connections.clone(),
         final_journal: history.final_journal.as_deref().map(runs),
     };
     let mut out = Vec::with_capacity(history.ops.len() * 80 + 4096);
@@ -119,6 +122,7 @@ fn from_text(text: &str) -> Result<History, (usize, String)> {
         final_journal: header.final_journal.map(|r| r.into_iter().flat_map(|(a, b)| a..=b).collect()),
         worst_lateness_ns: header.worst_lateness_ns,
         ended_early: header.ended_early,
+        connections: header.connections,
     })
 }
 

@@ -186,6 +186,20 @@ impl Client {
         self.mailbox.post(Command::Switch(change, endpoint))
     }
 
+    /// Tells the client that its instance is another one now, at the same address: its connection, if that is kept, is
+    /// one to the new instance, and answers from now on count as the new one's. False: it has no address, and must be
+    /// switched.
+    ///
+    /// # Errors
+    /// When the client cannot be told.
+    pub fn moved(&self, instance: &str) -> io::Result<bool> {
+        if self.kind == Kind::LogFollower {
+            return Ok(false);
+        }
+        self.watch.switched(instance);
+        self.mailbox.post(Command::Moved(clock::now(), instance.to_owned())).map(|()| true)
+    }
+
     /// What others may wait on while the client runs; cheap to clone and to send to other threads.
     pub fn watch(&self) -> &Watch {
         &self.watch
@@ -258,6 +272,7 @@ fn check_endpoint(kind: Kind, endpoint: &Endpoint) -> io::Result<()> {
 /// What a client's thread is told.
 enum Command {
     Switch(EndpointChange, Endpoint),
+    Moved(At, String),
     Stop,
 }
 

@@ -6,7 +6,7 @@ use super::watch::{Answer, Watch};
 use super::wire::{self, Said};
 use super::{ClientConfig, Command, Endpoint, Kind, Mailbox};
 use crate::clock;
-use crate::record::{At, EndpointChange, History, Op, OpOutcome};
+use crate::record::{At, Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -161,7 +161,7 @@ impl<'a> OpenLoop<'a> {
                 Ok(n) => self.pipeline.wrote(n, at, &mut self.history.ops),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.lose_connection(),
+                Err(_) => return self.lose_connection(ConnectionEnd::Reset),
             }
         }
     }
@@ -173,6 +173,9 @@ impl<'a> OpenLoop<'a> {
         let now = clock::now();
         let link = std::mem::replace(&mut self.link, Link::Down { retry: now });
         self.link = link.settle(now);
+        if matches!(self.link, Link::Up { .. }) {
+            self.history.connections.push(Connection { from: now, ended: None });
+        }
     }
 
     fn receive(&mut self) {
@@ -181,11 +184,11 @@ impl<'a> OpenLoop<'a> {
             let read = stream.read(&mut self.chunk);
             let at = clock::now();
             match read {
-                Ok(0) => return self.lose_connection(),
+                Ok(0) => return self.lose_connection(ConnectionEnd::Closed),
                 Ok(n) => {
                     self.arrived.extend_from_slice(&self.chunk[..n]);
                     if !self.settle_answers(at) {
-                        return self.lose_connection();
+                        return self.lose_connection(ConnectionEnd::Nonsense);
                     }
                     if n < self.chunk.len() {
                         return;
@@ -193,7 +196,7 @@ impl<'a> OpenLoop<'a> {
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.lose_connection(),
+                Err(_) => return self.lose_connection(ConnectionEnd::Reset),
             }
         }
     }
@@ -202,6 +205,7 @@ impl<'a> OpenLoop<'a> {
     fn settle_answers(&mut self, at: At) -> bool {
         let mut taken = 0;
         let mut sound = true;
+        let endpoint = u32::try_from(self.history.endpoints.len() - 1).unwrap_or(u32::MAX);
         while let Some((length, said)) = wire::decode(self.kind, &self.arrived[taken..]) {
             let Some(index) = self.pipeline.take() else {
                 sound = false;
@@ -210,6 +214,8 @@ impl<'a> OpenLoop<'a> {
             taken += length;
             let op = &mut self.history.ops[index];
             op.done = at;
+            // Who has it now answers it: it may have been sent before the instance moved with its address.
+            op.endpoint = endpoint;
             op.outcome = OpOutcome::Error;
             if let Said::Value(value) = said {
                 op.value = value;
@@ -220,7 +226,6 @@ impl<'a> OpenLoop<'a> {
             }
         }
         self.arrived.drain(..taken);
-        let endpoint = u32::try_from(self.history.endpoints.len() - 1).unwrap_or(u32::MAX);
         self.watch.arrived(endpoint, &self.batch);
         self.batch.clear();
         sound && self.arrived.len() < wire::LONGEST_LINE
@@ -233,14 +238,22 @@ impl<'a> OpenLoop<'a> {
 
     fn give_up_the_unanswered(&mut self, now: At) {
         if self.answer_deadline().is_some_and(|deadline| deadline <= now) {
-            self.lose_connection();
+            self.lose_connection(ConnectionEnd::Unanswered);
         }
     }
 
-    fn lose_connection(&mut self) {
+    fn lose_connection(&mut self, how: ConnectionEnd) {
+        let now = clock::now();
+        self.connection_ended(now, how);
+        self.link = Link::lost(now);
+    }
+
+    fn connection_ended(&mut self, now: At, how: ConnectionEnd) {
         self.pipeline.clear();
         self.arrived.clear();
-        self.link = Link::lost(clock::now());
+        if let (Link::Up { .. }, Some(last)) = (&self.link, self.history.connections.last_mut()) {
+            last.ended = Some((now, how));
+        }
     }
 
     fn obey(&mut self, mailbox: &Mailbox) {
@@ -251,11 +264,15 @@ impl<'a> OpenLoop<'a> {
             }
             match command {
                 Command::Switch(change, endpoint) => {
-                    self.pipeline.clear();
-                    self.arrived.clear();
+                    let now = clock::now();
+                    self.connection_ended(now, ConnectionEnd::Left);
                     self.address = tcp(&endpoint);
                     self.history.endpoints.push(change);
-                    self.link = Link::open(self.address, clock::now());
+                    self.link = Link::open(self.address, now);
+                }
+                Command::Moved(at, instance) => {
+                    let address = self.address.to_string();
+                    self.history.endpoints.push(EndpointChange { at, instance, address });
                 }
                 Command::Stop => {
                     self.due = None;

@@ -36,6 +36,9 @@ const IMAGES: &[&str] = &[
     "pages image is cut short",
 ];
 
+/// A socket that was connected is to be bound to an address that is not there (soccr, criu 4.2.1).
+pub(super) const ADDRESS_MISSING: &str = "Can't bind inet socket back: Cannot assign requested address";
+
 /// The class of a dump's error, if a cause is named; `says` tells whether a text is in what was said.
 pub(super) fn dump(says: &dyn Fn(&str) -> bool) -> Option<C> {
     DUMP.iter().find(|(texts, _)| texts.iter().any(|text| says(text))).map(|(_, class)| *class)
@@ -50,6 +53,7 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
         C::Inotify => "give CRIU `force-irmap` and `irmap-scan-path FOLDER` with the folder of what is watched",
         C::DeletedFile => "give CRIU a larger `ghost-limit`",
         C::ExternalSocket => "close the connection before the checkpoint: CRIU cannot dump half of it",
+        C::AddressMissing => "let the address move along (`address: moved`), or give CRIU `tcp-close`",
         _ => return None,
     })
 }

@@ -6,6 +6,7 @@ mod criu_log;
 mod criu_options;
 mod criu_words;
 mod mounts;
+mod port;
 pub mod runc;
 mod yards;
 
@@ -17,6 +18,8 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use port::Port;
 
 /// What an engine can do on this node, found out by asking it (versions, probes), once. An absent capability is a skip
 /// with its reason, never a pass and never a failure.
@@ -156,6 +159,19 @@ pub trait Engine: Send + Sync {
 
     /// Makes room for a container: image, sandbox, network, address.
     async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError>;
+
+    /// Whether a slot can have the address of a container of another node; `Err` says why not.
+    fn moved_address(&self) -> Result<(), String> {
+        Err(format!("{} chooses its containers' addresses by itself", self.kind()))
+    }
+
+    /// [`Engine::prepare`] with this address, which a container of another node has until it is moved here. Nobody is led
+    /// here by it yet.
+    async fn prepare_at(&self, spec: &ContainerSpec, address: Ipv4Addr) -> Result<Slot, EngineError> {
+        let why = self.moved_address().err().unwrap_or_else(|| "it does not say how".to_owned());
+        let message = format!("can't give container {} the address {address}: {why}", spec.name);
+        Err(EngineError::new(ErrorClass::Unsupported, message))
+    }
 
     /// Starts the container in its slot.
     async fn start(&self, slot: &Slot) -> Result<Container, EngineError>;

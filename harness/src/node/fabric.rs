@@ -129,6 +129,16 @@ impl Cable {
             ip(&format!("link set {outside} {}\n", if link == Link::Cut { "down" } else { "up" }), &[])
         })
     }
+
+    /// Leads what is sent to an address here, wherever its network is; or no longer, and it goes where its network is.
+    pub(crate) fn lead(&self, to: Ipv4Addr, here: bool) -> io::Result<()> {
+        let via = address(self.number);
+        on_own_thread(|| {
+            setns(&*self.fabric, CloneFlags::CLONE_NEWNET)?;
+            let way = if here { format!("route replace {to}/32 via {via}\n") } else { format!("route del {to}/32\n") };
+            ip(&way, &[])
+        })
+    }
 }
 
 /// Gives a device of the calling thread's network namespace a token bucket, or takes it away.

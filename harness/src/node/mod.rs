@@ -84,6 +84,9 @@ pub trait Node: Send + Sync {
     /// Changes the node's cable, in both directions. Blocks.
     fn set_link(&self, link: Link) -> io::Result<()>;
 
+    /// Leads what is sent to an address of another node's pods to this node, or no longer. Blocks.
+    fn lead(&self, to: Ipv4Addr, here: bool) -> io::Result<()>;
+
     /// Makes every process of the node but its PID 1 stand still, or go on. While it stands still, no program can be
     /// started in it: who tries waits. Blocks until the kernel has done it.
     fn set_paused(&self, paused: bool) -> io::Result<()>;

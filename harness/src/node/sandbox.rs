@@ -268,6 +268,10 @@ impl Node for Sandbox {
         self.cable.set(link, &File::open(self.host_path(Path::new("/proc/1/ns/net")))?)
     }
 
+    fn lead(&self, to: Ipv4Addr, here: bool) -> io::Result<()> {
+        self.cable.lead(to, here)
+    }
+
     fn set_paused(&self, paused: bool) -> io::Result<()> {
         if paused {
             self.paused.send_replace(true);

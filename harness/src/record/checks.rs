@@ -30,6 +30,8 @@ pub enum CheckSpec {
     Instance(InstanceCheck),
     /// What a workload holds was carried, or was not.
     Held(HeldCheck),
+    /// What became of a client's connection in a step.
+    Connection(ConnectionCheck),
     /// The numbers in an instance's log.
     Log(LogCheck),
     /// A checkpoint's archive ends where its entries end.
@@ -54,6 +56,7 @@ impl CheckSpec {
             CheckSpec::Exclusive(_) => "exclusive",
             CheckSpec::Instance(_) => "instance",
             CheckSpec::Held(_) => "held",
+            CheckSpec::Connection(_) => "connection",
             CheckSpec::Log(_) => "log",
             CheckSpec::Archive(_) => "archive",
             CheckSpec::Error(_) => "error",
@@ -281,6 +284,32 @@ pub struct HeldCheck {
     pub state: HeldExpectation,
 }
 
+/// What became of an established TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectionExpectation {
+    /// The same connection goes on with the copy.
+    Kept,
+    /// The other end ended it, and a new one was answered.
+    Closed,
+    /// The dump was refused for it, and it goes on with the source.
+    Refused,
+}
+
+/// What became of the connection that a client had when a step began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionCheck {
+    /// The client.
+    pub client: String,
+    /// The id of the step.
+    pub step: String,
+    /// What must have become of it.
+    pub state: ConnectionExpectation,
+    /// For one that is kept: how much longer than the workload stood still, from the call that froze it to the end of the
+    /// restore call, an answer may take, in milliseconds.
+    pub slack_ms: f64,
+}
+
 /// The step failed, with this class and, if given, a message that matches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorCheck {
@@ -298,6 +327,8 @@ pub struct ErrorCheck {
 pub enum Metric {
     /// How long the workload did not answer, as the client saw it, in ms.
     Downtime,
+    /// The longest wait for an answer on a connection that outlived a migration, in ms.
+    Stall,
     /// How long the source's tasks stood still for the checkpoint, in ms.
     Freeze,
     /// The engine's checkpoint call, in ms.
@@ -314,8 +345,9 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics, in the order in which reports list them.
-    pub const ALL: [Metric; 7] = [
+    pub const ALL: [Metric; 8] = [
         Metric::Downtime,
+        Metric::Stall,
         Metric::Freeze,
         Metric::Checkpoint,
         Metric::Transfer,
@@ -328,6 +360,7 @@ impl Metric {
     pub fn name(self) -> &'static str {
         match self {
             Metric::Downtime => "downtime",
+            Metric::Stall => "stall",
             Metric::Freeze => "freeze",
             Metric::Checkpoint => "checkpoint",
             Metric::Transfer => "transfer",

@@ -1,4 +1,4 @@
-use super::{At, EngineKind, ErrorClass, StepRecord};
+use super::{At, EngineKind, ErrorClass, History, StepRecord};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -192,70 +192,6 @@ impl EndReport {
     }
 }
 
-/// How one client operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OpOutcome {
-    /// The answer came: for a write, it is acknowledged.
-    Ok,
-    /// The workload answered with an error.
-    Error,
-    /// It was sent, and no answer came: a write may or may not have been done.
-    Unknown,
-    /// It could not be sent: nothing was done.
-    NotSent,
-}
-
-/// One operation of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Op {
-    /// When the fixed schedule wanted it. Latency counts from here: a stalled client would otherwise hide the stall.
-    pub intended: At,
-    /// When it was sent; zero if it was not.
-    pub sent: At,
-    /// When its answer had arrived; zero if none did.
-    pub done: At,
-    /// How it ended.
-    pub outcome: OpOutcome,
-    /// What was asked: for writers the sequence number that was written, from 0, each once.
-    pub key: u64,
-    /// What was answered: the list length after a write (redis writer), the counter (counter reader), the echo (echo).
-    pub value: u64,
-    /// Index into [`History::endpoints`]: which instance it was sent to.
-    pub endpoint: u32,
-}
-
-/// From `at` on, the client talked to this instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EndpointChange {
-    /// When the client was told.
-    pub at: At,
-    /// The instance.
-    pub instance: String,
-    /// `address:port`, or the log's path.
-    pub address: String,
-}
-
-/// Everything that one client did and saw.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct History {
-    /// The kind of client: `redis-writer`, `counter-reader`, `tcp-echo`, `log-follower`.
-    pub kind: String,
-    /// The interval of its schedule, in nanoseconds.
-    pub interval_ns: u64,
-    /// Whom it talked to, in order.
-    pub endpoints: Vec<EndpointChange>,
-    /// Its operations, in the order of their intended times.
-    pub ops: Vec<Op>,
-    /// For writers: the sequence numbers that the last instance holds at the end, in its order; `None` if not read.
-    pub final_journal: Option<Vec<u64>>,
-    /// The worst lateness of the client's own timer, in nanoseconds: its measurement error.
-    pub worst_lateness_ns: u64,
-    /// Why the client ended before it was stopped (its memory was full, its socket could not be made); `None`: it did not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_early: Option<String>,
-}
-
 /// A checkpoint as it was taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointRecord {
@@ -346,6 +282,8 @@ pub enum Phase {
     Prepare,
     /// From the call that freezes until the freezer says frozen.
     Freeze,
+    /// Closing the port of an address that moves and leading the way to its new node; there, letting go what was held.
+    Address,
     /// The engine's checkpoint call, whole.
     Checkpoint,
     /// Digesting what was written.
@@ -368,6 +306,7 @@ impl Phase {
         match self {
             Phase::Prepare => "prepare",
             Phase::Freeze => "freeze",
+            Phase::Address => "address",
             Phase::Checkpoint => "checkpoint",
             Phase::Digest => "digest",
             Phase::Transfer => "transfer",

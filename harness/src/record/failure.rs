@@ -41,6 +41,8 @@ pub enum ErrorClass {
     NameTaken,
     /// A port that the restored process listens on is taken.
     PortTaken,
+    /// A connection was to be restored at an address that the copy does not have.
+    AddressMissing,
     /// A mount of the checkpointed container is not there on restore.
     MountMissing,
     /// A file that the restored process had open is not there, or is of another size.
@@ -93,6 +95,7 @@ impl ErrorClass {
             C::NoPrivilege => "no-privilege",
             C::NameTaken => "name-taken",
             C::PortTaken => "port-taken",
+            C::AddressMissing => "address-missing",
             C::MountMissing => "mount-missing",
             C::FilesDiffer => "files-differ",
             C::NoSpace => "no-space",

@@ -10,25 +10,26 @@ mod evidence;
 mod failure;
 mod fold;
 mod give_up;
+mod history;
 mod names;
 mod run;
 mod time;
 
 pub use checks::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, CounterCheck, EndReason, EngineWord, ErrorCheck,
-    ExclusiveCheck, FasterCheck, HeldCheck, HeldExpectation, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy,
-    Metric, SameProcessCheck, WorkLostCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, ConnectionCheck, ConnectionExpectation,
+    CounterCheck, EndReason, EngineWord, ErrorCheck, ExclusiveCheck, FasterCheck, HeldCheck, HeldExpectation,
+    InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
 };
 pub use criu::{CriuChoices, TcpChoice};
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndReport, EndpointChange, Evidence, FaultRecord, History, InstanceRecord, LogReport,
-    MemoryReport, MigrationRecord, Op, OpOutcome, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate,
-    TransferRecord,
+    Capture, CheckpointRecord, EndReport, Evidence, FaultRecord, InstanceRecord, LogReport, MemoryReport,
+    MigrationRecord, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
+pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
 pub use names::{CaseId, EngineKind, Origin, RunId, Tier};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,

@@ -1,6 +1,6 @@
 //! One case: its steps in order, then the last look, the verdicts, and the removal of all that it made.
 
-use super::action;
+use super::action::{self, address::Moving};
 use super::faults::Teller;
 use super::memory::Refusals;
 use super::recorder::Recorder;
@@ -8,10 +8,12 @@ use super::world::World;
 use super::{carry::Carried, clients::Clients, judge, under_way::UnderWay};
 use crate::clock;
 use crate::engine::{Checkpoint, Container, ContainerSpec, Engine, Slot};
+use crate::node::SharedNode;
 use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, StepRecord};
 use crate::scenario::plan::{Case, Step};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,10 @@ pub(super) struct CaseRun<'a> {
     pub(super) slots: Vec<(Arc<dyn Engine>, Slot)>,
     /// Sources that the step at hand has frozen and is to thaw or to remove.
     pub(super) fenced: Vec<Live>,
+    /// The address that the step at hand moves.
+    pub(super) moving: Option<Moving>,
+    /// Addresses that were moved, with the node that each is led to.
+    pub(super) moved: BTreeMap<Ipv4Addr, SharedNode>,
     /// What calls that were given up left behind.
     pub(super) hanging: Vec<Leak>,
 }
@@ -128,6 +134,8 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             under_way: Vec::new(),
             slots: Vec::new(),
             fenced: Vec::new(),
+            moving: None,
+            moved: BTreeMap::new(),
             hanging: Vec::new(),
         };
         let this = run.repetition(repetition >= case.warmup).await;
@@ -271,6 +279,7 @@ impl CaseRun<'_> {
             };
             leaks.push(Leak { kind: "container".to_owned(), name: format!("{name} on {}", live.node), reason });
         }
+        leaks.extend(self.return_addresses().await);
         for held in std::mem::take(&mut self.checkpoints).into_values() {
             for node in &held.nodes {
                 // Gone already is no error: where nodes share a folder, the first removes it for all.

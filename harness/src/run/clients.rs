@@ -48,6 +48,20 @@ impl Clients {
         Ok(())
     }
 
+    /// Tells every client that follows `from` that it is `into` now, at the same address. Who follows a log is switched.
+    pub(super) fn moved(&mut self, from: &str, into: &str) -> Result<(), Failure> {
+        let followers = self.running.iter_mut().filter(|(_, r)| r.follows == from);
+        for (name, running) in followers {
+            let told = running.client.moved(into).map_err(|e| {
+                Failure::surroundings(format!("can't tell client {name} that {from} is {into} now: {e}"))
+            })?;
+            if told {
+                into.clone_into(&mut running.follows);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn take(&mut self, name: &str) -> Option<Running> {
         self.running.remove(name)
     }

@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::doctor;
 use crate::record::{EngineKind, Failure};
-use crate::scenario::plan::{Action, Case, HostTrait, Medium};
+use crate::scenario::plan::{Action, Address, Case, HostTrait, Medium};
 
 /// The reason to skip the case, if the engine lacks what its steps need on one of its nodes.
 pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, Failure> {
@@ -25,6 +25,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
             (needs.bare_checkpoint, "take a bare checkpoint", &bare),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
+            (needs.moved_address, "move an address", &engine.moved_address()),
         ];
         for (needed, what, able) in asked {
             if let (true, Err(reason)) = (needed, able) {
@@ -43,6 +44,7 @@ struct Needs {
     restore_image: bool,
     restore_mounts: bool,
     bare_checkpoint: bool,
+    moved_address: bool,
 }
 
 impl Needs {
@@ -55,7 +57,8 @@ impl Needs {
                     needs.bare_checkpoint |= raw.is_some();
                     needs.restore_image |= *medium == Medium::Image;
                 }
-                Action::Migrate { medium, .. } => {
+                Action::Migrate { medium, address, .. } => {
+                    needs.moved_address |= *address != Address::New;
                     needs.checkpoint = true;
                     needs.restore = true;
                     needs.restore_image |= *medium == Medium::Image;

@@ -5,6 +5,7 @@ use super::case::{CaseRun, Live};
 use crate::engine::{Checkpoint, ContainerSpec, Engine, EngineError, Restored, Slot};
 use crate::record::{ErrorClass, Failure, Leak};
 use crate::run::case::Held;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -51,13 +52,32 @@ impl CaseRun<'_> {
 
     /// Makes a slot. It is the case's until a container is adopted in it or it is given back.
     pub(super) async fn await_slot(&mut self, engine: &Arc<dyn Engine>, spec: &ContainerSpec) -> Result<Slot, Failure> {
+        self.await_slot_at(engine, spec, None).await
+    }
+
+    /// Likewise, with an address that moves there.
+    pub(super) async fn await_slot_at(
+        &mut self,
+        engine: &Arc<dyn Engine>,
+        spec: &ContainerSpec,
+        at: Option<Ipv4Addr>,
+    ) -> Result<Slot, Failure> {
         let (of, wanted) = (Arc::clone(engine), spec.clone());
-        let task = async move { of.prepare(&wanted).await };
+        let task = async move {
+            match at {
+                Some(address) => of.prepare_at(&wanted, address).await,
+                None => of.prepare(&wanted).await,
+            }
+        };
         let made = |task| Call::Slot(Arc::clone(engine), task);
         let node = engine.node().name().to_owned();
         let slot: Result<Slot, Failure> = own!(self, node, spec.name.clone(), task, Call::Slot(_, call) => call, made);
         let slot = slot?;
         self.slots.push((Arc::clone(engine), slot.clone()));
+        if at.is_none() && self.moved.contains_key(&slot.address) {
+            let (address, node) = (slot.address, engine.node().name());
+            return Err(Failure::surroundings(format!("{address} is given again on node {node}, and was moved away")));
+        }
         Ok(slot)
     }
 
@@ -99,6 +119,7 @@ impl CaseRun<'_> {
             };
             self.hanging.push(Leak { kind: "call".to_owned(), name: format!("{name} on {node}"), reason });
         }
+        self.move_back().await;
         for live in std::mem::take(&mut self.fenced) {
             let thawed = live.engine.thaw(&live.container).await;
             if let Err(e) = thawed.map_err(Failure::from) {

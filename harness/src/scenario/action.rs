@@ -3,7 +3,7 @@
 use super::explain;
 use super::faults::{During, Fault};
 use super::place::Place;
-use super::plan::{Medium, Over};
+use super::plan::{Address, Medium, Over};
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Field, Fixed, Name};
@@ -295,6 +295,10 @@ shape! {
         /// By which way it is carried: `file` (if left out), copied by the harness; `link`, through the network of the
         /// nodes.
         "over" => over: Option<Field<Over>>,
+        /// What becomes of its address. `new` (if left out): the copy has one of its own, and clients are sent there.
+        /// `moved`: it goes along, and clients keep their connections if CRIU keeps them (`criu: {tcp: keep}`).
+        /// `moved-late`: likewise, with the way led to the other node only when the restore has returned.
+        "address" => address: Option<Field<Address>>,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 31] = [
+pub(super) const ALL: [C; 32] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -21,6 +21,7 @@ pub(super) const ALL: [C; 31] = [
     C::NoPrivilege,
     C::NameTaken,
     C::PortTaken,
+    C::AddressMissing,
     C::MountMissing,
     C::FilesDiffer,
     C::NoSpace,
@@ -95,6 +96,10 @@ pub(super) fn text(class: C) -> &'static str {
         }
         C::NameTaken => "A container of that name exists already on the node.",
         C::PortTaken => "A port that the restored process listens on is in use where it is to live.",
+        C::AddressMissing => {
+            "An established connection was dumped (`criu: {tcp: keep}`) and is to be restored where its address is not. Let \
+            the address move along (`address: moved`), or have connections closed (`tcp: close`)."
+        }
         C::MountMissing => "A mount that the container had when it was checkpointed is not there for the restore.",
         C::FilesDiffer => {
             "A file that the process had open lies outside of what a checkpoint carries (on a volume), and where it is \

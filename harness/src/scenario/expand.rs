@@ -8,8 +8,8 @@ use super::document::Document;
 use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
 use super::plan::{
-    Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Step, Volume,
-    Workload,
+    Action, Address, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Step,
+    Volume, Workload,
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
@@ -18,9 +18,9 @@ use super::value::{Cell, Field, Name, Scalar};
 use super::volumes::Mounts;
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, CounterCheck, CriuChoices, EngineKind,
-    ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck, LogCheck, LossPolicy, Origin,
-    SameProcessCheck, SourceFate, WorkLostCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, ConnectionCheck, CounterCheck, CriuChoices,
+    EngineKind, ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck, LogCheck, LossPolicy,
+    Origin, SameProcessCheck, SourceFate, WorkLostCheck,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use std::time::Duration;
 const CASE_TIMEOUT: Duration = Duration::from_secs(300);
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const RATE: f64 = 1000.0;
+const SLACK: Duration = Duration::from_millis(50);
 
 /// Makes the cases of scenarios that are wanted, in a stable order: scenarios as given, then cells, then engines. Errors
 /// only come of values in `selection.params`, and of two scenarios with one name.
@@ -257,6 +258,7 @@ impl Cellular<'_> {
                 medium: self.or(&m.medium, Medium::Native)?,
                 given: self.allotted(&m.memory, m.volumes.as_ref())?,
                 over: self.or(&m.over, Over::File)?,
+                address: self.or(&m.address, Address::New)?,
             },
             Written::Restart(r) => Action::Restart { node: text(&r.node) },
             Written::CopyVolume(c) => {
@@ -368,6 +370,12 @@ impl Cellular<'_> {
                 at_most: w.at_most.as_ref().map(|m| self.get(m)).transpose()?,
             }),
             CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
+            CheckKind::Connection(c) => CheckSpec::Connection(ConnectionCheck {
+                client: text(&c.client),
+                step: text(&c.step),
+                state: self.get(&c.state)?,
+                slack_ms: self.or(&c.slack, SLACK)?.as_secs_f64() * 1e3,
+            }),
             CheckKind::Log(l) => CheckSpec::Log(LogCheck {
                 of: text(&l.of),
                 at: l.at.as_ref().map(text),

@@ -6,7 +6,9 @@ use super::read::{Read, Reader, choice, error, shape};
 use super::units::{Bound, Factor, Pattern};
 use super::value::{Field, Name};
 use super::yaml::Node;
-use crate::record::{EndReason, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric};
+use crate::record::{
+    ConnectionExpectation, EndReason, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -37,6 +39,8 @@ choice! {
         "instance" => Instance(Instance),
         /// What a workload holds was carried, or was not.
         "held" => Held(Held),
+        /// What became of the TCP connection that a client had when a step began.
+        "connection" => Connection(ConnectionOf),
         /// The numbers in an instance's log.
         "log" => Log(Log),
         /// The archive of a checkpoint ends where its entries end.
@@ -185,6 +189,22 @@ shape! {
 }
 
 shape! {
+    /// The connection of a client.
+    pub(super) struct ConnectionOf ("`connection`") {
+        /// The client.
+        "client" => client: Name,
+        /// The id of the step.
+        "step" => step: Name,
+        /// What became of it: `kept`, the same connection goes on with the copy; `closed` by the other end, and a new one
+        /// was answered; `refused`, the dump failed for it (`connected-tcp`), and it goes on with the source.
+        "state" => state: Field<ConnectionExpectation>,
+        /// For `kept`: how much longer an answer may take than the workload stood still, from the call that froze it to
+        /// the end of the restore call; 50ms if left out.
+        "slack" => slack: Option<Field<Duration>>,
+    }
+}
+
+shape! {
     /// The error of a step.
     pub(super) struct ErrorIs ("`error`") {
         /// The step's id; the step itself must expect an error.
@@ -241,6 +261,7 @@ impl WrittenCheck {
             CheckKind::Exclusive(e) => e.between.iter().collect(),
             CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).chain(&i.at).collect(),
             CheckKind::Held(h) => vec![&h.of],
+            CheckKind::Connection(c) => vec![&c.client, &c.step],
             CheckKind::Log(l) => std::iter::once(&l.of).chain(&l.at).chain(&l.keeps).collect(),
             CheckKind::Archive(a) => vec![&a.of],
             CheckKind::Error(e) => vec![&e.step],

@@ -1,8 +1,10 @@
 //! What a run executes: scenarios with every expression resolved, one [`Case`] for each cell of the matrix and engine.
 
+mod address;
 mod faults;
 mod raw;
 
+pub use address::Address;
 pub use faults::{
     CallFault, CriuFault, DiskOf, During, Fault, FaultKind, ImageFault, LinkFault, Over, Role, RuntimeCall, Stage,
 };
@@ -336,6 +338,8 @@ pub enum Action {
         given: Given,
         /// By which way it is carried.
         over: Over,
+        /// What becomes of its address.
+        address: Address,
     },
     /// Stops and removes an instance.
     Remove {

@@ -1,6 +1,8 @@
 //! What a step does, in words.
 
-use super::plan::{Action, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Over, RawCheckpoint, Step};
+use super::plan::{
+    Action, Address, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Over, RawCheckpoint, Step,
+};
 use crate::record::{GiveUp, SourceFate};
 
 /// A line for people.
@@ -38,8 +40,8 @@ pub(super) fn of(action: &Action) -> String {
             };
             format!("restore {checkpoint} on {node} as {instance}{how}{}", with(given))
         }
-        Action::Migrate { instance, to, into, source, medium, over, given } => {
-            let how = [fate(*source), kept(*medium), way(*over)].concat();
+        Action::Migrate { instance, to, into, source, medium, over, given, address } => {
+            let how = [fate(*source), kept(*medium), way(*over), along(*address)].concat();
             format!("migrate {instance} to {to} as {into}, {how}{}", with(given))
         }
         Action::Remove { instance } => format!("remove {instance}"),
@@ -87,6 +89,14 @@ fn bytes(n: u64) -> String {
         n if n > 0 && n % (1 << 20) == 0 => format!("{}Mi", n >> 20),
         n if n > 0 && n % (1 << 10) == 0 => format!("{}Ki", n >> 10),
         n => n.to_string(),
+    }
+}
+
+fn along(address: Address) -> &'static str {
+    match address {
+        Address::New => "",
+        Address::Moved => ", its address moved",
+        Address::MovedLate => ", its address moved after the restore",
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::explain;
 use super::plan::{
-    ClientKind, CriuFault, DiskOf, HostTrait, ImageFault, LinkFault, Medium, Over, Role, RuntimeCall, Stage,
+    Address, ClientKind, CriuFault, DiskOf, HostTrait, ImageFault, LinkFault, Medium, Over, Role, RuntimeCall, Stage,
 };
 use super::value::Scalar;
 use crate::record::{
-    EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric,
-    SourceFate, TcpChoice, Tier,
+    ConnectionExpectation, EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation,
+    LossPolicy, Metric, SourceFate, TcpChoice, Tier,
 };
 use std::time::Duration;
 
@@ -274,12 +274,19 @@ words! {
     SourceFate, "what becomes of the source", explain::INVALID_VALUE, {
         "running" => SourceFate::Running, "stopped" => SourceFate::Stopped, "fenced" => SourceFate::Fenced,
     };
+    Address, "what becomes of the address", explain::INVALID_VALUE, {
+        "new" => Address::New, "moved" => Address::Moved, "moved-late" => Address::MovedLate,
+    };
     Medium, "a medium", explain::INVALID_VALUE, { "native" => Medium::Native, "image" => Medium::Image };
     LossPolicy, "what may be lost", explain::INVALID_VALUE, {
         "none" => LossPolicy::None, "counted" => LossPolicy::Counted, "some" => LossPolicy::Some,
     };
     TcpChoice, "what becomes of connections", explain::INVALID_VALUE, {
         "close" => TcpChoice::Close, "keep" => TcpChoice::Keep, "refuse" => TcpChoice::Refuse,
+    };
+    ConnectionExpectation, "what became of a connection", explain::INVALID_VALUE, {
+        "kept" => ConnectionExpectation::Kept, "closed" => ConnectionExpectation::Closed,
+        "refused" => ConnectionExpectation::Refused,
     };
     HeldExpectation, "what became of a thing", explain::INVALID_VALUE, {
         "kept" => HeldExpectation::Kept, "lost" => HeldExpectation::Lost,

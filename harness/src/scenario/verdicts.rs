@@ -1,5 +1,7 @@
 //! Tells of checks that name what is not there, and of those that can never pass.
 
+mod connection;
+
 use super::action::Action;
 use super::document::Workload;
 use super::explain;
@@ -33,6 +35,7 @@ impl<'a> Flow<'a, '_> {
             CheckKind::Exclusive(e) => self.exclusive(e, check.place),
             CheckKind::Instance(i) => self.instance_state(i),
             CheckKind::Held(h) => self.held_by(h),
+            CheckKind::Connection(c) => self.connection(c),
             CheckKind::Log(l) => self.log(l, check.place),
             CheckKind::Archive(a) => self.archive(a),
             CheckKind::Error(e) => self.error_of(e),
@@ -368,6 +371,7 @@ impl<'a> Flow<'a, '_> {
     fn gives_samples(&self, metric: Metric) -> bool {
         self.document.spec.steps.iter().any(|s| match metric {
             Metric::Downtime => self.observed(),
+            Metric::Stall => self.observed() && self.moves_address(),
             Metric::Freeze => matches!(s.action, Action::Freeze(_) | Action::Checkpoint(_) | Action::Migrate(_)),
             Metric::Checkpoint | Metric::CheckpointSize => {
                 matches!(s.action, Action::Checkpoint(_) | Action::Migrate(_))

@@ -19,7 +19,8 @@ fn the_figures_of_a_migration() {
     near(m.get("checkpoint-size"), f64::from(3 << 20));
     near(m.get(WORST_LATENCY), 0.2);
     near(m.get(MEASUREMENT_ERROR), 0.12);
-    assert_eq!(m.len(), Metric::ALL.len() + 2);
+    assert_eq!(m.get("stall"), None, "no connection outlived it");
+    assert_eq!(m.len(), Metric::ALL.len() - 1 + 2);
 }
 
 #[test]
@@ -74,4 +75,20 @@ fn a_late_answer_counts_from_when_it_was_due() {
         op.intended = crate::record::At(op.done.0 - 7 * MS);
     });
     near(metrics(&e).get(WORST_LATENCY), 7.0);
+}
+
+#[test]
+fn only_a_connection_that_outlives_the_migration_has_a_stall() {
+    let on = |ended| {
+        spoiled(|e| {
+            let writer = e.histories.get_mut("writer").unwrap();
+            writer.connections = vec![crate::record::Connection { from: at(0), ended }];
+            // Due right after the freeze, answered when it had been sent again.
+            writer.ops[40].intended = at(40);
+            writer.ops[40].done = at(95);
+        })
+    };
+    near(metrics(&on(None)).get("stall"), 55.0);
+    assert_eq!(metrics(&on(Some((at(60), crate::record::ConnectionEnd::Reset)))).get("stall"), None);
+    assert_eq!(metrics(&evidence()).get("stall"), None, "the sample's client was switched");
 }

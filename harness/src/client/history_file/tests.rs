@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::ConnectionEnd;
 use nix::time::{ClockId, clock_gettime};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -38,6 +39,7 @@ fn any_history() -> impl Strategy<Value = History> {
             endpoints,
             ops,
             final_journal,
+            connections: vec![Connection { from: At(1), ended: Some((At(2), ConnectionEnd::Reset)) }],
             worst_lateness_ns,
             ended_early,
         })

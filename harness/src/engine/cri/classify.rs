@@ -130,6 +130,8 @@ const SECOND: &[&str] = &["cannot pause a paused container", "image \"containerd
 fn restore(any: &dyn Fn(&[&str]) -> bool, images: Option<C>) -> C {
     if any(BASE_IMAGE) {
         C::BaseImageMissing
+    } else if any(&[crate::engine::criu_words::ADDRESS_MISSING]) {
+        C::AddressMissing
     } else if any(PORT) {
         C::PortTaken
     } else if any(ARCHIVE) {

@@ -1,7 +1,7 @@
 //! The files that containerd, CNI and CRIU read in a node. Pure: text from settings.
 
 use super::version::Support;
-use crate::engine::criu_options;
+use crate::engine::criu_options::{self, NetworkLock};
 use crate::record::CriuChoices;
 use std::net::Ipv4Addr;
 
@@ -18,6 +18,9 @@ pub(super) const HOME: &str = "/run/podferry-cri";
 pub(super) const TMP: &str = "/data/containerd-tmp";
 /// Archives.
 pub(super) const CHECKPOINTS: &str = "/data/checkpoints";
+
+/// The pods' network, in [`HOME`].
+pub(super) const CNI: &str = "cni/10-podferry.conflist";
 
 pub(super) fn in_home(file: &str) -> String {
     format!("{HOME}/{file}")
@@ -98,6 +101,33 @@ pub(super) fn cni(pods: Ipv4Addr) -> String {
     format!("{conf:#}\n")
 }
 
+/// The pods' network while a sandbox is made that gets an address of another node: a cable of its own, with a route to it,
+/// so that it takes nothing of that node's network along. By the same name as [`cni`], under which it is removed.
+pub(super) fn cni_at(address: Ipv4Addr) -> String {
+    let [a, b, c, _] = address.octets();
+    let range = serde_json::json!({
+        "subnet": format!("{a}.{b}.{c}.0/24"),
+        "rangeStart": address,
+        "rangeEnd": address,
+        "gateway": format!("{a}.{b}.{c}.1"),
+    });
+    let conf = serde_json::json!({
+        "cniVersion": "1.0.0",
+        "name": "podferry",
+        "plugins": [{
+            "type": "ptp",
+            "ipMasq": false,
+            "ipam": {
+                "type": "host-local",
+                "dataDir": in_home("addresses"),
+                "ranges": [[range]],
+                "routes": [{ "dst": "0.0.0.0/0" }],
+            },
+        }],
+    });
+    format!("{conf:#}\n")
+}
+
 /// The file with CRIU's options for a container. A file of our own leaves the `runc` engine on the same node alone.
 pub(super) fn criu_config_path(choices: &CriuChoices) -> String {
     in_home(&criu_options::file_name(choices))
@@ -110,7 +140,7 @@ pub(super) fn criu_log_path() -> String {
 
 /// CRIU's options. `log-file` saves the log of a restore: it would be deleted with the bundle, and the RPC says only
 /// `criu failed: type RESTORE`.
-pub(super) fn criu_config(choices: &CriuChoices, network_lock: Option<&str>) -> String {
+pub(super) fn criu_config(choices: &CriuChoices, network_lock: Option<NetworkLock>) -> String {
     format!("log-file {}\n{}", criu_log_path(), criu_options::text(choices, network_lock))
 }
 
@@ -138,6 +168,11 @@ mod tests {
     #[test]
     fn pod_network() {
         insta::assert_snapshot!(cni(Ipv4Addr::new(10, 99, 2, 0)));
+    }
+
+    #[test]
+    fn pod_network_of_one_address() {
+        insta::assert_snapshot!(cni_at(Ipv4Addr::new(10, 99, 3, 7)));
     }
 
     #[test]

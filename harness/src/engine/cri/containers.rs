@@ -46,7 +46,8 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
+    /// `at` is an address that no other pod of this node has.
+    pub(super) async fn prepare(&self, spec: &ContainerSpec, at: Option<Ipv4Addr>) -> Result<Slot, EngineError> {
         self.pull(&spec.image.reference, During::Start).await?;
         let config = self.sandbox_config(&spec.name);
         // Without the folder the log of a restored container is dropped, and nobody says so.
@@ -56,7 +57,14 @@ impl Inner {
         let mut runtime = self.client.runtime.clone();
         let what = format!("make a sandbox for container {}", spec.name);
         let request = cri::RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: String::new() };
-        let run = self.call(During::Start, &what, LIMIT, runtime.run_pod_sandbox(request)).await;
+        let made = self.call(During::Start, &what, LIMIT, runtime.run_pod_sandbox(request));
+        let run = match at {
+            Some(address) => self.with_address(address, made).await,
+            None => {
+                let _together = self.addressing.read().await;
+                made.await
+            }
+        };
         let handle = run.inspect_err(|_| drop(std::fs::remove_dir(&logs)))?.pod_sandbox_id;
         self.state().sandboxes.insert(handle.clone(), config);
         match self.sandbox_address(&spec.name, &handle).await {

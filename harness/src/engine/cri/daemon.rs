@@ -57,7 +57,7 @@ pub(super) fn configure(node: &SharedNode, support: &Support, options: &CriOptio
     let files = [
         (config::in_home("config.toml"), config::containerd(support, pause, &options.runtime)),
         (config::in_home(&format!("certs.d/{registry}/hosts.toml")), config::hosts(registry)),
-        (config::in_home("cni/10-podferry.conflist"), config::cni(node.pod_network())),
+        (config::in_home(config::CNI), config::cni(node.pod_network())),
     ];
     for (inside, text) in files {
         let path = node.host_path(Path::new(&inside));

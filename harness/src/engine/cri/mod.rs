@@ -21,6 +21,7 @@ mod daemon;
 mod generated;
 mod inspect;
 mod leftovers;
+mod network;
 mod restore;
 mod tasks;
 mod version;
@@ -38,6 +39,7 @@ use client::Client;
 use criu_log::CriuLog;
 use generated::runtime::v1::PodSandboxConfig;
 use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,10 +82,12 @@ struct Inner {
     client: Client,
     criu: CriuLog,
     /// The line for CRIU's configuration, if this node's CRIU takes it.
-    network_lock: Option<&'static str>,
+    network_lock: Option<criu_options::NetworkLock>,
     daemon: tokio::sync::Mutex<Option<Box<dyn Program>>>,
     state: Mutex<State>,
     serial: AtomicU64,
+    /// Sandboxes are made side by side, but for one that gets an address from elsewhere: that is alone.
+    addressing: tokio::sync::RwLock<()>,
 }
 
 #[derive(Default)]
@@ -118,6 +122,7 @@ impl CriEngine {
             daemon: tokio::sync::Mutex::new(None),
             state: Mutex::default(),
             serial: AtomicU64::new(0),
+            addressing: tokio::sync::RwLock::default(),
         });
         inner.start_daemon().await?;
         inner.same_version(&support).await?;
@@ -204,7 +209,16 @@ impl Engine for CriEngine {
 
     async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
         let (inner, spec) = (Arc::clone(&self.0), spec.clone());
-        to_its_end(async move { inner.prepare(&spec).await }).await
+        to_its_end(async move { inner.prepare(&spec, None).await }).await
+    }
+
+    fn moved_address(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn prepare_at(&self, spec: &ContainerSpec, address: Ipv4Addr) -> Result<Slot, EngineError> {
+        let (inner, spec) = (Arc::clone(&self.0), spec.clone());
+        to_its_end(async move { inner.prepare(&spec, Some(address)).await }).await
     }
 
     async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {

@@ -41,7 +41,7 @@ pub(super) fn runtime_message(text: &str) -> String {
 /// causes stand before the general failures that they make.
 pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
     let says = |text: &&str| message.contains(*text) || criu.iter().any(|line| line.contains(*text));
-    let rules: [(&[&str], C); 10] = [
+    let rules: [(&[&str], C); 11] = [
         (&["no space left on device", "No space left on device"], C::NoSpace),
         (
             &[
@@ -59,6 +59,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         (&["file locks are hold"], C::FileLocks),
         (crate::engine::criu_log::MOUNT_MISSING, C::MountMissing),
         (crate::engine::criu_log::FILES_DIFFER, C::FilesDiffer),
+        (&[crate::engine::criu_words::ADDRESS_MISSING], C::AddressMissing),
         (&["Address already in use", "Can't bind inet socket"], C::PortTaken),
         (&["container with given ID already exists", "already exists"], C::NameTaken),
         (&["does not exist"], C::UnknownContainer),
@@ -131,6 +132,12 @@ mod tests {
         "criu failed: type RESTORE errno 0",
         "Error (criu/mount.c): mnt: No mapping for 325:(null) mountpoint",
         C::MountMissing
+    )]
+    #[case(
+        During::Restore,
+        "criu failed: type RESTORE errno 0",
+        "Error (soccr/soccr.c:499): Can't bind inet socket back: Cannot assign requested address",
+        C::AddressMissing
     )]
     #[case(
         During::Restore,

@@ -24,6 +24,7 @@ use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineEr
 use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +94,15 @@ impl Engine for RuncEngine {
     }
 
     async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
-        self.0.prepare(spec).await
+        self.0.prepare(spec, None).await
+    }
+
+    fn moved_address(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn prepare_at(&self, spec: &ContainerSpec, address: Ipv4Addr) -> Result<Slot, EngineError> {
+        self.0.prepare(spec, Some(address)).await
     }
 
     async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {

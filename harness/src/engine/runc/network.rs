@@ -34,6 +34,15 @@ impl Addresses {
         Some(free)
     }
 
+    /// This one, if nobody here has it.
+    pub(super) fn claim(&mut self, octet: u8, name: &str) -> bool {
+        let free = !self.taken.contains_key(&octet);
+        if free {
+            self.taken.insert(octet, name.to_owned());
+        }
+        free
+    }
+
     /// Only by the one that has it.
     pub(super) fn free(&mut self, octet: u8, name: &str) {
         if self.taken.get(&octet).is_some_and(|owner| owner == name) {
@@ -65,9 +74,10 @@ pub(super) fn container_side(address: Ipv4Addr) -> String {
     )
 }
 
-/// The veth's name in the node; at most 15 characters are allowed.
-fn veth(address: Ipv4Addr) -> String {
-    format!("pf{}", address.octets()[3])
+/// The veth's name in the node; at most 15 characters are allowed. The address may be of another node's network.
+pub(super) fn veth(address: Ipv4Addr) -> String {
+    let [.., network, octet] = address.octets();
+    format!("pf{network}-{octet}")
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) struct Inner {
     /// In the node; shared with the other nodes, if there is such a folder.
     pub(super) checkpoints: PathBuf,
     /// The line for CRIU's configuration, if this node's CRIU takes it.
-    network_lock: Option<&'static str>,
+    network_lock: Option<criu_options::NetworkLock>,
     pub(super) addresses: Mutex<Addresses>,
     /// One image is unpacked at a time: two slots of one image would do it twice.
     pub(super) unpacking: tokio::sync::Mutex<()>,

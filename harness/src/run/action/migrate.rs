@@ -1,10 +1,10 @@
-use super::{checkpoint, clients, deploy, restore};
+use super::{address, checkpoint, clients, deploy, restore};
 use crate::clock;
 use crate::engine::Engine;
 use crate::record::{At, ErrorClass, Event, Failure, MigrationRecord, Phase, SourceFate};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
-use crate::scenario::plan::{Given, Medium, Over};
+use crate::scenario::plan::{Address, Given, Medium, Over};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub(super) struct Move<'a> {
     pub(super) medium: Medium,
     pub(super) given: &'a Given,
     pub(super) over: Over,
+    pub(super) address: Address,
 }
 
 /// Moves an instance to another node, its clients with it.
@@ -32,6 +33,9 @@ pub(super) async fn migrate(run: &mut CaseRun<'_>, what: &Move<'_>) -> Result<()
     let triggered = clock::now();
     let source = run.live(what.instance)?.clone();
     let done = attempt(run, what, &source).await;
+    if done.is_err() {
+        run.move_back().await;
+    }
     if done.is_err()
         && what.source == SourceFate::Fenced
         && let Err(e) = source.engine.thaw(&source.container).await
@@ -66,7 +70,9 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
     let engine = run.world.engine(run.case.engine, what.to).await?;
     let spec = restore::copy_of(run, &source.spec, &source.workload, what.to, what.into, what.given)?;
     let from = clock::now();
-    let slot = run.await_slot(&engine, &spec).await.map_err(super::restore::for_restore)?;
+    let of = (what.instance, source);
+    let slot = address::slot(run, what.address, of, what.into, &engine, &spec).await;
+    let slot = slot.map_err(super::restore::for_restore)?;
     run.phase(Phase::Prepare, what.to, from);
     let moved = carry_over(run, what, source, &engine).await;
     let held = match moved {
@@ -86,6 +92,7 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
         ended: false,
         removed: false,
     };
+    address::arrive(run).await?;
     clients::switch(run, what.instance, what.into, &live, restored.restore_from).await?;
     deploy::adopt(run, what.into, live.clone(), Some(what.step.to_owned()));
     let answered = first_answer(run, what, &live).await?;
@@ -107,6 +114,7 @@ async fn carry_over(
         source.engine.freeze(&source.container).await?;
         run.phase(Phase::Freeze, &source.node, from);
     }
+    address::leave(run).await?;
     let mut held = checkpoint::take(run, what.instance, what.step).await?;
     run.checkpoints.insert(what.step.to_owned(), held.clone());
     let from = clock::now();

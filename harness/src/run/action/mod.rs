@@ -1,5 +1,6 @@
 //! What each step of a scenario does. One file for each kind of action.
 
+pub(super) mod address;
 pub(super) mod bare;
 pub(super) mod capture;
 pub(super) mod checkpoint;
@@ -77,9 +78,9 @@ async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
             };
             restore::restore(run, checkpoint, node, instance, how, given).await
         }
-        Action::Migrate { instance, to, into, source, medium, over, given } => {
-            let (source, medium, over) = (*source, *medium, *over);
-            let what = migrate::Move { step: &step.id, instance, to, into, source, medium, over, given };
+        Action::Migrate { instance, to, into, source, medium, over, given, address } => {
+            let (source, medium, over, address) = (*source, *medium, *over, *address);
+            let what = migrate::Move { step: &step.id, instance, to, into, source, medium, over, given, address };
             migrate::migrate(run, &what).await
         }
         Action::Restart { node } => restart::restart(run, node).await,

@@ -163,6 +163,7 @@ impl<'a> Flow<'a, '_> {
     pub(super) fn migrate(&mut self, m: &Migrate, index: usize, fails: bool, place: Place) {
         self.node(&m.to);
         self.mounts(m.volumes.as_ref());
+        self.fenced_address(m);
         let to = m.to.text().to_owned();
         let source = self.instance(&m.of);
         if let Some(life) = &source

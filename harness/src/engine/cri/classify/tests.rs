@@ -50,6 +50,7 @@ const DUMP: &str = "checkpointing container \"c\" failed: /usr/sbin/runc did not
 #[case(During::Checkpoint, "cannot pause a paused container", &[], C::DumpFailed)]
 #[case(During::Restore, RESTORE, &["Error (criu/mount.c:2): mnt: No mapping for 325:(null) mountpoint"], C::MountMissing)]
 #[case(During::Restore, RESTORE, &["Error (criu/sk-inet.c:1): inet: Can't bind inet socket (id 5): Address already in use"], C::PortTaken)]
+#[case(During::Restore, RESTORE, &["Error (soccr/soccr.c:499): Can't bind inet socket back: Cannot assign requested address"], C::AddressMissing)]
 #[case(During::Restore, RESTORE, &[], C::RestoreFailed)]
 #[case(During::Restore, "/usr/bin/crun did not terminate successfully: exit status 64", &[], C::RestoreFailed)]
 // Surroundings.
