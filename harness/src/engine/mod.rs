@@ -1,14 +1,20 @@
 //! Engines: what makes containers, freezes, checkpoints and restores them. One value of [`Engine`] serves one node; a
 //! migration is composed of two of them in the room `run`, so that every engine has every leg timed alike.
 
+mod capabilities;
 pub mod cri;
 mod criu_log;
 mod criu_options;
 mod criu_words;
 mod mounts;
+mod network;
 mod port;
+mod registry;
 pub mod runc;
 mod yards;
+
+pub use capabilities::Capabilities;
+pub use registry::{Supplies, connect};
 
 use crate::image::Image;
 use crate::node::SharedNode;
@@ -20,24 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use port::Port;
-
-/// What an engine can do on this node, found out by asking it (versions, probes), once. An absent capability is a skip
-/// with its reason, never a pass and never a failure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// `containerd 2.1.9`, `runc 1.3.6`.
-    pub version: String,
-    /// Checkpoint; `Err` says why not.
-    pub checkpoint: Result<(), String>,
-    /// Restore from what checkpoint writes; likewise.
-    pub restore: Result<(), String>,
-    /// Restore from a checkpoint OCI image.
-    pub restore_image: Result<(), String>,
-    /// Restore of a container with mounts of the node's folders.
-    pub restore_mounts: Result<(), String>,
-    /// Images written into a folder that both nodes share: nothing has to be carried.
-    pub shared_images: bool,
-}
 
 /// A container that is to be made. Everything that both a cold start and a restore need.
 #[derive(Clone, Debug)]
@@ -285,6 +273,12 @@ impl EngineError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<Failure> for EngineError {
+    fn from(f: Failure) -> Self {
+        EngineError { class: f.class, message: f.message, hint: f.hint, log: f.log }
     }
 }
 

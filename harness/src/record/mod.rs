@@ -5,6 +5,7 @@
 
 mod checks;
 mod criu;
+mod engines;
 mod event;
 mod evidence;
 mod failure;
@@ -21,6 +22,8 @@ pub use checks::{
     InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
 };
 pub use criu::{CriuChoices, TcpChoice};
+pub use engines::EngineKind;
+pub(crate) use engines::engine_table;
 pub use event::{Event, Line};
 pub use evidence::{
     Capture, CheckpointRecord, EndReport, Evidence, FaultRecord, InstanceRecord, LogReport, MemoryReport,
@@ -30,7 +33,7 @@ pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
-pub use names::{CaseId, EngineKind, Origin, RunId, Tier};
+pub use names::{CaseId, Origin, RunId, Tier};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,
     Verdict,

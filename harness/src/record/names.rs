@@ -1,6 +1,5 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::str::FromStr;
 
 /// Names one run: folder under `target/e2e/`, ledger, cgroups and namespaces all carry it. Sortable by start time and
 /// unique on the machine: `20261122-165301-4f2a`.
@@ -23,48 +22,6 @@ pub struct CaseId(pub String);
 impl fmt::Display for CaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// How containers are run, checkpointed and restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum EngineKind {
-    /// containerd by the Container Runtime Interface.
-    Cri,
-    /// runc, called directly: no containerd between.
-    Runc,
-    /// crun, by the same code as `runc`.
-    Crun,
-}
-
-impl EngineKind {
-    /// All engines, in the order in which reports list them.
-    pub const ALL: [EngineKind; 3] = [EngineKind::Cri, EngineKind::Runc, EngineKind::Crun];
-
-    /// The engine's name as users write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            EngineKind::Cri => "cri",
-            EngineKind::Runc => "runc",
-            EngineKind::Crun => "crun",
-        }
-    }
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for EngineKind {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|e| e.name() == s)
-            .ok_or_else(|| format!("unknown engine `{s}`: one of {}", Self::ALL.map(EngineKind::name).join(", ")))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::doctor;
-use crate::record::{EngineKind, Failure};
+use crate::record::{ErrorClass, Failure};
 use crate::scenario::plan::{Action, Address, Case, HostTrait, Medium};
 
 /// The reason to skip the case, if the engine lacks what its steps need on one of its nodes.
@@ -13,17 +13,19 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
     }
     let needs = Needs::of(case);
     for node in &case.nodes {
-        let engine = world.engine(case.engine, node).await?;
-        let can = engine.capabilities();
-        let bare = match case.engine {
-            EngineKind::Cri => Ok(()),
-            other => Err(format!("{other} has no daemon that a naive client could leave in the middle of a call")),
+        let engine = match world.engine(case.engine, node).await {
+            Err(e) if e.class == ErrorClass::Unsupported => {
+                let hint = e.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+                return Ok(Some(format!("{}{hint}", e.message)));
+            }
+            other => other?,
         };
+        let can = engine.capabilities();
         let asked = [
             (needs.checkpoint, "checkpoint", &can.checkpoint),
             (needs.restore, "restore", &can.restore),
             (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
-            (needs.bare_checkpoint, "take a bare checkpoint", &bare),
+            (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
             (needs.moved_address, "move an address", &engine.moved_address()),
         ];

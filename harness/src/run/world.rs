@@ -4,15 +4,13 @@ use super::case::Live;
 use super::faults::Faults;
 use super::preparation::{Preparations, Prepared};
 use crate::client::Vantage;
-use crate::engine::Engine;
-use crate::engine::cri::{CriEngine, CriOptions};
-use crate::engine::runc::RuncEngine;
+use crate::engine::{self, Engine};
 use crate::fault::Gate;
 use crate::fault::Shelf;
 use crate::image::{Registry, Store};
 use crate::node::SharedNode;
 use crate::provider::Provider;
-use crate::record::{EngineKind, Event, Failure, Leak};
+use crate::record::{EngineKind, ErrorClass, Event, Failure, Leak};
 use crate::run::recorder::Recorder;
 use crate::scenario::plan::Case;
 use crate::workload::Target;
@@ -139,23 +137,19 @@ impl World {
             .map_err(|e| Failure::surroundings(format!("the registry of node {name} does not start: {e}")))?;
         let mut engines = BTreeMap::new();
         for made in join_all(kinds.iter().map(|kind| self.connect(*kind, &node))).await {
-            let engine = made?;
-            engines.insert(engine.kind(), engine);
+            match made {
+                Ok(engine) => drop(engines.insert(engine.kind(), engine)),
+                // Its cases are skipped, each with this reason: they ask for it again.
+                Err(failure) if failure.class == ErrorClass::Unsupported => {}
+                Err(failure) => return Err(failure),
+            }
         }
         self.roots().insert(name, Arc::clone(&node));
         Ok(InUse { node, engines, registry })
     }
 
     async fn connect(&self, kind: EngineKind, node: &SharedNode) -> Result<Arc<dyn Engine>, Failure> {
-        let node = Arc::clone(node);
-        let made = match kind {
-            EngineKind::Cri => {
-                let pause = self.preparations.pause().await?;
-                CriEngine::connect(node, CriOptions::new(pause)).await
-            }
-            EngineKind::Runc | EngineKind::Crun => RuncEngine::connect(node, kind).await,
-        };
-        Ok(made?)
+        Ok(engine::connect(kind, Arc::clone(node), &self.preparations).await?)
     }
 
     /// Takes a node down and brings it back with what is on its disk; its engines are made anew on it. Whoever holds one

@@ -45,11 +45,7 @@ impl Bed {
         let (a, b) = tokio::join!(provider.node("a"), provider.node("b"));
         let (a, b) = (a.unwrap(), b.unwrap());
         let store = Arc::new(Store::open(Path::new(env!("CARGO_TARGET_TMPDIR")).join("images")).unwrap());
-        let serve = |node: &SharedNode| {
-            let listener = node.listen("127.0.0.1:5000".parse().unwrap()).unwrap();
-            Registry::serve(vec![Arc::clone(&store)], listener).unwrap()
-        };
-        let registries = vec![serve(&a), serve(&b)];
+        let registries = vec![serve(&store, &a), serve(&store, &b)];
         Bed { a, b, store, registries, provider, run }
     }
 
@@ -72,6 +68,31 @@ impl Bed {
         Arc::new(build(&self.store, root, &WorkloadBinaries::find(), &spec).await.unwrap())
     }
 
+    /// A busybox that runs a script, over an image with the given files.
+    pub(crate) async fn script(&self, name: &str, script: &str, texts: &[(&str, &str)]) -> Arc<Image> {
+        let dir = rootfs();
+        let spec = ImageSpec {
+            repository: format!("podferry/{name}"),
+            files: vec!["/usr/bin/busybox".into()],
+            texts: texts.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned(), 0o644)).collect(),
+            entrypoint: ["/usr/bin/busybox", "sh", "-c", script].map(str::to_owned).to_vec(),
+            ..Default::default()
+        };
+        let root = NodeRoot { dir: &dir, key: dir.to_str().unwrap() };
+        Arc::new(build(&self.store, root, &WorkloadBinaries::find(), &spec).await.unwrap())
+    }
+
+    /// One more node with a registry; to be taken down by [`Bed::down`].
+    pub(crate) async fn node(&self, name: &str) -> (SharedNode, RegistryHandle) {
+        let node = self.provider.node(name).await.unwrap();
+        let registry = serve(&self.store, &node);
+        (node, registry)
+    }
+
+    pub(crate) async fn down(&self, name: &str) {
+        self.provider.down(name).await.unwrap();
+    }
+
     pub(crate) async fn redis(&self) -> Arc<Image> {
         let args = ["--save", "", "--protected-mode", "no", "--dir", "/tmp", "--enable-debug-command", "yes"];
         self.image("redis", "/usr/bin/redis-server", &args).await
@@ -88,10 +109,15 @@ impl Bed {
     }
 }
 
+fn serve(store: &Arc<Store>, node: &SharedNode) -> RegistryHandle {
+    let listener = node.listen("127.0.0.1:5000".parse().unwrap()).unwrap();
+    Registry::serve(vec![Arc::clone(store)], listener).unwrap()
+}
+
 /// Nodes end with the process anyway; their empty control groups would not.
 impl Drop for Bed {
     fn drop(&mut self) {
-        let down = async { tokio::join!(self.provider.down("a"), self.provider.down("b")) };
+        let down = async { tokio::join!(self.provider.down("a"), self.provider.down("b"), self.provider.down("c")) };
         let _ = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(down));
         let _ = sweep_cgroups(&self.run);
     }

@@ -2,8 +2,10 @@
 
 use super::version::Support;
 use crate::engine::criu_options::{self, NetworkLock};
+use crate::engine::network;
 use crate::record::CriuChoices;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 
 /// containerd's root. On `/data`, the node's tmpfs: overlay cannot lie on the node's own overlay root (pods fail with
 /// `fstype: overlay ... invalid argument`, although the snapshotter reports `ok`), and ext4 makes times erratic.
@@ -81,7 +83,7 @@ pub(super) fn hosts(registry: &str) -> String {
 
 /// The pods' network: a bridge in the node with the first address of its /24. No masquerading: every node routes to the
 /// others' pods, so clients see the pod's own address, and nothing depends on iptables.
-pub(super) fn cni(pods: Ipv4Addr) -> String {
+pub(super) fn cni(pods: Ipv4Addr, octets: RangeInclusive<u8>) -> String {
     let conf = serde_json::json!({
         "cniVersion": "1.0.0",
         "name": "podferry",
@@ -93,7 +95,11 @@ pub(super) fn cni(pods: Ipv4Addr) -> String {
             "ipam": {
                 "type": "host-local",
                 "dataDir": in_home("addresses"),
-                "ranges": [[{ "subnet": format!("{pods}/24") }]],
+                "ranges": [[{
+                    "subnet": format!("{pods}/24"),
+                    "rangeStart": network::address(pods, *octets.start()),
+                    "rangeEnd": network::address(pods, *octets.end()),
+                }]],
                 "routes": [{ "dst": "0.0.0.0/0" }],
             },
         }],
@@ -167,7 +173,7 @@ mod tests {
 
     #[test]
     fn pod_network() {
-        insta::assert_snapshot!(cni(Ipv4Addr::new(10, 99, 2, 0)));
+        insta::assert_snapshot!(cni(Ipv4Addr::new(10, 99, 2, 0), 2..=85));
     }
 
     #[test]

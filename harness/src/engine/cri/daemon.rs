@@ -4,10 +4,10 @@ use super::classify::During;
 use super::generated::runtime::v1::StatusRequest;
 use super::version::{Support, support};
 use super::{CriOptions, Inner, config, leftovers};
-use crate::engine::{Capabilities, EngineError};
+use crate::engine::{Capabilities, EngineError, network};
 use crate::node::SharedNode;
 use crate::process::Exec;
-use crate::record::ErrorClass;
+use crate::record::{EngineKind, ErrorClass};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,12 +40,11 @@ pub(super) async fn probe(node: &SharedNode) -> Result<(Capabilities, Support), 
     let (major, minor, patch) = support.number;
     let switched = if support.switched { " (restore switched on in its configuration)" } else { "" };
     let capabilities = Capabilities {
-        version: format!("containerd {major}.{minor}.{patch}{switched}"),
         checkpoint: with_criu(&support.checkpoint),
         restore: with_criu(&support.restore),
         restore_image: with_criu(&support.restore),
-        restore_mounts: Ok(()),
-        shared_images: false,
+        bare_checkpoint: Ok(()),
+        ..Capabilities::all(format!("containerd {major}.{minor}.{patch}{switched}"))
     };
     Ok((capabilities, support))
 }
@@ -57,7 +56,7 @@ pub(super) fn configure(node: &SharedNode, support: &Support, options: &CriOptio
     let files = [
         (config::in_home("config.toml"), config::containerd(support, pause, &options.runtime)),
         (config::in_home(&format!("certs.d/{registry}/hosts.toml")), config::hosts(registry)),
-        (config::in_home(config::CNI), config::cni(node.pod_network())),
+        (config::in_home(config::CNI), config::cni(node.pod_network(), network::octets(EngineKind::Cri))),
     ];
     for (inside, text) in files {
         let path = node.host_path(Path::new(&inside));

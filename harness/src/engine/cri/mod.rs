@@ -29,6 +29,7 @@ mod version;
 use super::criu_options;
 use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored,
+    Supplies,
 };
 use crate::image::Image;
 use crate::node::{Program, SharedNode};
@@ -69,6 +70,15 @@ impl CriOptions {
             restore_limit: Duration::from_secs(120),
         }
     }
+}
+
+/// The engine `cri` with its usual options; see [`super::connect`].
+pub(super) async fn connect(
+    _: EngineKind,
+    node: SharedNode,
+    supplies: &dyn Supplies,
+) -> Result<Arc<dyn Engine>, EngineError> {
+    CriEngine::connect(node, CriOptions::new(supplies.pause().await?)).await
 }
 
 /// containerd on one node.

@@ -6,7 +6,8 @@ use super::containers::LIMIT;
 use super::generated::runtime::v1::StatusRequest;
 use super::{Inner, config};
 use crate::engine::EngineError;
-use crate::record::ErrorClass;
+use crate::engine::network::octets;
+use crate::record::{EngineKind, ErrorClass};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl Inner {
             Err(e) => Err(e),
         };
         // Pods are removed by what the network is then; by name and id, so that any will do.
-        let back = self.network_is(&config::cni(self.node.pod_network())).await;
+        let back = self.network_is(&config::cni(self.node.pod_network(), octets(EngineKind::Cri))).await;
         made.and_then(|made| back.map(|()| made))
     }
 

@@ -11,7 +11,6 @@ mod kernel;
 mod layers;
 #[cfg(test)]
 mod layers_tests;
-mod network;
 mod probe;
 mod removal;
 mod restore;
@@ -20,7 +19,9 @@ mod slot;
 mod watchdog;
 
 use self::runtime::{Inner, task_failed};
-use super::{Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored};
+use super::{
+    Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored, Supplies,
+};
 use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
@@ -54,6 +55,15 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct RuncEngine(Arc<Inner>);
 
+/// The engines `runc` and `crun` with their usual limits; see [`super::connect`].
+pub(super) async fn connect(
+    kind: EngineKind,
+    node: SharedNode,
+    _: &dyn Supplies,
+) -> Result<Arc<dyn Engine>, EngineError> {
+    RuncEngine::connect(node, kind).await
+}
+
 impl RuncEngine {
     /// Asks the node what its runtime and CRIU can do.
     ///
@@ -72,8 +82,11 @@ impl RuncEngine {
         kind: EngineKind,
         limits: Limits,
     ) -> Result<Arc<dyn Engine>, EngineError> {
-        if kind == EngineKind::Cri {
-            return Err(EngineError::new(ErrorClass::Unsupported, "cri is no runtime that is called directly"));
+        if ![EngineKind::Runc, EngineKind::Crun].contains(&kind) {
+            return Err(EngineError::new(
+                ErrorClass::Unsupported,
+                format!("{kind} is no runtime that is called directly"),
+            ));
         }
         Ok(Arc::new(RuncEngine(Arc::new(Inner::new(node, kind, limits).await?))))
     }

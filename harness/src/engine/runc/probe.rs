@@ -31,12 +31,15 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         Err(reason) => Err(reason),
     };
     Ok(Capabilities {
-        version: first_line(&version, kind),
         checkpoint: able.clone(),
         restore: able,
         restore_image: Err(format!("{kind} knows no images")),
         restore_mounts: restore_mounts(kind),
+        archive: Err(format!("{kind} makes no archive: what it dumps is what is kept")),
+        bare_checkpoint: Err(format!("{kind} has no daemon that a naive client could leave in the middle of a call")),
+        daemon: Err(format!("{kind} has no daemon")),
         shared_images: node.shared_dir().is_some(),
+        ..Capabilities::all(first_line(&version, kind))
     })
 }
 

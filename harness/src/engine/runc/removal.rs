@@ -1,10 +1,9 @@
 //! Looking at containers, ending them, and what is left of them.
 
 use super::classify::During;
-use super::network;
 use super::runtime::{Inner, blocking, exec_error, io_error};
 use super::watchdog::kill;
-use crate::engine::{Container, EngineError, Slot, yards};
+use crate::engine::{Container, EngineError, Slot, network, yards};
 use crate::process::Exec;
 use crate::record::{ErrorClass, OutsideReport};
 use std::fs;
@@ -119,19 +118,14 @@ impl Inner {
         }
         // The lazy form: a process that just ended may hold the mount for a moment more.
         let umount = Exec::new("umount").arg("-l").arg(folder.join("rootfs"));
-        // By itself, too: with its namespace the kernel takes it away some time later, and its address may come back.
-        let cable = Exec::new("ip").args(["link", "del", &network::veth(slot.address)]);
-        let netns = Exec::new("ip").args(["netns", "del", &slot.handle]);
-        let network = async { (self.node.output(cable).await, self.node.output(netns).await) };
-        let (umounted, (unplugged, deleted)) = tokio::join!(self.node.output(umount), network);
-        let done = [(umounted, "not mounted"), (unplugged, "Cannot find device"), (deleted, "No such file")];
-        for (output, done) in done {
-            let output = output.map_err(|e| exec_error(&format!("can't discard the slot of {name}"), &e))?;
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            if output.code != 0 && !said.contains(done) && !said.contains("no mount point") {
-                let text = format!("can't discard the slot of {name}: {said}");
-                return Err(EngineError::new(ErrorClass::Surroundings, text));
-            }
+        let netns = network::disconnect(&self.node, &slot.handle, slot.address, self.limits.other);
+        let (umounted, disconnected) = tokio::join!(self.node.output(umount), netns);
+        disconnected?;
+        let what = format!("can't discard the slot of {name}");
+        let output = umounted.map_err(|e| exec_error(&what, &e))?;
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if output.code != 0 && !said.contains("not mounted") && !said.contains("no mount point") {
+            return Err(EngineError::new(ErrorClass::Surroundings, format!("{what}: {said}")));
         }
         blocking(move || fs::remove_dir_all(&on_host).map_err(|e| io_error("remove", &on_host, &e))).await?;
         let octet = slot.address.octets()[3];

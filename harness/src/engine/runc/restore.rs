@@ -7,7 +7,7 @@ use super::runtime::{Inner, Supervised, blocking, io_error};
 use super::watchdog::Patience;
 use crate::clock;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
-use crate::record::{EngineKind, ErrorClass};
+use crate::record::ErrorClass;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
@@ -28,11 +28,15 @@ impl Inner {
             EngineError::new(class, text)
         };
         self.capabilities.restore.clone().map_err(|reason| cannot(ErrorClass::CriuMissing, reason))?;
-        if from.archive || from.engine == EngineKind::Cri {
+        if from.archive {
             return Err(cannot(
                 ErrorClass::Unsupported,
                 format!("{} restores folders of images, and this is an archive", self.kind),
             ));
+        }
+        let lean = slot.spec.mounts.is_empty() || bare.is_some();
+        if let (false, Err(reason)) = (lean, &self.capabilities.restore_mounts) {
+            return Err(cannot(ErrorClass::Unsupported, reason.clone()));
         }
         let restore_from = clock::now();
         let meta = self.read_meta(&from.path).map_err(|why| cannot(ErrorClass::InvalidArchive, why))?;

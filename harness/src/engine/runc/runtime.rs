@@ -2,9 +2,9 @@
 
 use super::Limits;
 use super::classify::{During, classify, runtime_message};
-use super::network::Addresses;
 use super::probe;
 use super::watchdog::{Ended, Patience, watch};
+use crate::engine::network::Addresses;
 use crate::engine::{Capabilities, EngineError};
 use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::CONTAINERS;

@@ -3,8 +3,8 @@
 use super::classify::During;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
-use super::{bundle, layers, network};
-use crate::engine::{Container, ContainerSpec, EngineError, Slot};
+use super::{bundle, layers};
+use crate::engine::{Container, ContainerSpec, EngineError, Slot, network};
 use crate::image::Image;
 use crate::process::Exec;
 use crate::record::ErrorClass;
@@ -68,7 +68,11 @@ impl Inner {
         let config = bundle::config(&slot.spec, &self.cgroup(name), &netns, &options);
         let file = self.host(&folder.join("config.json"));
         fs::write(&file, config.to_string()).map_err(|e| io_error("write", &file, &e))?;
-        tokio::try_join!(self.mount(image, folder), self.connect_network(&slot.handle, slot.address)).map(drop)
+        tokio::try_join!(
+            self.mount(image, folder),
+            network::connect(&self.node, &slot.handle, slot.address, self.limits.other)
+        )
+        .map(drop)
     }
 
     /// `redirect_dir` and `metacopy` are off: with them, what is in the upper folder could not be read as a layer.
@@ -82,14 +86,6 @@ impl Inner {
         );
         let mount = Exec::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(part("rootfs"));
         self.step(mount, &format!("can't mount the root of {}", folder.display())).await
-    }
-
-    async fn connect_network(&self, netns: &str, address: Ipv4Addr) -> Result<(), EngineError> {
-        let what = format!("can't make the network of {netns}");
-        let node_side = Exec::new("ip").args(["-batch", "-"]).stdin(network::node_side(netns, address));
-        self.step(node_side, &what).await?;
-        let inside = Exec::new("ip").args(["-n", netns, "-batch", "-"]).stdin(network::container_side(address));
-        self.step(inside, &what).await
     }
 
     async fn step(&self, exec: Exec, what: &str) -> Result<(), EngineError> {

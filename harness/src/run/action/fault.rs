@@ -163,8 +163,7 @@ async fn moment(run: &CaseRun<'_>, action: &Action, stage: Stage) -> Result<Mome
         _ => return Err(fault::never_struck(format!("this step has no stage `{}`", stage.name()))),
     };
     let engine = run.world.engine(run.case.engine, &node).await?;
-    if stage == Stage::Archive && engine.kind() != crate::record::EngineKind::Cri {
-        let why = format!("{} makes no archive: what its runtime writes is what is kept", engine.kind());
+    if let (Stage::Archive, Err(why)) = (stage, &engine.capabilities().archive) {
         return Err(Failure::new(ErrorClass::Unsupported, why));
     }
     Moment::of_call(run.world.faults.wrapper(&engine).await?, call, end)

@@ -1,0 +1,34 @@
+//! From an engine's kind to the engine, by the table in `record/engines.rs`.
+
+use super::{Engine, EngineError, cri, runc};
+use crate::image::Image;
+use crate::node::SharedNode;
+use crate::record::{EngineKind, engine_table};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// What engines get from those who have them made, and only if they ask for it.
+#[async_trait]
+pub trait Supplies: Send + Sync {
+    /// The image of a sandbox's own container: any that waits for ever. The node's registry serves it.
+    async fn pause(&self) -> Result<Arc<Image>, EngineError>;
+}
+
+macro_rules! connect_by_kind {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $($connect:ident)::+;)*) => {
+        /// Makes an engine ready on a node: its daemon is started, what it can do is asked. The node's registry must be up.
+        ///
+        /// # Errors
+        /// `Unsupported` if the node has no such engine, with a hint how it could come by one; anything else is a failure.
+        pub async fn connect(
+            kind: EngineKind,
+            node: SharedNode,
+            supplies: &dyn Supplies,
+        ) -> Result<Arc<dyn Engine>, EngineError> {
+            match kind {
+                $(EngineKind::$kind => $($connect)::+(kind, node, supplies).await,)*
+            }
+        }
+    };
+}
+engine_table!(connect_by_kind);

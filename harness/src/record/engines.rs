@@ -1,0 +1,61 @@
+//! The table of engines, and [`EngineKind`] made of it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Every engine, one a line: its kind, the name that users write, and the function of the room `engine` that connects it
+/// (`engine::connect` reads that column; here it is only words). Reports list engines in this order.
+macro_rules! engine_table {
+    ($read:path) => {
+        $read! {
+            /// containerd by the Container Runtime Interface.
+            Cri = "cri", cri::connect;
+            /// runc, called directly: no containerd between.
+            Runc = "runc", runc::connect;
+            /// crun, by the same code as `runc`.
+            Crun = "crun", runc::connect;
+        }
+    };
+}
+pub(crate) use engine_table;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $($connect:ident)::+;)*) => {
+        /// How containers are run, checkpointed and restored.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum EngineKind {
+            $($(#[$doc])* #[serde(rename = $name)] $kind,)*
+        }
+
+        impl EngineKind {
+            /// All engines, in the order in which reports list them.
+            pub const ALL: &[EngineKind] = &[$(EngineKind::$kind),*];
+
+            /// The engine's name as users write it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(EngineKind::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+engine_table!(kinds);
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().copied().find(|e| e.name() == s).ok_or_else(|| {
+            let all: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+            format!("unknown engine `{s}`: one of {}", all.join(", "))
+        })
+    }
+}
