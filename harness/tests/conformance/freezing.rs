@@ -66,12 +66,12 @@ pub(crate) async fn a_frozen_container_is_removed_and_never_runs_on(pair: Arc<Pa
 pub(crate) async fn a_checkpoint_nobody_waits_for_ends_well(pair: Arc<Pair>) {
     let a = &pair.a;
     let source = start(a, "redis", &pair.bed.redis().await).await;
-    answer(a, &source, &["debug", "populate", "16384", "key", "4096"]).await;
-    for (round, limit) in [0_u64, 20, 120].into_iter().enumerate() {
+    answer(a, &source, &["debug", "populate", "4096", "key", "4096"]).await;
+    for (round, limit) in [10_u64, 80].into_iter().enumerate() {
         let name = format!("left-alone-{round}");
         let _ = tokio::time::timeout(Duration::from_millis(limit), a.checkpoint(&source, &name)).await;
         // It may just be frozen: then it goes on by itself.
-        assert_eq!(answer(a, &source, &["dbsize"]).await, "16384");
+        assert_eq!(answer(a, &source, &["dbsize"]).await, "4096");
         // And the next one is not in its way.
         let next = a.checkpoint(&source, &format!("after-{round}")).await;
         shown(next);

@@ -34,21 +34,12 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         checkpoint: able.clone(),
         restore: able,
         restore_image: Err(format!("{kind} knows no images")),
-        restore_mounts: restore_mounts(kind),
         archive: Err(format!("{kind} makes no archive: what it dumps is what is kept")),
         bare_checkpoint: Err(format!("{kind} has no daemon that a naive client could leave in the middle of a call")),
         daemon: Err(format!("{kind} has no daemon")),
         shared_images: node.shared_dir().is_some(),
         ..Capabilities::all(first_line(&version, kind))
     })
-}
-
-/// crun 1.28 tells CRIU of no bind mount when it restores.
-fn restore_mounts(kind: EngineKind) -> Result<(), String> {
-    match kind {
-        EngineKind::Crun => Err("CRIU finds `No mapping` for a folder that crun mounted".to_owned()),
-        _ => Ok(()),
-    }
 }
 
 /// `runc version 1.3.6+ds1` becomes `runc 1.3.6+ds1`.
