@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `checkpoint/*.img` | what CRIU wrote; `pages-N.img` is the memory, `pagemap-*.img` says where it belongs |
 //! | `checkpoint/descriptors.json` | the standard streams, written by the runtime |
-//! | `rootfs-diff.tar` | changes of the root filesystem; gzip in a CRI archive |
+//! | `rootfs-diff.tar` | changes of the root filesystem; gzip in a CRI archive; none where `meta.json` says so |
 //! | `stats-dump`, `dump.log` | CRIU's own figures and log |
 //! | `config.dump`, `spec.dump`, `status.dump` | CRI archive only: what the container was |
 //! | `meta.json` | image folder only: likewise |

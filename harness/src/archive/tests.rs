@@ -256,6 +256,22 @@ fn what_is_wrong_is_named() {
     insta::assert_snapshot!(seen);
 }
 
+#[test]
+fn changes_of_the_root_may_lack_only_where_the_checkpoint_says_so() {
+    let place = Place::new();
+    let without = |meta: &str| {
+        let mut files = files(Form::ImageFolder);
+        files.remove("rootfs-diff.tar");
+        files.insert("meta.json".into(), meta.into());
+        place.write("cp", Form::ImageFolder, &files);
+        place.error("cp", Form::ImageFolder)
+    };
+    assert_eq!(without(r#"{"root_changes": false}"#), "whole");
+    for meta in [r#"{"root_changes": true}"#, "{}"] {
+        assert!(without(meta).contains("`rootfs-diff.tar`: it is missing"), "{}", without(meta));
+    }
+}
+
 /// containerd 2.1 writes over an older archive without truncating it.
 #[test]
 fn what_is_left_of_an_older_archive_is_seen() {

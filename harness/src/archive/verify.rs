@@ -38,16 +38,18 @@ pub fn verify(path: &Path, form: Form) -> Result<(), ArchiveError> {
     check_rootfs_diff(&listing)
 }
 
+/// The changes of the root file system.
+const ROOT_CHANGES: &str = "rootfs-diff.tar";
 const CRI_ENTRIES: [&str; 6] = [
     "config.dump",
     "spec.dump",
     "status.dump",
-    "rootfs-diff.tar",
+    ROOT_CHANGES,
     "checkpoint/descriptors.json",
     "checkpoint/inventory.img",
 ];
 const FOLDER_ENTRIES: [&str; 4] =
-    ["meta.json", "rootfs-diff.tar", "checkpoint/descriptors.json", "checkpoint/inventory.img"];
+    ["meta.json", ROOT_CHANGES, "checkpoint/descriptors.json", "checkpoint/inventory.img"];
 
 fn is_metadata(name: &str) -> bool {
     ["config.dump", "spec.dump", "status.dump", "meta.json", "checkpoint/descriptors.json"].contains(&name)
@@ -137,10 +139,20 @@ fn check_presence(listing: &Listing) -> Result<(), ArchiveError> {
         Form::CriArchive => &CRI_ENTRIES,
         Form::ImageFolder => &FOLDER_ENTRIES,
     };
-    match wanted.iter().find(|name| listing.get(name).is_none()) {
+    let wanted = wanted.iter().filter(|name| **name != ROOT_CHANGES || has_root_changes(listing));
+    match wanted.into_iter().find(|name| listing.get(name).is_none()) {
         Some(name) => Err(ArchiveError::invalid(&listing.path, Some(name), "it is missing")),
         None => Ok(()),
     }
+}
+
+/// An engine that keeps no changes of the root says so in `meta.json`.
+fn has_root_changes(listing: &Listing) -> bool {
+    let says_no = |bytes: Vec<u8>| {
+        serde_json::from_slice::<serde_json::Value>(&bytes).is_ok_and(|meta| meta["root_changes"] == false)
+    };
+    let meta = listing.get("meta.json").and_then(|item| listing.bytes(item, 1 << 26).ok());
+    !meta.is_some_and(says_no)
 }
 
 /// Each thread has a core image, each process with an address space has its pagemap.
@@ -227,7 +239,7 @@ fn page_size() -> u64 {
 /// Reads the changes of the root filesystem to their end. Links may point anywhere in there (the container resolves
 /// them), names may not.
 fn check_rootfs_diff(listing: &Listing) -> Result<(), ArchiveError> {
-    let Some(item) = listing.get("rootfs-diff.tar") else { return Ok(()) };
+    let Some(item) = listing.get(ROOT_CHANGES) else { return Ok(()) };
     let file = listing.open(item)?;
     let window = || Window { file: &file, start: item.data, length: item.size, at: 0 };
     let mut magic = [0; 2];

@@ -1,5 +1,6 @@
 //! The loop of a client that follows a log.
 
+use super::log_line::LogLine;
 use super::watch::{Answer, Watch};
 use super::{ClientConfig, Command, Endpoint, Mailbox};
 use crate::clock;
@@ -198,22 +199,15 @@ impl Log {
     }
 }
 
-/// The number at the end of a line of this life: one that CRI stamped at or after `not_before`, or a plain one.
+/// The number at the end of a line of this life: one that the engine stamped at or after `not_before`, or a plain one.
 fn number(line: &[u8], not_before: Timestamp, skip_plain: bool) -> Option<u64> {
-    let line = std::str::from_utf8(line).ok()?.trim_end();
-    let old = match cri_stamp(line) {
+    let LogLine { stamp, text } = LogLine::read(std::str::from_utf8(line).ok()?);
+    let old = match stamp {
         Some(stamp) => stamp < not_before,
         None => skip_plain,
     };
-    let digits = line.len() - line.bytes().rev().take_while(u8::is_ascii_digit).count();
-    if old { None } else { line[digits..].parse().ok() }
-}
-
-/// The time stamp of a line in the CRI form: `2026-11-22T17:00:00.123456789Z stdout F text`.
-fn cri_stamp(line: &str) -> Option<Timestamp> {
-    let mut words = line.splitn(3, ' ');
-    let (stamp, stream) = (words.next()?, words.next()?);
-    matches!(stream, "stdout" | "stderr").then(|| stamp.parse().ok()).flatten()
+    let digits = text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
+    if old { None } else { text[digits..].parse().ok() }
 }
 
 #[cfg(test)]
@@ -231,6 +225,7 @@ mod tests {
         assert_eq!(number("2026-11-22T12:00:00.000000001Z stdout F 42"), Some(42));
         assert_eq!(number("2026-11-22T13:30:00.5+01:00 stdout F tick 43"), Some(43));
         assert_eq!(number("44\r"), Some(44));
+        assert_eq!(number(r#"{"log":"46\n","stream":"stdout","time":"2026-11-22T12:00:00.1Z"}"#), Some(46));
         assert_eq!(number("count: 45"), Some(45));
         assert_eq!(number("no number"), None);
         assert_eq!(number(""), None);
@@ -243,6 +238,8 @@ mod tests {
         assert_eq!(number(b"2026-11-22T11:59:59.999999999Z stdout F 41", noon, false), None);
         assert_eq!(number(b"2026-11-22T11:00:00-01:00 stdout F 42", noon, true), Some(42));
         assert_eq!(number(b"42", noon, true), None);
+        let docker = br#"{"log":"40\n","stream":"stdout","time":"2026-11-22T11:59:59.9Z"}"#;
+        assert_eq!(number(docker, noon, false), None);
     }
 
     #[test]

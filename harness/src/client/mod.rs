@@ -6,12 +6,14 @@
 mod follow;
 mod history_file;
 mod link;
+mod log_line;
 mod open_loop;
 mod pipeline;
 mod watch;
 mod wire;
 
 pub use history_file::{HistoryFileError, read_history, write_history};
+pub use log_line::LogLine;
 pub use watch::{Answer, WaitError, Watch};
 
 use crate::clock;

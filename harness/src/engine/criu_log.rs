@@ -1,9 +1,15 @@
 //! What matters in CRIU's logs, for every engine.
 
 use crate::record::ErrorClass;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 /// At most so many lines are kept in an error.
 const LINES: usize = 20;
+
+/// Read from the front and from the back of the log at most so much each: CRIU can write gigabytes.
+pub(super) const PART: u64 = 1 << 20;
 
 /// Said in every log on a machine without `CAP_SYS_RESOURCE`, and by helpers whose failure CRIU takes in its stride
 /// (criu 4.2.1).
@@ -41,6 +47,24 @@ pub(super) fn errors(log: &str) -> Vec<String> {
     let mut kept: Vec<String> = log.lines().filter(matters).map(|line| line.trim().to_owned()).collect();
     kept.drain(..kept.len().saturating_sub(LINES));
     kept
+}
+
+/// A log's begin and end, `PART` of each at most. Empty if it cannot be read.
+pub(super) fn ends(path: &Path) -> String {
+    read_ends(path).unwrap_or_default()
+}
+
+fn read_ends(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    file.by_ref().take(PART).read_to_end(&mut bytes)?;
+    if len > PART {
+        file.seek(SeekFrom::Start(len.saturating_sub(PART).max(PART)))?;
+        bytes.push(b'\n');
+        file.take(PART).read_to_end(&mut bytes)?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// How much CRIU has logged when it is given up, for people: what spins logs without end, what hangs does not.

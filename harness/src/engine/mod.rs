@@ -5,10 +5,16 @@ mod capabilities;
 pub mod cri;
 mod criu_log;
 mod criu_options;
+mod criu_processes;
 mod criu_words;
+mod daemon;
+pub mod docker;
+mod kernel;
+mod meta;
 mod mounts;
 mod network;
 mod port;
+mod probe;
 mod registry;
 pub mod runc;
 mod yards;
@@ -246,6 +252,16 @@ pub trait Engine: Send + Sync {
 
     /// The id, inside the node, of a container's first process.
     async fn first_process(&self, container: &Container) -> Result<Option<u32>, EngineError>;
+}
+
+/// Runs what must not be cancelled in a task of its own: a caller that stops waiting changes nothing.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(e) => Err(EngineError::new(ErrorClass::Other, format!("an engine call broke off: {e}"))),
+    }
 }
 
 /// Why an engine call failed.

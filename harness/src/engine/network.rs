@@ -8,6 +8,7 @@ use crate::record::{Chain, EngineKind, ErrorClass};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What containers take for their gateway: each veth's end in the node has it, and answers for it.
@@ -66,6 +67,28 @@ impl Addresses {
     }
 }
 
+/// An address for a container: `at`, which may be of another node's network, or one that is free.
+pub(super) fn choose(
+    addresses: &Mutex<Addresses>,
+    node: &SharedNode,
+    name: &str,
+    at: Option<Ipv4Addr>,
+) -> Result<Ipv4Addr, EngineError> {
+    let none = |why: String| EngineError::new(ErrorClass::Surroundings, why);
+    let here = |octet| address(node.pod_network(), octet);
+    let mut addresses = addresses.lock().unwrap_or_else(PoisonError::into_inner);
+    match at {
+        None => {
+            let octet = addresses.take(name);
+            octet.map(here).ok_or_else(|| none(format!("node {} has no address left", node.name())))
+        }
+        Some(at) if at == here(at.octets()[3]) && !addresses.claim(at.octets()[3], name) => {
+            Err(none(format!("another container of node {} has the address {at}", node.name())))
+        }
+        Some(at) => Ok(at),
+    }
+}
+
 /// The address with this last octet in a /24.
 pub(super) fn address(network: Ipv4Addr, octet: u8) -> Ipv4Addr {
     let [a, b, c, _] = network.octets();
@@ -79,7 +102,29 @@ pub(super) async fn connect(
     address: Ipv4Addr,
     limit: Duration,
 ) -> Result<(), EngineError> {
-    let node_side = Exec::new("ip").args(["-batch", "-"]).stdin(node_side(netns, address));
+    equip(node, netns, &format!("netns add {netns}"), address, limit).await
+}
+
+/// Gives the namespace that a process is in a name and a route to its address.
+pub(super) async fn adopt(
+    node: &SharedNode,
+    netns: &str,
+    pid: u32,
+    address: Ipv4Addr,
+    limit: Duration,
+) -> Result<(), EngineError> {
+    equip(node, netns, &format!("netns attach {netns} {pid}"), address, limit).await
+}
+
+async fn equip(
+    node: &SharedNode,
+    netns: &str,
+    made_by: &str,
+    address: Ipv4Addr,
+    limit: Duration,
+) -> Result<(), EngineError> {
+    let node_side = format!("{made_by}\n{}", node_side(netns, address));
+    let node_side = Exec::new("ip").args(["-batch", "-"]).stdin(node_side);
     let inside = Exec::new("ip").args(["-n", netns, "-batch", "-"]).stdin(container_side(address));
     for step in [node_side, inside] {
         node.run(step.timeout(limit)).await.map_err(|e| failed(&format!("can't make the network of {netns}"), &e))?;
@@ -120,7 +165,7 @@ fn failed(what: &str, e: &ExecError) -> EngineError {
 fn node_side(netns: &str, address: Ipv4Addr) -> String {
     let veth = veth(address);
     format!(
-        "netns add {netns}\nlink add {veth} type veth peer name eth0 netns {netns}\n\
+        "link add {veth} type veth peer name eth0 netns {netns}\n\
          addr add {GATEWAY}/32 dev {veth}\nlink set {veth} up\nroute add {address}/32 dev {veth}\n"
     )
 }

@@ -15,6 +15,8 @@ macro_rules! engine_table {
             Runc = "runc", runc::connect;
             /// crun, by the same code as `runc`.
             Crun = "crun", runc::connect;
+            /// Docker with its experimental features on, by its API.
+            Docker = "docker", docker::connect;
         }
     };
 }

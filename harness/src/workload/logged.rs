@@ -2,6 +2,7 @@
 
 use super::ProbeError;
 use super::talk::{Deadline, Target};
+use crate::client::LogLine;
 use crate::record::SelfReport;
 use std::fs;
 use std::io;
@@ -9,7 +10,8 @@ use std::io;
 /// The numbers at the ends of the log's whole lines. A line whose last word is no number is passed over.
 pub fn numbers(log: &str) -> Vec<u64> {
     let whole = log.rfind('\n').map_or("", |end| &log[..end]);
-    whole.lines().filter_map(|line| line.split_ascii_whitespace().next_back()?.parse().ok()).collect()
+    let last_word = |line| LogLine::read(line).text.split_ascii_whitespace().next_back()?.parse().ok();
+    whole.lines().filter_map(last_word).collect()
 }
 
 fn read(target: &Target) -> io::Result<Vec<u64>> {
@@ -35,8 +37,10 @@ mod tests {
     use super::numbers;
 
     #[test]
-    fn numbers_of_plain_and_of_cri_lines() {
+    fn numbers_of_lines_in_each_form() {
         assert_eq!(numbers("0\n1\nhello\n2\n"), [0, 1, 2]);
+        let docker = "{\"log\":\"7\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-22T17:00:00.1Z\"}\n";
+        assert_eq!(numbers(docker), [7]);
         assert_eq!(numbers("2026-11-22T17:00:00.1Z stdout F 41\n2026-11-22T17:00:01.1Z stdout F 42\n"), [41, 42]);
     }
 

@@ -33,7 +33,7 @@ pub struct Target {
     pub connect: Arc<dyn Connect>,
     /// Its address.
     pub address: Ipv4Addr,
-    /// Its log on the host: plain lines, or lines as CRI writes them (`<time> stdout F <text>`).
+    /// Its log on the host: plain lines, or lines as CRI or Docker write them.
     pub log: PathBuf,
 }
 

@@ -157,7 +157,7 @@ pub(crate) async fn answer(engine: &Arc<dyn Engine>, container: &Container, word
 /// The numbers in a container's log, in order.
 pub(crate) fn numbers(engine: &Arc<dyn Engine>, container: &Container) -> Vec<u64> {
     let log = std::fs::read_to_string(engine.node().host_path(&container.log)).unwrap_or_default();
-    log.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
+    podferry::workload::numbers(&log)
 }
 
 /// The last number of the log once it is at least `least`.

@@ -3,6 +3,7 @@
 use crate::bed::{self, Bed, spec, within};
 use async_trait::async_trait;
 use podferry::archive;
+use podferry::client::LogLine;
 use podferry::engine::{self, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Stored, Supplies};
 use podferry::image::Image;
 use podferry::node::SharedNode;
@@ -168,7 +169,8 @@ pub(crate) fn told(engine: &Shared, container: &Container) -> Result<Option<Told
     // The last line may still be on its way.
     let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
     for line in whole.lines() {
-        let mut words = line.rsplit(' ');
+        let said = LogLine::read(line).text;
+        let mut words = said.rsplit(' ');
         let number = words.next().and_then(|word| word.parse::<u64>().ok());
         let (Some(number), Some(nonce)) = (number, words.next()) else { return Err(format!("strange line `{line}`")) };
         if let Some(before) = &last {

@@ -6,7 +6,7 @@ use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, leftovers};
 use crate::clock::now;
-use crate::engine::{BareCheckpoint, Checkpoint, Container, EngineError, Restored, Slot};
+use crate::engine::{BareCheckpoint, Checkpoint, Container, EngineError, Restored, Slot, criu_processes};
 use crate::record::{EngineKind, ErrorClass, GiveUp};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -102,7 +102,7 @@ impl Inner {
         }
         let logged = writing.len();
         // Nobody else ever would: the call is at an end, and CRIU goes on.
-        leftovers::kill_criu(&self.node, &container.slot.handle).await;
+        criu_processes::kill(&self.node, &container.slot.handle).await;
         let ended = tokio::time::timeout(RETURN_LIMIT, &mut call).await;
         let (name, node) = (&container.slot.spec.name, self.node.name());
         let message = format!(
@@ -120,7 +120,7 @@ impl Inner {
     }
 
     pub(super) async fn heal(&self) -> Result<(), EngineError> {
-        leftovers::criu_ended(&self.node).await?;
+        criu_processes::ended(&self.node).await?;
         self.thaw_forgotten("by a checkpoint that was given up").await?;
         for path in std::mem::take(&mut self.state().bare_archives) {
             // Most such calls end before there is one.

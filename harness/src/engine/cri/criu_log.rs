@@ -2,13 +2,8 @@
 //! be the same for all (the file that has them is named by a container's annotations, which a restored one has of its source), and CRIU empties it when it starts.
 
 use crate::engine::criu_log;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Read from the front and from the back of the log at most so much each: CRIU can write gigabytes.
-const PART: u64 = 1 << 20;
 
 #[derive(Default)]
 struct Use {
@@ -64,7 +59,7 @@ impl CriuLog {
 impl Writing {
     /// What CRIU said. To be asked when it has ended.
     pub(super) fn said(&self) -> Said {
-        let lines = criu_log::errors(&read_ends(&self.path).unwrap_or_default());
+        let lines = criu_log::errors(&criu_log::ends(&self.path));
         if !self.now.lock().unwrap_or_else(PoisonError::into_inner).mixed {
             return Said { lines, mixed: Vec::new() };
         }
@@ -75,7 +70,7 @@ impl Writing {
 
     /// The log's last three lines, whatever they say: what CRIU was doing when it was killed.
     pub(super) fn end(&self) -> Vec<String> {
-        let log = read_ends(&self.path).unwrap_or_default();
+        let log = criu_log::ends(&self.path);
         let mut lines: Vec<String> = log.lines().rev().take(3).map(|line| line.trim().to_owned()).collect();
         lines.reverse();
         lines
@@ -99,22 +94,10 @@ impl Drop for Writing {
     }
 }
 
-fn read_ends(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let len = file.metadata()?.len();
-    let mut bytes = Vec::new();
-    file.by_ref().take(PART).read_to_end(&mut bytes)?;
-    if len > PART {
-        file.seek(SeekFrom::Start(len.saturating_sub(PART).max(PART)))?;
-        bytes.push(b'\n');
-        file.take(PART).read_to_end(&mut bytes)?;
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::criu_log::PART;
 
     const LINE: &str = "(00.1) Error (criu/x.c:1): broken\n";
 

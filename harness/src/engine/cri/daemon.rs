@@ -4,21 +4,16 @@ use super::classify::During;
 use super::generated::runtime::v1::StatusRequest;
 use super::version::{Support, support};
 use super::{CriOptions, Inner, config, leftovers};
-use crate::engine::{Capabilities, EngineError, network};
+use crate::engine::daemon::{PATH, READY_POLL};
+use crate::engine::{Capabilities, EngineError, criu_processes, network};
 use crate::node::SharedNode;
 use crate::process::Exec;
 use crate::record::{EngineKind, ErrorClass};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Ready after 0.2 s on an idle machine.
-const READY_LIMIT: Duration = Duration::from_secs(60);
-/// A connection to a socket that is not there yet fails at once and costs next to nothing.
-const READY_POLL: Duration = Duration::from_millis(2);
 /// A daemon that is well answers in a millisecond.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// A node's programs are found here; a node runs programs with a clean environment.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn broken(node: &SharedNode, what: &str, why: impl std::fmt::Display) -> EngineError {
     EngineError::new(ErrorClass::Surroundings, format!("can't {what} on node {}: {why}", node.name()))
@@ -84,29 +79,7 @@ impl Inner {
             .args(["--config", &config::in_home("config.toml")])
             .env("PATH", PATH)
             .env("TMPDIR", config::TMP);
-        let spawned = self.node.spawn(exec, &log_path()).await;
-        let mut program = spawned.map_err(|e| broken(&self.node, "start containerd", e))?;
-        let why = tokio::select! {
-            ready = tokio::time::timeout(READY_LIMIT, self.ready()) => match ready {
-                Ok(()) => None,
-                Err(_) => Some(format!("not ready within {READY_LIMIT:?}")),
-            },
-            code = program.wait() => Some(match code {
-                Ok(code) => format!("it ended with {code}"),
-                Err(e) => e.to_string(),
-            }),
-        };
-        let Some(why) = why else {
-            *self.daemon.lock().await = Some(program);
-            return Ok(());
-        };
-        let _ = program.signal(9).await;
-        let mut error = broken(&self.node, "start containerd", why);
-        let log = std::fs::read_to_string(self.host(log_path())).unwrap_or_default();
-        let mut lines: Vec<String> = log.lines().rev().take(10).map(str::to_owned).collect();
-        lines.reverse();
-        error.log = lines;
-        Err(error)
+        self.daemon.start(exec, self.ready()).await
     }
 
     /// That the daemon which answers is the program that was asked for its version: what it can do follows from that.
@@ -137,13 +110,7 @@ impl Inner {
     }
 
     pub(super) async fn kill_daemon(&self) -> Result<(), EngineError> {
-        let Some(mut program) = self.daemon.lock().await.take() else {
-            let message = format!("containerd is not running on node {}", self.node.name());
-            return Err(EngineError::new(ErrorClass::DaemonGone, message));
-        };
-        program.signal(9).await.map_err(|e| broken(&self.node, "kill containerd", e))?;
-        program.wait().await.map_err(|e| broken(&self.node, "wait for containerd's end", e))?;
-        Ok(())
+        self.daemon.kill().await
     }
 
     /// Starts containerd again and mends what its death left: containers that a checkpoint had frozen are thawed.
@@ -152,29 +119,15 @@ impl Inner {
     /// both. After the thaw containerd is started once more, since CRI calls a container that it found frozen
     /// `UNKNOWN` until it finds it running at a start (containerd 2.1.9), and checkpoints no such container.
     pub(super) async fn revive(&self) -> Result<(), EngineError> {
-        let mut daemon = self.daemon.lock().await;
-        if let Some(program) = daemon.as_mut() {
-            let ready = tokio::select! {
-                ready = tokio::time::timeout(ANSWER_LIMIT, self.ready()) => ready.is_ok(),
-                // It died by itself.
-                _ = program.wait() => false,
-            };
-            if ready {
-                drop(daemon);
-                if self.thaw_orphans().await? {
-                    // It takes a container whose shim has died for running until it looks again at a start.
-                    self.kill_daemon().await?;
-                    self.start_daemon().await?;
-                }
-                return Ok(());
+        if self.daemon.is_well(self.ready()).await? {
+            if self.thaw_orphans().await? {
+                // It takes a container whose shim has died for running until it looks again at a start.
+                self.kill_daemon().await?;
+                self.start_daemon().await?;
             }
-            // An error: it has ended.
-            let _ = program.signal(9).await;
-            program.wait().await.map_err(|e| broken(&self.node, "wait for containerd's end", e))?;
-            *daemon = None;
+            return Ok(());
         }
-        drop(daemon);
-        leftovers::criu_ended(&self.node).await?;
+        criu_processes::ended(&self.node).await?;
         self.start_daemon().await?;
         let thawed = self.thaw_forgotten("since containerd was killed").await?;
         leftovers::empty_tmp(&self.node);

@@ -27,12 +27,13 @@ mod tasks;
 mod version;
 
 use super::criu_options;
+use super::daemon::Daemon;
 use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored,
-    Supplies,
+    Supplies, to_its_end,
 };
 use crate::image::Image;
-use crate::node::{Program, SharedNode};
+use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use classify::During;
@@ -93,7 +94,7 @@ struct Inner {
     criu: CriuLog,
     /// The line for CRIU's configuration, if this node's CRIU takes it.
     network_lock: Option<criu_options::NetworkLock>,
-    daemon: tokio::sync::Mutex<Option<Box<dyn Program>>>,
+    daemon: Daemon,
     state: Mutex<State>,
     serial: AtomicU64,
     /// Sandboxes are made side by side, but for one that gets an address from elsewhere: that is alone.
@@ -125,11 +126,11 @@ impl CriEngine {
         let inner = Arc::new(Inner {
             client: Client::new(&node.host_path(Path::new(config::SOCKET))),
             criu: CriuLog::new(node.host_path(Path::new(&config::criu_log_path()))),
+            daemon: Daemon::new(Arc::clone(&node), "containerd", daemon::log_path()),
             node,
             options,
             network_lock,
             capabilities,
-            daemon: tokio::sync::Mutex::new(None),
             state: Mutex::default(),
             serial: AtomicU64::new(0),
             addressing: tokio::sync::RwLock::default(),
@@ -190,16 +191,6 @@ impl Inner {
                 Err(EngineError::new(ErrorClass::Timeout, message))
             }
         }
-    }
-}
-
-/// Runs what must not be cancelled in a task of its own: a caller that stops waiting changes nothing.
-async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
-) -> Result<T, EngineError> {
-    match tokio::spawn(work).await {
-        Ok(result) => result,
-        Err(e) => Err(EngineError::new(ErrorClass::Other, format!("an engine call broke off: {e}"))),
     }
 }
 

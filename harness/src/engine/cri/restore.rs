@@ -3,9 +3,9 @@
 use super::classify::During;
 use super::criu_log::{Said, Writing};
 use super::generated::runtime::v1 as cri;
-use super::{Inner, config, leftovers, tasks};
+use super::{Inner, config, tasks};
 use crate::clock::now;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_processes, criu_words, mounts, yards};
 use crate::record::ErrorClass;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -87,7 +87,7 @@ impl Inner {
                 },
             }
         };
-        leftovers::kill_criu(&self.node, &container.slot.handle).await;
+        criu_processes::kill(&self.node, &container.slot.handle).await;
         let ended = tokio::time::timeout(RETURN_LIMIT, &mut call).await;
         let (class, why) = stuck;
         let name = &container.slot.spec.name;

@@ -6,7 +6,7 @@ use crate::record::ErrorClass as C;
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum During {
+pub(in crate::engine) enum During {
     /// A cold start.
     Start,
     /// Freezing, thawing, looking, removing.
@@ -39,7 +39,7 @@ pub(super) fn runtime_message(text: &str) -> String {
 
 /// The class of an error, from the runtime's message and the lines of CRIU's log. The first rule that matches wins:
 /// causes stand before the general failures that they make.
-pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
+pub(in crate::engine) fn classify(during: During, message: &str, criu: &[String]) -> C {
     let says = |text: &&str| message.contains(*text) || criu.iter().any(|line| line.contains(*text));
     let rules: [(&[&str], C); 11] = [
         (&["no space left on device", "No space left on device"], C::NoSpace),

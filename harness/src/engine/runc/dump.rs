@@ -4,9 +4,9 @@ use super::classify::During;
 use super::layers;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
+use crate::engine::meta::Meta;
 use crate::engine::{Checkpoint, Container, EngineError};
 use crate::record::{ErrorClass, OutsideReport};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -16,22 +16,6 @@ use std::time::Duration;
 const SETTLES: Duration = Duration::from_secs(5);
 /// The kernel tells nobody when a group of version 1 is frozen.
 const GLANCE: Duration = Duration::from_millis(1);
-
-/// What the container was, beside its images (`meta.json`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Meta {
-    /// The container's name.
-    pub(super) name: String,
-    /// The runtime with its version.
-    pub(super) runtime: String,
-    /// The image's reference and digest.
-    pub(super) image: String,
-    pub(super) image_digest: String,
-    /// The program; empty: the image's own.
-    pub(super) args: Vec<String>,
-    /// Its variables beside the image's.
-    pub(super) env: Vec<(String, String)>,
-}
 
 impl Inner {
     fn unknown(&self, what: &str, name: &str) -> EngineError {
@@ -166,18 +150,9 @@ impl Inner {
     }
 
     fn write_meta(&self, container: &Container, path: &Path) -> Result<(), EngineError> {
-        let spec = &container.slot.spec;
-        let meta = Meta {
-            name: container.id.clone(),
-            runtime: self.capabilities.version.clone(),
-            image: spec.image.reference.clone(),
-            image_digest: spec.image.digest.clone(),
-            args: spec.args.clone(),
-            env: spec.env.clone(),
-        };
-        let file = self.host(&path.join("meta.json"));
-        let text = serde_json::to_vec(&meta).map_err(io::Error::from);
-        text.and_then(|text| fs::write(&file, text)).map_err(|e| io_error("write", &file, &e))
+        let folder = self.host(path);
+        let meta = Meta::of(container, &self.capabilities.version, true);
+        meta.write(&folder).map_err(|e| io_error("write meta.json in", &folder, &e))
     }
 
     /// Thaws, kills and deletes what a failed call has left of a container in the runtime's eyes; its slot stays.

@@ -5,7 +5,7 @@
 //! folder that the nodes share, if there is one.
 
 mod bundle;
-mod classify;
+pub(in crate::engine) mod classify;
 mod dump;
 mod kernel;
 mod layers;

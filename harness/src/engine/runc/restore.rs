@@ -1,14 +1,14 @@
 //! Restores.
 
 use super::classify::During;
-use super::dump::Meta;
 use super::layers;
 use super::runtime::{Inner, Supervised, blocking, io_error};
 use super::watchdog::Patience;
 use crate::clock;
+use crate::engine::meta::Meta;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
 use crate::record::ErrorClass;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 use std::time::Duration;
@@ -39,12 +39,8 @@ impl Inner {
             return Err(cannot(ErrorClass::Unsupported, reason.clone()));
         }
         let restore_from = clock::now();
-        let meta = self.read_meta(&from.path).map_err(|why| cannot(ErrorClass::InvalidArchive, why))?;
-        if meta.image_digest != slot.spec.image.digest {
-            let why = format!(
-                "it was made from image {} ({}), and the slot has {} ({})",
-                meta.image, meta.image_digest, slot.spec.image.reference, slot.spec.image.digest
-            );
+        let meta = Meta::read(&self.host(&from.path)).map_err(|why| cannot(ErrorClass::InvalidArchive, why))?;
+        if let Err(why) = meta.fits(&slot.spec.image) {
             return Err(cannot(ErrorClass::BaseImageMissing, why)
                 .hint("give the slot the image that the checkpoint was made from"));
         }
@@ -61,12 +57,6 @@ impl Inner {
             }
         }
         Ok(Restored { container, create_from: None, restore_from, restore_to: clock::now() })
-    }
-
-    fn read_meta(&self, checkpoint: &Path) -> Result<Meta, String> {
-        let file = self.host(&checkpoint.join("meta.json"));
-        let text = fs::read(&file).map_err(|e| format!("its entry `meta.json` cannot be read: {e}"))?;
-        serde_json::from_slice(&text).map_err(|e| format!("its entry `meta.json` is not what it should be: {e}"))
     }
 
     /// Onto the mounted root, so that whiteouts are made by the overlay itself.

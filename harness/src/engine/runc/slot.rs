@@ -12,7 +12,6 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 
 impl Inner {
     /// `at` is an address of another node's network, or of this one's.
@@ -28,7 +27,7 @@ impl Inner {
             );
             return Err(EngineError::new(ErrorClass::NameTaken, text));
         }
-        let address = self.address(&spec.name, at)?;
+        let address = network::choose(&self.addresses, &self.node, &spec.name, at)?;
         let slot = Slot { spec: spec.clone(), address, handle: self.netns(&spec.name) };
         let made = self.make_slot(&slot, &image, &folder).await;
         if made.is_err() {
@@ -36,22 +35,6 @@ impl Inner {
             let _ = self.discard(&slot).await;
         }
         made.map(|()| slot)
-    }
-
-    fn address(&self, name: &str, at: Option<Ipv4Addr>) -> Result<Ipv4Addr, EngineError> {
-        let none = |why: String| EngineError::new(ErrorClass::Surroundings, why);
-        let here = |octet| network::address(self.node.pod_network(), octet);
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        match at {
-            None => addresses
-                .take(name)
-                .map(here)
-                .ok_or_else(|| none(format!("node {} has no address left", self.node.name()))),
-            Some(at) if at == here(at.octets()[3]) && !addresses.claim(at.octets()[3], name) => {
-                Err(none(format!("another container of node {} has the address {at}", self.node.name())))
-            }
-            Some(at) => Ok(at),
-        }
     }
 
     async fn make_slot(&self, slot: &Slot, image: &Path, folder: &Path) -> Result<(), EngineError> {

@@ -1,0 +1,119 @@
+//! What the node's kernel says of a container, and what is told to it directly, for every engine: freezer and `/proc`. Both
+//! forms of control groups.
+
+use super::mounts;
+use crate::node::SharedNode;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A container's freezer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Freezer {
+    /// cgroup v1: the folder in the hierarchy `freezer`.
+    V1(PathBuf),
+    /// cgroup v2: the folder.
+    V2(PathBuf),
+}
+
+impl Freezer {
+    /// The freezer of a control group of the node; `None` if there is no such group.
+    pub(in crate::engine) fn of(node: &SharedNode, group: &str) -> Option<Freezer> {
+        let folder = |hierarchy: &str| node.host_path(Path::new(&format!("/sys/fs/cgroup{hierarchy}{group}")));
+        let (v1, v2) = (folder("/freezer"), folder(""));
+        if v1.is_dir() { Some(Freezer::V1(v1)) } else { v2.is_dir().then_some(Freezer::V2(v2)) }
+    }
+
+    fn folder(&self) -> &Path {
+        match self {
+            Freezer::V1(folder) | Freezer::V2(folder) => folder,
+        }
+    }
+
+    /// Whether all tasks stand still.
+    pub(in crate::engine) fn frozen(&self) -> io::Result<bool> {
+        match self {
+            Freezer::V1(folder) => Ok(fs::read_to_string(folder.join("freezer.state"))?.trim() == "FROZEN"),
+            Freezer::V2(folder) => {
+                let events = fs::read_to_string(folder.join("cgroup.events"))?;
+                Ok(events.lines().any(|line| line == "frozen 1"))
+            }
+        }
+    }
+
+    /// Lets the tasks go on.
+    pub(in crate::engine) fn thaw(&self) -> io::Result<()> {
+        match self {
+            Freezer::V1(folder) => fs::write(folder.join("freezer.state"), "THAWED"),
+            Freezer::V2(folder) => fs::write(folder.join("cgroup.freeze"), "0"),
+        }
+    }
+
+    /// How many processes are in it. The kernel writes the ids there as whoever reads them sees them: read from outside
+    /// the node, they are not the node's.
+    pub(in crate::engine) fn count(&self) -> io::Result<usize> {
+        Ok(fs::read_to_string(self.folder().join("cgroup.procs"))?.lines().count())
+    }
+}
+
+/// A process of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) struct Process {
+    pub(in crate::engine) comm: Option<String>,
+    pub(in crate::engine) argv: Vec<String>,
+    pub(in crate::engine) mounts: Vec<String>,
+    /// Its id in the innermost PID namespace that it is in.
+    pub(in crate::engine) pid_inside: Option<u32>,
+}
+
+impl Process {
+    /// By its id in the node. One that is gone says nothing.
+    pub(in crate::engine) fn of(node: &SharedNode, pid: u32) -> Process {
+        let folder = node.host_path(Path::new(&format!("/proc/{pid}")));
+        let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+        let argv = fs::read(folder.join("cmdline")).unwrap_or_default();
+        let words = argv.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned());
+        let mut argv: Vec<String> = words.collect();
+        // The list ends with a zero byte.
+        if argv.last().is_some_and(String::is_empty) {
+            argv.pop();
+        }
+        let status = read("status").unwrap_or_default();
+        let mounts = read("mountinfo").as_deref().map(mounts::points).unwrap_or_default();
+        Process { comm: read("comm").map(|c| c.trim_end().to_owned()), argv, mounts, pid_inside: pid_inside(&status) }
+    }
+}
+
+fn pid_inside(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_id_is_the_last() {
+        assert_eq!(pid_inside("Name:\tx\nNSpid:\t148\t1\n"), Some(1));
+        assert_eq!(pid_inside("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn both_freezers_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        let (v1, v2) = (Freezer::V1(dir.path().into()), Freezer::V2(dir.path().into()));
+        assert!(v1.frozen().is_err(), "what cannot be read is not taken as thawed");
+        for (state, frozen) in [("FROZEN\n", true), ("FREEZING\n", false), ("THAWED\n", false)] {
+            write("freezer.state", state);
+            assert_eq!(v1.frozen().unwrap(), frozen, "{state}");
+        }
+        for (events, frozen) in [("populated 1\nfrozen 1\n", true), ("populated 1\nfrozen 0\n", false)] {
+            write("cgroup.events", events);
+            assert_eq!(v2.frozen().unwrap(), frozen);
+        }
+        write("cgroup.procs", "4\n17\n");
+        assert_eq!(v1.count().unwrap(), 2);
+    }
+}
