@@ -23,6 +23,10 @@ pub fn metrics(evidence: &Evidence) -> BTreeMap<String, f64> {
         (Metric::Restore.name(), restore(evidence)),
         (Metric::Total.name(), worst(migrations().map(|m| Some(ms(m.triggered, m.answered?))))),
         (Metric::CheckpointSize.name(), worst(evidence.checkpoints.iter().map(|c| Some(c.bytes as f64)))),
+        (Metric::BytesMoved.name(), worst(migrations().map(|m| Some(m.moved? as f64)))),
+        (Metric::BytesSent.name(), worst(migrations().map(|m| Some(m.sent? as f64)))),
+        (Metric::Pages.name(), worst(coming(evidence).map(|(from, to)| Some(ms(from, to))))),
+        (Metric::PagesLatency.name(), worst(coming(evidence).map(|span| latency_within(evidence, span)))),
         (WORST_LATENCY, worst(asking(evidence).map(worst_latency))),
         (MEASUREMENT_ERROR, worst(asking(evidence).map(|h| Some(h.worst_lateness_ns as f64 / 1e6)))),
     ];
@@ -98,6 +102,17 @@ fn restore(evidence: &Evidence) -> Option<f64> {
         *steps.entry(p.step).or_default() += ms(p.from, p.to);
     }
     steps.into_values().reduce(f64::max)
+}
+
+/// From the first answer until all memory was there, of each copy that got its memory after its restore.
+fn coming(evidence: &Evidence) -> impl Iterator<Item = (At, At)> {
+    evidence.migrations.iter().filter_map(|m| Some((m.answered?, m.pages_arrived?)))
+}
+
+/// The worst latency of what was due in a span.
+fn latency_within(evidence: &Evidence, (from, to): (At, At)) -> Option<f64> {
+    let ops = asking(evidence).flat_map(|h| &h.ops).filter(|op| op.outcome == OpOutcome::Ok);
+    ops.filter(|op| op.intended >= from && op.intended <= to).map(|op| ms(op.intended, op.done)).reduce(f64::max)
 }
 
 fn worst_latency(history: &History) -> Option<f64> {

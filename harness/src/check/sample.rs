@@ -126,6 +126,10 @@ pub(super) fn evidence() -> Evidence {
         triggered: at(35),
         answered: Some(at(80)),
         error: None,
+        strategy: None,
+        moved: Some(3 << 20),
+        sent: Some(4 << 20),
+        pages_arrived: None,
     };
     Evidence {
         instances: vec![instance("src", "a", None, 0), instance("copy", "b", Some("cp"), 80)],

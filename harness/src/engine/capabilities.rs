@@ -1,5 +1,7 @@
 //! What an engine can do, as data.
 
+use super::Strategies;
+
 /// What an engine can do on this node, found out by asking it (versions, probes), once. An absent capability is a skip
 /// with its reason, never a pass and never a failure: `Err` says why not, and a call that asks for it all the same is
 /// refused as `Unsupported`.
@@ -25,6 +27,8 @@ pub struct Capabilities {
     pub daemon: Result<(), String>,
     /// Images written into a folder that both nodes share: nothing has to be carried.
     pub shared_images: bool,
+    /// Migrations by a strategy of its own.
+    pub strategies: Strategies,
 }
 
 impl Capabilities {
@@ -41,6 +45,7 @@ impl Capabilities {
             bare_checkpoint: Err("no client of it can be left in the middle of a call".to_owned()),
             daemon: Ok(()),
             shared_images: false,
+            strategies: Strategies::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod daemon;
 pub mod docker;
 mod kernel;
 mod meta;
+mod migration;
 mod mounts;
 mod network;
 mod port;
@@ -19,6 +20,7 @@ mod registry;
 pub mod runc;
 mod yards;
 
+pub use self::migration::{Arrived, Migration, Moved, Strategies, Timed, TimedPhase, target_of};
 pub use capabilities::Capabilities;
 pub use registry::{Supplies, connect};
 
@@ -26,6 +28,7 @@ use crate::image::Image;
 use crate::node::SharedNode;
 use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, MemoryReport, OutsideReport};
 use async_trait::async_trait;
+use std::any::Any;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -141,7 +144,7 @@ pub struct BareCheckpoint {
 /// container frozen for ever then. Implementations run such calls to their end in a task of their own, with a watchdog
 /// that looks before it acts.
 #[async_trait]
-pub trait Engine: Send + Sync {
+pub trait Engine: Any + Send + Sync {
     /// Which engine this is.
     fn kind(&self) -> EngineKind;
 
@@ -212,6 +215,15 @@ pub trait Engine: Send + Sync {
     /// wrote and nobody has.
     async fn heal(&self) -> Result<(), EngineError> {
         Ok(())
+    }
+
+    /// Moves a container that runs to another node by a strategy that is this engine's own (see [`Capabilities::strategies`]):
+    /// freezes it, dumps it, restores it in the slot there. It returns when the copy runs; the source is frozen or gone
+    /// then, and [`Engine::remove`] removes what is left of it. On an error nothing is left of the copy but its slot, and
+    /// the source goes on, unless it ended with its dump: then the message says so.
+    async fn migrate_to(&self, migration: &Migration) -> Result<Moved, EngineError> {
+        let (kind, strategy) = (self.kind(), migration.strategy);
+        Err(EngineError::new(ErrorClass::Unsupported, format!("{kind} has no migration by {strategy}")))
     }
 
     /// What the engine and the node's kernel say of it. A container that is gone is `Ok(None)`.

@@ -341,11 +341,19 @@ pub enum Metric {
     Total,
     /// Bytes of the checkpoint.
     CheckpointSize,
+    /// Bytes of state that a migration copied or sent from node to node.
+    BytesMoved,
+    /// Bytes that the source's node sent during a migration, by the kernel's count.
+    BytesSent,
+    /// From the first answer of the copy until all of its memory was there, in ms: of post-copy.
+    Pages,
+    /// The worst latency of an answered operation that was due in that time, in ms.
+    PagesLatency,
 }
 
 impl Metric {
     /// All metrics, in the order in which reports list them.
-    pub const ALL: [Metric; 8] = [
+    pub const ALL: [Metric; 12] = [
         Metric::Downtime,
         Metric::Stall,
         Metric::Freeze,
@@ -354,6 +362,10 @@ impl Metric {
         Metric::Restore,
         Metric::Total,
         Metric::CheckpointSize,
+        Metric::BytesMoved,
+        Metric::BytesSent,
+        Metric::Pages,
+        Metric::PagesLatency,
     ];
 
     /// The metric's name as users write it.
@@ -367,12 +379,19 @@ impl Metric {
             Metric::Restore => "restore",
             Metric::Total => "total",
             Metric::CheckpointSize => "checkpoint-size",
+            Metric::BytesMoved => "bytes-moved",
+            Metric::BytesSent => "bytes-sent",
+            Metric::Pages => "pages",
+            Metric::PagesLatency => "pages-latency",
         }
     }
 
     /// Its unit: `ms` or `bytes`.
     pub fn unit(self) -> &'static str {
-        if self == Metric::CheckpointSize { "bytes" } else { "ms" }
+        match self {
+            Metric::CheckpointSize | Metric::BytesMoved | Metric::BytesSent => "bytes",
+            _ => "ms",
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{At, EngineKind, ErrorClass, History, StepRecord};
+use super::{At, EngineKind, ErrorClass, History, PhaseSpan, StepRecord, Strategy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -272,50 +272,20 @@ pub struct MigrationRecord {
     pub answered: Option<At>,
     /// The class of the error that ended it, if one did.
     pub error: Option<ErrorClass>,
-}
-
-/// The parts of a checkpoint, transfer and restore that are timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Making what the target needs before the freeze: sandbox, network, image.
-    Prepare,
-    /// From the call that freezes until the freezer says frozen.
-    Freeze,
-    /// Closing the port of an address that moves and leading the way to its new node; there, letting go what was held.
-    Address,
-    /// The engine's checkpoint call, whole.
-    Checkpoint,
-    /// Digesting what was written.
-    Digest,
-    /// Carrying it.
-    Transfer,
-    /// The engine's create call of a restore, where it is one of its own (CRI).
-    Create,
-    /// The engine's restore (CRI: start) call.
-    Restore,
-    /// From the restore's end until the first answer.
-    FirstAnswer,
-    /// Stopping the source.
-    StopSource,
-}
-
-impl Phase {
-    /// The phase's name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Phase::Prepare => "prepare",
-            Phase::Freeze => "freeze",
-            Phase::Address => "address",
-            Phase::Checkpoint => "checkpoint",
-            Phase::Digest => "digest",
-            Phase::Transfer => "transfer",
-            Phase::Create => "create",
-            Phase::Restore => "restore",
-            Phase::FirstAnswer => "first answer",
-            Phase::StopSource => "stop source",
-        }
-    }
+    /// The strategy that the scenario asks for, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// Bytes of state that were copied or sent from node to node; 0 if they were written where they are read. `None`: it
+    /// did not come so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<u64>,
+    /// Bytes that the network interface of the source's node sent from the trigger until the end, by the kernel's count,
+    /// clients' answers included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u64>,
+    /// When all memory of the copy was there, where it came after the restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages_arrived: Option<At>,
 }
 
 /// Something that was broken on purpose.
@@ -331,19 +301,4 @@ pub struct FaultRecord {
     pub from: At,
     /// When it was mended; `None` if it never was.
     pub mended: Option<At>,
-}
-
-/// A phase on a node's lane of the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PhaseSpan {
-    /// Which.
-    pub phase: Phase,
-    /// Where.
-    pub node: String,
-    /// Which step it is part of (index into the case's steps).
-    pub step: usize,
-    /// From.
-    pub from: At,
-    /// To.
-    pub to: At,
 }

@@ -13,7 +13,9 @@ mod fold;
 mod give_up;
 mod history;
 mod names;
+mod phase;
 mod run;
+mod strategy;
 mod time;
 
 pub use checks::{
@@ -27,15 +29,17 @@ pub(crate) use engines::engine_table;
 pub use event::{Event, Line};
 pub use evidence::{
     Capture, CheckpointRecord, EndReport, Evidence, FaultRecord, InstanceRecord, LogReport, MemoryReport,
-    MigrationRecord, OutsideReport, Phase, PhaseSpan, SelfReport, SourceFate, TransferRecord,
+    MigrationRecord, OutsideReport, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
 pub use names::{CaseId, Origin, RunId, Tier};
+pub use phase::{Phase, PhaseSpan};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,
     Verdict,
 };
+pub use strategy::Strategy;
 pub use time::{At, Millis};

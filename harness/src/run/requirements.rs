@@ -2,8 +2,9 @@
 
 use super::world::World;
 use crate::doctor;
-use crate::record::{ErrorClass, Failure};
+use crate::record::{ErrorClass, Failure, Strategy};
 use crate::scenario::plan::{Action, Address, Case, HostTrait, Medium};
+use std::collections::BTreeSet;
 
 /// The reason to skip the case, if the engine lacks what its steps need on one of its nodes.
 pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, Failure> {
@@ -34,6 +35,11 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
                 return Ok(Some(format!("{} on node {node} can't {what}: {reason}", can.version)));
             }
         }
+        for strategy in &needs.strategies {
+            if let Err(reason) = can.strategies.of(*strategy) {
+                return Ok(Some(format!("{} on node {node} can't migrate by {strategy}: {reason}", can.version)));
+            }
+        }
     }
     Ok(None)
 }
@@ -47,6 +53,7 @@ struct Needs {
     restore_mounts: bool,
     bare_checkpoint: bool,
     moved_address: bool,
+    strategies: BTreeSet<Strategy>,
 }
 
 impl Needs {
@@ -59,11 +66,12 @@ impl Needs {
                     needs.bare_checkpoint |= raw.is_some();
                     needs.restore_image |= *medium == Medium::Image;
                 }
-                Action::Migrate { medium, address, .. } => {
-                    needs.moved_address |= *address != Address::New;
+                Action::Migrate(migrate) => {
+                    needs.moved_address |= migrate.address != Address::New;
                     needs.checkpoint = true;
                     needs.restore = true;
-                    needs.restore_image |= *medium == Medium::Image;
+                    needs.restore_image |= migrate.medium == Medium::Image;
+                    needs.strategies.extend(migrate.strategy);
                 }
                 Action::Restore { .. } => needs.restore = true,
                 _ => {}
@@ -77,7 +85,9 @@ impl Needs {
 #[cfg(test)]
 mod tests {
     use super::Needs;
+    use crate::record::Strategy;
     use crate::scenario::{Selection, load, plan};
+    use std::collections::BTreeSet;
 
     fn needs(steps: &str) -> Needs {
         let text = format!(
@@ -96,8 +106,11 @@ mod tests {
         assert_eq!(needs("    - checkpoint: {of: c, as: s}\n"), checkpoint);
         let migrate = Needs { checkpoint: true, restore: true, ..Needs::default() };
         assert_eq!(needs("    - migrate: {of: c, to: b}\n"), migrate);
+        assert_eq!(needs("    - migrate: {of: c, to: b, source: stopped}\n"), migrate);
         let image = Needs { restore_image: true, checkpoint: true, restore: true, ..Needs::default() };
         assert_eq!(needs("    - migrate: {of: c, to: b, medium: image}\n"), image);
+        let placed = Needs { strategies: BTreeSet::from([Strategy::Placed]), ..migrate };
+        assert_eq!(needs("    - migrate: {of: c, to: b, strategy: placed}\n"), placed);
         let bare = Needs { bare_checkpoint: true, ..checkpoint };
         assert_eq!(needs("    - checkpoint: {of: c, as: s, guard: false}\n"), bare);
     }

@@ -2,7 +2,7 @@
 //! up leaves it to end by itself. What comes of it then belongs to nobody, and is removed.
 
 use super::case::{CaseRun, Live};
-use crate::engine::{Checkpoint, ContainerSpec, Engine, EngineError, Restored, Slot};
+use crate::engine::{Arrived, Checkpoint, ContainerSpec, Engine, EngineError, Migration, Moved, Restored, Slot};
 use crate::record::{ErrorClass, Failure, Leak};
 use crate::run::case::Held;
 use std::net::Ipv4Addr;
@@ -24,6 +24,8 @@ enum Call {
     Checkpoint(JoinHandle<Result<Checkpoint, EngineError>>),
     Slot(Arc<dyn Engine>, JoinHandle<Result<Slot, EngineError>>),
     Restore(Arc<dyn Engine>, JoinHandle<Result<Restored, EngineError>>),
+    Migration(Arc<dyn Engine>, JoinHandle<Result<Moved, EngineError>>),
+    Pages(JoinHandle<Result<Arrived, EngineError>>),
 }
 
 /// Waits for a call of its own task; the task goes on if this is given up.
@@ -43,7 +45,7 @@ macro_rules! own {
 }
 
 impl CaseRun<'_> {
-    /// Takes a checkpoint. Whoever stops waiting for it leaves it among the calls under way; so it is for the next two.
+    /// Takes a checkpoint. Whoever stops waiting for it leaves it among the calls under way; so it is for the others.
     pub(super) async fn await_checkpoint(&mut self, live: &Live, name: String) -> Result<Checkpoint, Failure> {
         let (engine, container, called) = (live.engine.clone(), live.container.clone(), name.clone());
         let task = async move { engine.checkpoint(&container, &called).await };
@@ -101,6 +103,29 @@ impl CaseRun<'_> {
         own!(self, node.to_owned(), name, task, Call::Restore(_, call) => call, made)
     }
 
+    /// Moves a container by a strategy of its engine's own.
+    pub(super) async fn await_migration(&mut self, live: &Live, what: &Migration) -> Result<Moved, Failure> {
+        let (engine, migration) = (Arc::clone(&live.engine), what.clone());
+        let (node, name) = (what.target.node().name().to_owned(), what.name.clone());
+        let task = async move { engine.migrate_to(&migration).await };
+        let made = |task| Call::Migration(Arc::clone(&what.target), task);
+        own!(self, node, name, task, Call::Migration(_, call) => call, made)
+    }
+
+    /// Waits for the memory that comes after a restore.
+    pub(super) async fn await_pages(
+        &mut self,
+        node: &str,
+        name: &str,
+        pages: JoinHandle<Result<Arrived, EngineError>>,
+    ) -> Result<Arrived, Failure> {
+        let task = async move {
+            let broke = |e| EngineError::new(ErrorClass::Other, format!("waiting for memory broke off: {e}"));
+            pages.await.map_err(broke)?
+        };
+        own!(self, node.to_owned(), name.to_owned(), task, Call::Pages(call) => call, Call::Pages)
+    }
+
     /// Gives a slot back. What is told is an earlier error; a slot that stays is tried again when the steps are over.
     pub(super) async fn discard(&mut self, engine: &Arc<dyn Engine>, slot: &Slot) {
         if engine.discard(slot).await.is_ok() {
@@ -122,7 +147,9 @@ impl CaseRun<'_> {
         self.move_back().await;
         for live in std::mem::take(&mut self.fenced) {
             let thawed = live.engine.thaw(&live.container).await;
-            if let Err(e) = thawed.map_err(Failure::from) {
+            // One that ended with its dump has nothing to thaw.
+            let gone = |e: &EngineError| matches!(e.class, ErrorClass::NotRunning | ErrorClass::UnknownContainer);
+            if let Some(e) = thawed.err().filter(|e| !gone(e)).map(Failure::from) {
                 let message = format!("can't thaw {} after its step was given up: {}", live.spec.name, e.message);
                 self.recorder.error(Failure { message, ..e });
             }
@@ -133,6 +160,11 @@ impl CaseRun<'_> {
                 self.hanging.push(Leak { kind: "slot".to_owned(), name, reason: e.message });
             }
         }
+    }
+
+    async fn unwanted(&mut self, engine: &Arc<dyn Engine>, copy: &Restored) -> Result<(), String> {
+        self.slots.retain(|(_, s)| s.handle != copy.container.slot.handle);
+        engine.remove(&copy.container).await.map_err(|e| e.message)
     }
 
     /// Waits for a call, and removes what it made. One that failed has put everything back.
@@ -149,12 +181,25 @@ impl CaseRun<'_> {
                 Ok(())
             }
             Call::Restore(engine, call) => match call.await {
-                Ok(Ok(restored)) => {
-                    self.slots.retain(|(_, s)| s.handle != restored.container.slot.handle);
-                    engine.remove(&restored.container).await.map_err(|e| e.message)
+                Ok(Ok(restored)) => self.unwanted(&engine, &restored).await,
+                _ => Ok(()),
+            },
+            Call::Migration(engine, call) => match call.await {
+                Ok(Ok(moved)) => {
+                    let removed = self.unwanted(&engine, &moved.restored).await;
+                    if let Some(pages) = moved.pages {
+                        // Nobody wants them any more; that they ended is all that counts.
+                        let _ = pages.await;
+                    }
+                    let images = moved.images.map(|i| self.world.remove_path(node, &i.path, !i.archive));
+                    removed.and(images.unwrap_or(Ok(())).map_err(|e| e.to_string()))
                 }
                 _ => Ok(()),
             },
+            Call::Pages(call) => {
+                let _ = call.await;
+                Ok(())
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Field, Fixed, Name};
 use super::volumes::{CopyVolume, Mounts, Restart};
 use super::yaml::{Key, Node};
-use crate::record::{ErrorClass, SourceFate};
+use crate::record::{ErrorClass, SourceFate, Strategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -282,6 +282,10 @@ shape! {
         "to" => to: Name,
         /// Name of the new instance; `NAME-moved` if left out.
         "as" => into: Option<Name>,
+        /// How its state gets there, and what becomes of the source. `stop-copy`: freeze, dump, move, restore. `live-copy`:
+        /// the source goes on after the dump and is stopped when the copy answers. `stream`, `post-copy`, `placed` and
+        /// `pre-copy` are an engine's own. If left out: as `source` says.
+        "strategy" => strategy: Option<Field<Strategy>>,
         /// What becomes of the source. `fenced` (if left out): frozen before the checkpoint and never thawed, so that
         /// nothing that it acknowledged can be missing. `stopped`: goes on after the checkpoint, and is stopped when the
         /// copy answers. `running`: goes on beside the copy.
@@ -386,6 +390,11 @@ impl Checkpoint {
 }
 
 impl Migrate {
+    /// Whether its strategy is, or may be, an engine's own.
+    pub(super) fn of_engine(&self) -> bool {
+        self.strategy.as_ref().is_some_and(|s| s.fixed().is_none_or(|s| !s.composed()))
+    }
+
     /// The name of the instance that it makes.
     pub(super) fn new_name(&self) -> String {
         self.into.as_ref().map_or_else(|| format!("{}-moved", self.of.text()), |n| n.text().to_owned())

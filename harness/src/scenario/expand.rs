@@ -1,6 +1,7 @@
 //! Scenario as written -> cases: every expression resolved, every default filled in.
 
 mod faults;
+mod migrate;
 
 use super::action::{Action as Written, Checkpoint, Expect, Restore, Step as WrittenStep, Tamper, Wait};
 use super::diagnostic::Diagnostic;
@@ -8,8 +9,8 @@ use super::document::Document;
 use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
 use super::plan::{
-    Action, Address, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Step,
-    Volume, Workload,
+    Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Step, Volume,
+    Workload,
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
@@ -250,16 +251,7 @@ impl Cellular<'_> {
                 Action::Tamper { checkpoint: text(&t.checkpoint), name: text(&t.name), damage: self.damage(t)? }
             }
             Written::Restore(written) => self.restore(written, node(&written.node))?,
-            Written::Migrate(m) => Action::Migrate {
-                instance: text(&m.of),
-                to: text(&m.to),
-                into: m.new_name(),
-                source: self.or(&m.source, SourceFate::Fenced)?,
-                medium: self.or(&m.medium, Medium::Native)?,
-                given: self.allotted(&m.memory, m.volumes.as_ref())?,
-                over: self.or(&m.over, Over::File)?,
-                address: self.or(&m.address, Address::New)?,
-            },
+            Written::Migrate(m) => Action::Migrate(self.migrate(m)?),
             Written::Restart(r) => Action::Restart { node: text(&r.node) },
             Written::CopyVolume(c) => {
                 Action::CopyVolume { volume: text(&c.volume), from: text(&c.from), to: text(&c.to) }

@@ -104,6 +104,11 @@ codes! {
         "A `fault` breaks exactly one thing on one node, with what belongs to that: `kill: shim` and `kill: workload` need \
          `of`, a `runtimeCall` needs `delay` or `fail`. `during` ties a fault to a stage that its step has: a `checkpoint` \
          has `dump` and `archive`, a `transfer` has `transfer`, a `restore` has `restore`, a `migrate` has all of them.";
+    BAD_STRATEGY = "E0117", "a strategy and something that contradicts it",
+        "`strategy` says how the state of an instance gets to the other node, and with that what becomes of the source: \
+         `live-copy` stops it when the copy answers, all others fence it, so `source` has no place beside it. `stream`, \
+         `post-copy`, `placed` and `pre-copy` make no checkpoint that could be kept as an image or sent by another way: \
+         `medium` and `over` belong to `stop-copy` and `live-copy`.";
     FEW_REPETITIONS = "E0201", "a percentile of too few repetitions",
         "A p95 of fewer than 20 repetitions, or a p99 of fewer than 100, is the maximum by another name. Raise \
          `measure.repetitions`, or bound `max`.";

@@ -2,12 +2,14 @@
 
 mod address;
 mod faults;
+mod migrate;
 mod raw;
 
 pub use address::Address;
 pub use faults::{
     CallFault, CriuFault, DiskOf, During, Fault, FaultKind, ImageFault, LinkFault, Over, Role, RuntimeCall, Stage,
 };
+pub use migrate::Migrate;
 pub use raw::{RawCheckpoint, RawRestore};
 
 use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
@@ -323,24 +325,7 @@ pub enum Action {
         raw: Option<RawRestore>,
     },
     /// Checkpoint, transfer and restore in one, with clients following.
-    Migrate {
-        /// The instance.
-        instance: String,
-        /// Where to.
-        to: String,
-        /// The new instance's name; `NAME-moved` if none is given.
-        into: String,
-        /// What becomes of the source.
-        source: SourceFate,
-        /// How the checkpoint is kept.
-        medium: Medium,
-        /// What the new container is given.
-        given: Given,
-        /// By which way it is carried.
-        over: Over,
-        /// What becomes of its address.
-        address: Address,
-    },
+    Migrate(Migrate),
     /// Stops and removes an instance.
     Remove {
         /// The instance.

@@ -1,7 +1,7 @@
 //! What a step does, in words.
 
 use super::plan::{
-    Action, Address, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Over, RawCheckpoint, Step,
+    Action, Address, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Migrate, Over, RawCheckpoint, Step,
 };
 use crate::record::{GiveUp, SourceFate};
 
@@ -40,9 +40,10 @@ pub(super) fn of(action: &Action) -> String {
             };
             format!("restore {checkpoint} on {node} as {instance}{how}{}", with(given))
         }
-        Action::Migrate { instance, to, into, source, medium, over, given, address } => {
-            let how = [fate(*source), kept(*medium), way(*over), along(*address)].concat();
-            format!("migrate {instance} to {to} as {into}, {how}{}", with(given))
+        Action::Migrate(m) => {
+            let how = m.strategy.map_or_else(|| fate(m.source).to_owned(), |s| format!("by {s}"));
+            let how = [&how, kept(m.medium), way(m.over), along(m.address)].concat();
+            format!("migrate {} to {} as {}, {how}{}", m.instance, m.to, m.into, with(&m.given))
         }
         Action::Remove { instance } => format!("remove {instance}"),
         Action::Restart { node } => format!("restart node {node}"),
@@ -162,7 +163,7 @@ impl Step {
             Action::Deploy { node, .. } | Action::Restore { node, .. } | Action::Restart { node } => vec![node],
             Action::CopyVolume { from, to, .. } => vec![from, to],
             Action::Fault(fault) => vec![&fault.node],
-            Action::Transfer { to, .. } | Action::Migrate { to, .. } => vec![to],
+            Action::Transfer { to, .. } | Action::Migrate(Migrate { to, .. }) => vec![to],
             _ => Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use super::plan::{
 use super::value::Scalar;
 use crate::record::{
     ConnectionExpectation, EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation,
-    LossPolicy, Metric, SourceFate, TcpChoice, Tier,
+    LossPolicy, Metric, SourceFate, Strategy, TcpChoice, Tier,
 };
 use std::time::Duration;
 
@@ -338,6 +338,7 @@ named! {
     CriuFault, "what is wrong with criu", explain::INVALID_VALUE, CriuFault::ALL;
     RuntimeCall, "a call of an OCI runtime", explain::INVALID_VALUE, RuntimeCall::ALL;
     Stage, "a stage", explain::INVALID_VALUE, Stage::ALL;
+    Strategy, "a strategy of migration", explain::INVALID_VALUE, Strategy::ALL;
     Over, "a way", explain::INVALID_VALUE, Over::ALL;
     EngineWord, "a word of an engine", explain::INVALID_VALUE, EngineWord::ALL;
     Metric, "a metric", explain::INVALID_VALUE, Metric::ALL;

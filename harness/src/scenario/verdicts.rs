@@ -15,7 +15,7 @@ use super::plan::ClientKind;
 use super::read::{error, warning};
 use super::units::Bound;
 use super::value::Name;
-use crate::record::{InstanceExpectation, Metric};
+use crate::record::{InstanceExpectation, Metric, Strategy};
 use std::collections::BTreeSet;
 
 /// Checks the checks, after all steps.
@@ -378,7 +378,12 @@ impl<'a> Flow<'a, '_> {
             }
             Metric::Transfer => matches!(s.action, Action::Transfer(_) | Action::Migrate(_)),
             Metric::Restore => matches!(s.action, Action::Restore(_) | Action::Migrate(_)),
-            Metric::Total => matches!(s.action, Action::Migrate(_)),
+            Metric::Total | Metric::BytesMoved | Metric::BytesSent => matches!(s.action, Action::Migrate(_)),
+            // Of a strategy that depends on the cell, it may be.
+            Metric::Pages | Metric::PagesLatency => {
+                let post_copy = |strategy: Option<&Strategy>| strategy.is_none_or(|s| *s == Strategy::PostCopy);
+                matches!(&s.action, Action::Migrate(m) if m.strategy.as_ref().is_some_and(|s| post_copy(s.fixed())))
+            }
         })
     }
 }

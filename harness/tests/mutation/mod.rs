@@ -1,7 +1,7 @@
 //! What is changed in a case.
 
 use podferry::record::{CheckSpec, ErrorClass, InstanceExpectation};
-use podferry::scenario::plan::{Action, Case, Fault, FaultKind, Given, Role, Step};
+use podferry::scenario::plan::{Action, Case, Fault, FaultKind, Given, Migrate, Role, Step};
 use regex::Regex;
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ pub(crate) fn cold(mut case: Case) -> Option<Mutant> {
                 steps.push(Step { action: start(&workload, node, instance, given), ..step.clone() });
                 workload_of.insert(instance.clone(), workload);
             }
-            Action::Migrate { instance, to, into, given, .. } if step.expect_error.is_none() => {
+            Action::Migrate(Migrate { instance, to, into, given, .. }) if step.expect_error.is_none() => {
                 changed = true;
                 let workload = workload_of[instance].clone();
                 let action = Action::Remove { instance: instance.clone() };
@@ -242,7 +242,7 @@ fn home(action: &Action, instance: &str) -> Option<String> {
         {
             Some(node.clone())
         }
-        Action::Migrate { to, into, .. } if into == instance => Some(to.clone()),
+        Action::Migrate(Migrate { to, into, .. }) if into == instance => Some(to.clone()),
         _ => None,
     }
 }

@@ -17,10 +17,27 @@ fn the_figures_of_a_migration() {
     near(m.get("restore"), 12.0);
     near(m.get("total"), 45.0);
     near(m.get("checkpoint-size"), f64::from(3 << 20));
+    near(m.get("bytes-moved"), f64::from(3 << 20));
+    near(m.get("bytes-sent"), f64::from(4 << 20));
     near(m.get(WORST_LATENCY), 0.2);
     near(m.get(MEASUREMENT_ERROR), 0.12);
     assert_eq!(m.get("stall"), None, "no connection outlived it");
-    assert_eq!(m.len(), Metric::ALL.len() - 1 + 2);
+    // Its memory did not come later.
+    assert_eq!((m.get("pages"), m.get("pages-latency")), (None, None));
+    assert_eq!(m.len(), Metric::ALL.len() - 3 + 2);
+}
+
+#[test]
+fn memory_that_comes_later_has_a_time_and_a_latency() {
+    let e = spoiled(|e| {
+        e.migrations[0].pages_arrived = Some(at(110));
+        let ops = &mut e.histories.get_mut("writer").unwrap().ops;
+        // Due at 90 ms, and another that was due when all pages were there.
+        ops[50].done = crate::record::At(ops[50].intended.0 + 9 * MS);
+        ops[75].done = crate::record::At(ops[75].intended.0 + 20 * MS);
+    });
+    near(metrics(&e).get("pages"), 30.0);
+    near(metrics(&e).get("pages-latency"), 9.0);
 }
 
 #[test]

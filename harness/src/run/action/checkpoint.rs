@@ -78,14 +78,18 @@ pub(super) async fn digest(run: &CaseRun<'_>, held: &Held) -> Result<Carried, Fa
 
 /// Records a checkpoint, with what CRIU says of it.
 pub(super) fn record(run: &CaseRun<'_>, instance: &str, name: &str, held: &Held, known: &Carried) {
-    let node = &held.nodes[0];
-    let path = run.world.host_path(node, &held.checkpoint.path);
+    record_at(run, instance, name, held, (known, &held.nodes[0]));
+}
+
+/// [`record`] of one that was taken on a node, and may lie on another.
+pub(super) fn record_at(run: &CaseRun<'_>, instance: &str, name: &str, held: &Held, (known, node): (&Carried, &str)) {
+    let path = run.world.host_path(&held.nodes[0], &held.checkpoint.path);
     let stats = path.as_ref().and_then(|p| archive::stats(p).ok().flatten());
     let call = run.last_phase(Phase::Checkpoint);
     run.record(Event::Checkpoint(CheckpointRecord {
         name: name.to_owned(),
         of: instance.to_owned(),
-        node: node.clone(),
+        node: node.to_owned(),
         engine: held.checkpoint.engine,
         from: call.as_ref().map_or_else(clock::now, |c| c.from),
         to: call.as_ref().map_or_else(clock::now, |c| c.to),

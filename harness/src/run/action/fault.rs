@@ -3,7 +3,7 @@
 use crate::fault::{self, Gate, Ground, Moment};
 use crate::record::{ErrorClass, Failure};
 use crate::run::case::CaseRun;
-use crate::scenario::plan::{Action, During, Fault, FaultKind, Role, Stage, Step};
+use crate::scenario::plan::{Action, During, Fault, FaultKind, Migrate, Role, Stage, Step};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -34,7 +34,7 @@ fn victim<'f>(what: &'f Fault, beside: Option<(&'f Action, Stage)>) -> Option<&'
         (
             FaultKind::Kill { role: Role::Criu, .. },
             Some((
-                Action::Checkpoint { instance, .. } | Action::Migrate { instance, .. },
+                Action::Checkpoint { instance, .. } | Action::Migrate(Migrate { instance, .. }),
                 Stage::Dump | Stage::Archive,
             )),
         ) => Some(instance),
@@ -63,7 +63,7 @@ async fn ground(
         _ => None,
     };
     let newcomer = match beside {
-        Some((Action::Restore { instance, .. } | Action::Migrate { into: instance, .. }, _)) => {
+        Some((Action::Restore { instance, .. } | Action::Migrate(Migrate { into: instance, .. }), _)) => {
             Some(run.container_name(instance))
         }
         _ => None,
@@ -154,10 +154,11 @@ async fn moment(run: &CaseRun<'_>, action: &Action, stage: Stage) -> Result<Mome
             run.world.gate(Some(gate.clone()));
             return Ok(Moment::Here(gate));
         }
-        (Stage::Dump | Stage::Archive, Action::Checkpoint { instance, .. } | Action::Migrate { instance, .. }) => {
-            (run.live(instance)?.node.clone(), "checkpoint", stage == Stage::Archive)
-        }
-        (Stage::Restore, Action::Restore { node, .. } | Action::Migrate { to: node, .. }) => {
+        (
+            Stage::Dump | Stage::Archive,
+            Action::Checkpoint { instance, .. } | Action::Migrate(Migrate { instance, .. }),
+        ) => (run.live(instance)?.node.clone(), "checkpoint", stage == Stage::Archive),
+        (Stage::Restore, Action::Restore { node, .. } | Action::Migrate(Migrate { to: node, .. })) => {
             (node.clone(), "restore", false)
         }
         _ => return Err(fault::never_struck(format!("this step has no stage `{}`", stage.name()))),

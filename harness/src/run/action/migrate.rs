@@ -1,27 +1,25 @@
-use super::{address, checkpoint, clients, deploy, restore};
+use super::{address, checkpoint, clients, deploy, own_strategy, restore, sent};
 use crate::clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Restored};
 use crate::record::{At, ErrorClass, Event, Failure, MigrationRecord, Phase, SourceFate};
 use crate::run::carry;
 use crate::run::case::{CaseRun, Held, Live};
-use crate::scenario::plan::{Address, Given, Medium, Over};
+use crate::scenario::plan::{Medium, Migrate, Over};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the restored workload may take to give its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(30);
 
-/// What is to move where.
-pub(super) struct Move<'a> {
-    pub(super) step: &'a str,
-    pub(super) instance: &'a str,
-    pub(super) to: &'a str,
-    pub(super) into: &'a str,
-    pub(super) source: SourceFate,
-    pub(super) medium: Medium,
-    pub(super) given: &'a Given,
-    pub(super) over: Over,
-    pub(super) address: Address,
+/// What is known of a migration so far, also of one that fails later.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// When the copy first answered.
+    pub(super) answered: Option<At>,
+    /// Bytes of state that went from node to node.
+    pub(super) moved: Option<u64>,
+    /// When memory that came after the restore was there.
+    pub(super) pages_arrived: Option<At>,
 }
 
 /// Moves an instance to another node, its clients with it.
@@ -29,10 +27,13 @@ pub(super) struct Move<'a> {
 /// The order is what keeps writes: what the target needs is made first (it is no downtime), a fenced source is frozen
 /// before the dump and never thawed again, clients are switched when the restore has returned, and the source goes
 /// last. If anything fails before the switch, the source is thawed and goes on.
-pub(super) async fn migrate(run: &mut CaseRun<'_>, what: &Move<'_>) -> Result<(), Failure> {
+pub(super) async fn migrate(run: &mut CaseRun<'_>, step: &str, what: &Migrate) -> Result<(), Failure> {
     let triggered = clock::now();
-    let source = run.live(what.instance)?.clone();
-    let done = attempt(run, what, &source).await;
+    let source = run.live(&what.instance)?.clone();
+    let sent_before = sent::by(source.engine.node());
+    let mut seen = Seen::default();
+    let done = attempt(run, step, what, &source, &mut seen).await;
+    let sent_after = sent::by(source.engine.node());
     if done.is_err() {
         run.move_back().await;
     }
@@ -48,33 +49,46 @@ pub(super) async fn migrate(run: &mut CaseRun<'_>, what: &Move<'_>) -> Result<()
         });
     }
     run.record(Event::Migration(MigrationRecord {
-        step: what.step.to_owned(),
-        of: what.instance.to_owned(),
-        into: what.into.to_owned(),
+        step: step.to_owned(),
+        of: what.instance.clone(),
+        into: what.into.clone(),
         from_node: source.node.clone(),
-        to_node: what.to.to_owned(),
+        to_node: what.to.clone(),
         source: what.source,
         triggered,
-        answered: done.as_ref().ok().copied(),
+        answered: seen.answered,
         error: done.as_ref().err().map(|e| e.class),
+        strategy: what.strategy,
+        moved: seen.moved,
+        sent: sent_before.zip(sent_after).map(|(before, after)| after.saturating_sub(before)),
+        pages_arrived: seen.pages_arrived,
     }));
     done?;
     if what.source != SourceFate::Running {
-        deploy::remove(run, what.instance).await?;
+        deploy::remove(run, &what.instance).await?;
     }
     Ok(())
 }
 
-/// Everything up to the first answer; gives when that came.
-async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Result<At, Failure> {
-    let engine = run.world.engine(run.case.engine, what.to).await?;
-    let spec = restore::copy_of(run, &source.spec, &source.workload, what.to, what.into, what.given)?;
+/// Everything up to the first answer, and what the strategy has still to do then.
+async fn attempt(
+    run: &mut CaseRun<'_>,
+    step: &str,
+    what: &Migrate,
+    source: &Live,
+    seen: &mut Seen,
+) -> Result<(), Failure> {
+    let engine = run.world.engine(run.case.engine, &what.to).await?;
+    let spec = restore::copy_of(run, &source.spec, &source.workload, &what.to, &what.into, &what.given)?;
     let from = clock::now();
-    let of = (what.instance, source);
-    let slot = address::slot(run, what.address, of, what.into, &engine, &spec).await;
+    let of = (what.instance.as_str(), source);
+    let slot = address::slot(run, what.address, of, &what.into, &engine, &spec).await;
     let slot = slot.map_err(super::restore::for_restore)?;
-    run.phase(Phase::Prepare, what.to, from);
-    let moved = carry_over(run, what, source, &engine).await;
+    run.phase(Phase::Prepare, &what.to, from);
+    if let Some(strategy) = what.of_engine() {
+        return own_strategy::attempt(run, step, (what, strategy), source, (&engine, &slot), seen).await;
+    }
+    let moved = carry_over(run, step, what, source, &engine, seen).await;
     let held = match moved {
         Ok(held) => held,
         Err(e) => {
@@ -82,31 +96,46 @@ async fn attempt(run: &mut CaseRun<'_>, what: &Move<'_>, source: &Live) -> Resul
             return Err(e);
         }
     };
-    let restored = restore::into_slot(run, &engine, &slot, &held, what.to, restore::How::Verified).await?;
+    let restored = restore::into_slot(run, &engine, &slot, &held, &what.to, restore::How::Verified).await?;
+    arrive(run, step, what, source, restored, seen).await?;
+    account(run, step, what, held).await
+}
+
+/// The copy runs: its clients are switched to it, and its first answer is waited for.
+pub(super) async fn arrive(
+    run: &mut CaseRun<'_>,
+    step: &str,
+    what: &Migrate,
+    source: &Live,
+    restored: Restored,
+    seen: &mut Seen,
+) -> Result<(), Failure> {
     let live = Live {
         workload: source.workload.clone(),
-        node: what.to.to_owned(),
-        engine,
+        node: what.to.clone(),
+        engine: run.world.engine(run.case.engine, &what.to).await?,
+        spec: restored.container.slot.spec.clone(),
         container: restored.container,
-        spec,
         ended: false,
         removed: false,
     };
     address::arrive(run).await?;
-    clients::switch(run, what.instance, what.into, &live, restored.restore_from).await?;
-    deploy::adopt(run, what.into, live.clone(), Some(what.step.to_owned()));
+    clients::switch(run, &what.instance, &what.into, &live, restored.restore_from).await?;
+    deploy::adopt(run, &what.into, live.clone(), Some(step.to_owned()));
     let answered = first_answer(run, what, &live).await?;
-    run.phase_until(Phase::FirstAnswer, what.to, restored.restore_to, answered);
-    account(run, what, held).await?;
-    Ok(answered)
+    seen.answered = Some(answered);
+    run.phase_until(Phase::FirstAnswer, &what.to, restored.restore_to, answered);
+    Ok(())
 }
 
 /// Freezes (if fenced), checkpoints, carries and verifies.
 async fn carry_over(
     run: &mut CaseRun<'_>,
-    what: &Move<'_>,
+    step: &str,
+    what: &Migrate,
     source: &Live,
     engine: &Arc<dyn Engine>,
+    seen: &mut Seen,
 ) -> Result<Held, Failure> {
     if what.source == SourceFate::Fenced {
         let from = clock::now();
@@ -115,8 +144,8 @@ async fn carry_over(
         run.phase(Phase::Freeze, &source.node, from);
     }
     address::leave(run).await?;
-    let mut held = checkpoint::take(run, what.instance, what.step).await?;
-    run.checkpoints.insert(what.step.to_owned(), held.clone());
+    let mut held = checkpoint::take(run, &what.instance, step).await?;
+    run.checkpoints.insert(step.to_owned(), held.clone());
     let from = clock::now();
     let mut bytes = 0;
     if what.medium == Medium::Image {
@@ -125,21 +154,22 @@ async fn carry_over(
         // Written where it is read: there is no way on which it could have been harmed, so its structure is looked at
         // (a cut pages image would make the restore spin for ever) and its digest is taken after the restore.
         run.world.transfer_begins().await;
-        carry::verify_structure(run.world, what.to, &held.checkpoint).await?;
+        carry::verify_structure(run.world, &what.to, &held.checkpoint).await?;
     } else {
         let carried = checkpoint::carry(run, &mut held, engine.node().name(), what.over).await?;
         bytes = carried.bytes;
         held.known = Some(carried);
     }
-    run.phase(Phase::Transfer, what.to, from);
-    checkpoint::record_transfer(run, what.step, &held, what.to, what.over, bytes, from);
-    run.checkpoints.insert(what.step.to_owned(), held.clone());
+    run.phase(Phase::Transfer, &what.to, from);
+    checkpoint::record_transfer(run, step, &held, &what.to, what.over, bytes, from);
+    seen.moved = Some(bytes);
+    run.checkpoints.insert(step.to_owned(), held.clone());
     Ok(held)
 }
 
 /// Waits for the first answer of the copy: a client's if one follows it, else the workload's own readiness.
-async fn first_answer(run: &mut CaseRun<'_>, what: &Move<'_>, live: &Live) -> Result<At, Failure> {
-    if let Some(at) = clients::first_answer(run, what.into, FIRST_ANSWER).await? {
+async fn first_answer(run: &mut CaseRun<'_>, what: &Migrate, live: &Live) -> Result<At, Failure> {
+    if let Some(at) = clients::first_answer(run, &what.into, FIRST_ANSWER).await? {
         return Ok(at);
     }
     let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
@@ -148,9 +178,9 @@ async fn first_answer(run: &mut CaseRun<'_>, what: &Move<'_>, live: &Live) -> Re
 }
 
 /// Records the checkpoint. Its digest, where it was not needed before, is taken now: it is no downtime.
-async fn account(run: &mut CaseRun<'_>, what: &Move<'_>, held: Held) -> Result<(), Failure> {
+async fn account(run: &mut CaseRun<'_>, step: &str, what: &Migrate, held: Held) -> Result<(), Failure> {
     let known = checkpoint::digest(run, &held).await?;
-    checkpoint::record(run, what.instance, what.step, &held, &known);
-    run.checkpoints.insert(what.step.to_owned(), Held { known: Some(known), ..held });
+    checkpoint::record(run, &what.instance, step, &held, &known);
+    run.checkpoints.insert(step.to_owned(), Held { known: Some(known), ..held });
     Ok(())
 }

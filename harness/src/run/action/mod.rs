@@ -8,8 +8,10 @@ pub(super) mod clients;
 pub(super) mod deploy;
 mod fault;
 pub(super) mod migrate;
+mod own_strategy;
 mod restart;
 pub(super) mod restore;
+mod sent;
 mod watch;
 
 use super::case::CaseRun;
@@ -78,11 +80,7 @@ async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
             };
             restore::restore(run, checkpoint, node, instance, how, given).await
         }
-        Action::Migrate { instance, to, into, source, medium, over, given, address } => {
-            let (source, medium, over, address) = (*source, *medium, *over, *address);
-            let what = migrate::Move { step: &step.id, instance, to, into, source, medium, over, given, address };
-            migrate::migrate(run, &what).await
-        }
+        Action::Migrate(what) => migrate::migrate(run, &step.id, what).await,
         Action::Restart { node } => restart::restart(run, node).await,
         Action::CopyVolume { volume, from, to } => run.copy_volume(volume, from, to).await,
         Action::Remove { instance } => deploy::remove(run, instance).await,

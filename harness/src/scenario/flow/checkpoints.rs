@@ -3,7 +3,7 @@
 use super::super::action::{Checkpoint, Migrate, Restore, Step, Tamper, Transfer};
 use super::super::explain;
 use super::super::place::Place;
-use super::super::plan::Medium;
+use super::super::plan::{Address, Medium};
 use super::super::read::error;
 use super::super::units::DamageKind;
 use super::super::value::{Field, Name};
@@ -181,9 +181,37 @@ impl<'a> Flow<'a, '_> {
         let kind = source.as_ref().and_then(|l| l.kind);
         let name_place = m.into.as_ref().map_or(m.of.place, |n| n.place);
         self.born(&m.new_name(), name_place, Life { fate: alive(fails), node: Some(to), kind, copy_of });
+        self.strategy(m);
         if source.is_some() && !fails {
             let fate = m.source.as_ref().map_or(Some(SourceFate::Fenced), |s| s.fixed().copied());
+            // Whatever the strategy, the source is gone.
+            let fate = m.strategy.as_ref().map_or(fate, |_| Some(SourceFate::Fenced));
             self.ends(&m.of, fate, place.line);
+        }
+    }
+
+    /// A strategy says what becomes of the source, and those of an engine's own leave no choice of the way either.
+    fn strategy(&mut self, m: &Migrate) {
+        let Some(strategy) = &m.strategy else { return };
+        if let Some(source) = &m.source {
+            let finding =
+                error(explain::BAD_STRATEGY, "`strategy` says what becomes of the source, and so does `source`");
+            self.r
+                .tell(source.place, finding.help("take `source` away: `live-copy` is `stopped`, the others `fenced`"));
+        }
+        if !m.of_engine() {
+            return;
+        }
+        let ways = [("medium", m.medium.as_ref().map(|f| f.place)), ("over", m.over.as_ref().map(|f| f.place))];
+        if let Some(address) = m.address.as_ref().filter(|a| a.fixed() != Some(&Address::New)) {
+            let message = format!("`{}` freezes and dumps in one call, and an address moves in between", strategy.text);
+            let finding = error(explain::BAD_STRATEGY, message);
+            self.r.tell(address.place, finding.help("take `address` away, or write `strategy: stop-copy`"));
+        }
+        for (key, place) in ways.into_iter().filter_map(|(k, p)| Some((k, p?))) {
+            let message = format!("`{key}` is for checkpoints that are carried, and `{}` carries none", strategy.text);
+            let help = format!("take `{key}` away, or write `strategy: stop-copy`");
+            self.r.tell(place, error(explain::BAD_STRATEGY, message).help(help));
         }
     }
 }

@@ -165,6 +165,8 @@ impl Flow<'_, '_> {
             Action::Checkpoint(_) => ("checkpoint", &[Stage::Dump, Stage::Archive]),
             Action::Transfer(_) => ("transfer", &[Stage::Transfer]),
             Action::Restore(_) => ("restore", &[Stage::Restore]),
+            // A strategy of the engine's own makes no archive, and what it sends passes no gate.
+            Action::Migrate(m) if m.of_engine() => ("migrate", &[Stage::Dump, Stage::Restore]),
             Action::Migrate(_) => ("migrate", Stage::ALL),
             _ => {
                 let finding = error(explain::BAD_FAULT, "this step has no stages that a fault could be tied to");

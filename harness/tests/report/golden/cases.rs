@@ -155,6 +155,10 @@ pub(crate) fn failed_restore(s: &mut Script) {
         triggered: at(9_700.0),
         answered: None,
         error: Some(ErrorClass::RestoreFailed),
+        strategy: None,
+        moved: None,
+        sent: None,
+        pages_arrived: None,
     }));
     s.now = 10_600.0;
     capture(s, "final:redis", "redis", Some(("paused", true)), None);
@@ -316,6 +320,10 @@ fn end_of_migration(s: &mut Script, triggered: f64, answered: f64, source: Sourc
         triggered: at(triggered),
         answered: Some(at(answered)),
         error: None,
+        strategy: None,
+        moved: None,
+        sent: None,
+        pages_arrived: None,
     }));
 }
 
