@@ -9,8 +9,20 @@ use std::time::{Duration, Instant};
 const PURE_TESTS: [&str; 4] = ["architecture", "cli", "report", "workloads"];
 
 /// Test targets on real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 11] =
-    ["component", "nodes", "clients", "images", "conformance", "runc", "cri", "docker", "doctor", "e2e", "killed"];
+const NODE_TESTS: [&str; 12] = [
+    "component",
+    "nodes",
+    "clients",
+    "images",
+    "conformance",
+    "runc",
+    "cri",
+    "podman",
+    "docker",
+    "doctor",
+    "e2e",
+    "killed",
+];
 
 /// On real nodes too, and only when it is named: it takes minutes. A lane of CI runs it.
 const LONG_TESTS: [&str; 1] = ["reds"];

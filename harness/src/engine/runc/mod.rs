@@ -18,6 +18,7 @@ mod runtime;
 mod slot;
 mod watchdog;
 
+pub(super) use self::probe::able;
 use self::runtime::{Inner, task_failed};
 use super::{
     Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored, Supplies,

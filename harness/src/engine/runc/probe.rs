@@ -23,10 +23,7 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         ));
     }
     let version = version.text();
-    let able = match built_with_criu(node, kind, &version).await {
-        Ok(()) => probe::criu(node).await,
-        Err(reason) => Err(reason),
-    };
+    let able = with_criu(node, kind, &version).await;
     Ok(Capabilities {
         checkpoint: able.clone(),
         restore: able,
@@ -37,6 +34,18 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         shared_images: node.shared_dir().is_some(),
         ..Capabilities::all(first_line(&version, kind))
     })
+}
+
+/// Whether a node's runc or crun can checkpoint and restore, with the node's CRIU.
+pub(in crate::engine) async fn able(node: &SharedNode, kind: EngineKind) -> Result<(), String> {
+    let version = node.output(Exec::new(kind.name()).arg("--version")).await;
+    let version = version.map_err(|_| format!("node {} has no {kind}", node.name()))?;
+    with_criu(node, kind, &version.text()).await
+}
+
+async fn with_criu(node: &SharedNode, kind: EngineKind, version: &str) -> Result<(), String> {
+    built_with_criu(node, kind, version).await?;
+    probe::criu(node).await
 }
 
 /// `runc version 1.3.6+ds1` becomes `runc 1.3.6+ds1`.
