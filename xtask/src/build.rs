@@ -39,6 +39,10 @@ pub(crate) fn binaries(profile: Profile) -> Result<Built, String> {
     // Not quiet: from nothing this takes minutes, and who waits wants to see that something happens.
     cargo(["build", "--release", "--package", "podferry-workloads", "--target", &host, "--config", &flags])
         .must("building the workloads")?;
+    // Beside them, and with the C library shared: it is loaded into programs of a node.
+    let flags = format!("target.{host}.rustflags=['-C','strip=symbols']");
+    cargo(["build", "--release", "--package", "podferry-preload", "--target", &host, "--config", &flags])
+        .must("building what is loaded into CRIU")?;
     let mut args = vec!["build", "--package", "podferry"];
     if profile == Profile::Release {
         args.push("--release");

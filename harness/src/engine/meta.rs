@@ -49,7 +49,12 @@ impl Meta {
 
     /// Writes it into a checkpoint's folder on the host.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        fs::write(folder.join(FILE), serde_json::to_vec(self)?)
+        fs::write(folder.join(FILE), self.bytes()?)
+    }
+
+    /// What [`Meta::write`] writes.
+    pub(super) fn bytes(&self) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(self)?)
     }
 
     /// Reads it from there; an error says what is wrong with the checkpoint.

@@ -13,7 +13,7 @@ mod wire;
 
 pub use init::init_main;
 pub(crate) use memory::MemoryGroup;
-pub(crate) use processes::{Process, processes};
+pub(crate) use processes::{Process, host_id, processes};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wire::{CgroupMounts, Cgroups, Setup};
 
@@ -22,6 +22,7 @@ use crate::record::NodeRecord;
 use async_trait::async_trait;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,10 @@ pub trait Node: Send + Sync {
     /// with `Can't lookup mount` (criu 4.2.1). What comes through the pipes is appended to `log` by PID 1 of the node,
     /// which outlives the program; the program's own children (the container) keep the pipes.
     async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError>;
+
+    /// Like [`Node::spawn`], with a file of the harness's own as its standard output; the log gets its standard error. It
+    /// is how a program is given a descriptor on which it says that it is ready (CRIU's and runc's `--status-fd 1`).
+    async fn spawn_telling(&self, exec: Exec, out: OwnedFd, log: &Path) -> Result<Box<dyn Program>, ExecError>;
 
     /// The path on the host at which a path inside the node can be read and written. Absolute links inside the node
     /// are not followed right from there: name files by their real place.

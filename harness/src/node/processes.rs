@@ -20,6 +20,22 @@ pub(crate) fn processes(node: &SharedNode) -> BTreeMap<u32, Process> {
     pids.filter_map(|pid| Some((pid, read(pid)?))).collect()
 }
 
+/// The id on the host of a process of the node; `None` if there is none.
+pub(crate) fn host_id(node: &SharedNode, pid: u32) -> Option<i32> {
+    let namespace = |proc: &Path| std::fs::read_link(proc.join("ns/pid")).ok();
+    let its = namespace(&node.host_path(Path::new(&format!("/proc/{pid}"))))?;
+    let found = std::fs::read_dir("/proc").ok()?.flatten().find(|entry| {
+        let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        innermost(&status) == Some(pid) && namespace(&entry.path()).as_ref() == Some(&its)
+    })?;
+    found.file_name().to_str()?.parse().ok()
+}
+
+/// The last of the ids in `NSpid:`, one for each namespace that the process is in.
+fn innermost(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
+}
+
 /// `42 (a name) S 1 ...`: the name may hold anything, a closing bracket too.
 fn parse_stat(stat: &str) -> Option<Process> {
     let (head, tail) = stat.rsplit_once(')')?;

@@ -137,9 +137,10 @@ impl Sandbox {
         let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
     }
 
-    async fn go_on(&self, exec: Exec, streams: Streams) -> Result<Box<dyn Program>, ExecError> {
+    async fn go_on(&self, exec: Exec, streams: Streams, files: &[OwnedFd]) -> Result<Box<dyn Program>, ExecError> {
         self.unpaused().await;
-        let mut started = self.control.start(&exec, streams, &[]).map_err(|e| self.start_error(&exec, e))?;
+        let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+        let mut started = self.control.start(&exec, streams, &files).map_err(|e| self.start_error(&exec, e))?;
         let pid = started.pid().await.map_err(|e| self.start_error(&exec, e))?;
         let id = started.id;
         let exit = started.let_go().map_or(Exit::Lost, Exit::Running);
@@ -219,11 +220,18 @@ impl Node for Sandbox {
     }
 
     async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.go_on(exec, Streams::Log(log.to_owned())).await
+        self.go_on(exec, Streams::Log(log.to_owned()), &[]).await
     }
 
     async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.go_on(exec, Streams::Piped(log.to_owned())).await
+        self.go_on(exec, Streams::Piped(log.to_owned()), &[]).await
+    }
+
+    async fn spawn_telling(&self, exec: Exec, out: OwnedFd, log: &Path) -> Result<Box<dyn Program>, ExecError> {
+        let log = self.host_path(log);
+        let opened = File::options().create(true).append(true).open(&log);
+        let log = opened.map_err(|e| self.start_error(&exec, e))?;
+        self.go_on(exec, Streams::Passed, &[out, log.into()]).await
     }
 
     fn host_path(&self, inside: &Path) -> PathBuf {

@@ -53,6 +53,8 @@ pub enum ErrorClass {
     NoMemory,
     /// The network between two nodes let nothing through.
     LinkBroken,
+    /// Memory of a restored process that was to come after it never came: the process is lost with it.
+    PagesLost,
     /// The container is not running.
     NotRunning,
     /// No such container.
@@ -101,6 +103,7 @@ impl ErrorClass {
             C::NoSpace => "no-space",
             C::NoMemory => "no-memory",
             C::LinkBroken => "link-broken",
+            C::PagesLost => "pages-lost",
             C::NotRunning => "not-running",
             C::UnknownContainer => "unknown-container",
             C::Unsupported => "unsupported",

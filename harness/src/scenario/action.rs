@@ -395,6 +395,11 @@ impl Migrate {
         self.strategy.as_ref().is_some_and(|s| s.fixed().is_none_or(|s| !s.composed()))
     }
 
+    /// Whether its strategy is this one for sure, in every case.
+    pub(super) fn is_fixed(&self, strategy: Strategy) -> bool {
+        self.strategy.as_ref().is_some_and(|s| s.fixed() == Some(&strategy))
+    }
+
     /// The name of the instance that it makes.
     pub(super) fn new_name(&self) -> String {
         self.into.as_ref().map_or_else(|| format!("{}-moved", self.of.text()), |n| n.text().to_owned())

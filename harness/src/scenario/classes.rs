@@ -3,7 +3,7 @@
 use crate::record::ErrorClass as C;
 
 /// All classes, in the order of `record`.
-pub(super) const ALL: [C; 32] = [
+pub(super) const ALL: [C; 33] = [
     C::InvalidArchive,
     C::EscapingEntry,
     C::DigestMismatch,
@@ -27,6 +27,7 @@ pub(super) const ALL: [C; 32] = [
     C::NoSpace,
     C::NoMemory,
     C::LinkBroken,
+    C::PagesLost,
     C::NotRunning,
     C::UnknownContainer,
     C::Unsupported,
@@ -114,6 +115,11 @@ pub(super) fn text(class: C) -> &'static str {
         C::LinkBroken => {
             "The network between the nodes let nothing through for some seconds while a checkpoint was carried. What had \
             arrived is removed, and nothing is restored from it."
+        }
+        C::PagesLost => {
+            "A process was restored by post-copy, and memory that was to come after it never came: its source, the page \
+            server, the daemon that fetches, or the link between them was lost. The process is ended, for the kernel would \
+            give it zeros. Nothing keeps what it acknowledged: that is post-copy's price."
         }
         C::NotRunning => "The container is there and does not run, so it cannot be checkpointed.",
         C::UnknownContainer => "There is no container of that name.",

@@ -216,7 +216,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             Action::Transfer(t) => self.transfer(t, fails),
             Action::Tamper(t) => self.tamper(t, step),
             Action::Restore(d) => self.restore(d, step),
-            Action::Migrate(m) => self.migrate(m, index, fails, step.place),
+            Action::Migrate(m) => self.migrate(m, index, step),
             Action::Remove(o) => self.set(&o.of, Fate::Gone(step.place.line)),
             Action::Restart(r) => self.restart(r, step.place.line),
             Action::CopyVolume(c) => self.copy_volume(c),

@@ -5,11 +5,22 @@ use super::layers;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
 use crate::engine::meta::Meta;
-use crate::engine::{Checkpoint, Container, EngineError, group};
+use crate::engine::{Checkpoint, Container, EngineError};
 use crate::record::{ErrorClass, OutsideReport};
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+/// A task in the middle of a system call that cannot be interrupted keeps its group from freezing.
+const SETTLES: Duration = Duration::from_secs(5);
+/// The kernel tells nobody when a group of version 1 is frozen.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// The name of the folder for the logs of a dump.
+pub(super) fn dump_logs(id: &str, name: &str) -> String {
+    format!("{id}-dump-{name}")
+}
 
 impl Inner {
     fn unknown(&self, what: &str, name: &str) -> EngineError {
@@ -37,10 +48,19 @@ impl Inner {
         }
     }
 
-    /// crun returns from `pause` while a group of version 1 is still `FREEZING` (crun 1.28, on a busy machine).
+    /// Until the kernel says so: crun returns from `pause` while a group of version 1 is still `FREEZING` (crun 1.28, on a
+    /// busy machine), and CRIU, which finds it so, thaws it after its dump (criu 4.2.1). A fenced source would go on.
     async fn stands_still(&self, name: &str) -> Result<(), EngineError> {
-        let freezer = self.freezer(name).ok_or_else(|| self.unknown("freeze", name))?;
-        freezer.settled().await.map_err(|e| group::freezing(name, &e))
+        let settled = async {
+            while !self.frozen("freeze", name)? {
+                tokio::time::sleep(GLANCE).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(SETTLES, settled).await.unwrap_or_else(|_| {
+            let message = format!("container {name} was told to freeze, and its tasks still ran {SETTLES:?} later");
+            Err(EngineError::new(ErrorClass::Timeout, message))
+        })
     }
 
     pub(super) async fn thaw(&self, name: &str) -> Result<(), EngineError> {
@@ -57,24 +77,29 @@ impl Inner {
         })?;
         let was_frozen = self.frozen("checkpoint", &container.id)?;
         let path = self.checkpoints.join(name);
-        let folder = self.host(&path);
-        fs::create_dir(&folder).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => {
-                EngineError::new(ErrorClass::NameTaken, format!("there is a checkpoint {name} at {}", path.display()))
-            }
-            _ => io_error("make", &folder, &e),
-        })?;
+        self.make_checkpoint(&path, name)?;
         let dumped = self.dump(container, name, &path, was_frozen).await;
         // The thaw comes first: whatever the dump said, a container that ran goes on running.
         let thawed = if was_frozen { Ok(()) } else { self.thaw_for_sure(&container.id).await };
         if let Err(e) = dumped.and(thawed) {
             let e = self.never_started(container, e).await;
             // The error counts; what cannot be removed shows up among what is left.
-            let _ = fs::remove_dir_all(&folder);
+            let _ = fs::remove_dir_all(self.host(&path));
             return Err(e);
         }
         let shared = self.node.shared_dir().is_some();
         Ok(Checkpoint { name: name.to_owned(), engine: self.kind, path, archive: false, shared })
+    }
+
+    /// The folder of a checkpoint, which must not be there.
+    pub(super) fn make_checkpoint(&self, path: &Path, name: &str) -> Result<(), EngineError> {
+        let folder = self.host(path);
+        fs::create_dir(&folder).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => {
+                EngineError::new(ErrorClass::NameTaken, format!("there is a checkpoint {name} at {}", path.display()))
+            }
+            _ => io_error("make", &folder, &e),
+        })
     }
 
     /// runc 1.3 dumps a container that was made and not started like any other, and CRIU fails at the runtime's own first
@@ -89,7 +114,7 @@ impl Inner {
     }
 
     /// By the runtime, and if that fails, by the freezer's own file.
-    async fn thaw_for_sure(&self, name: &str) -> Result<(), EngineError> {
+    pub(super) async fn thaw_for_sure(&self, name: &str) -> Result<(), EngineError> {
         match self.thaw(name).await {
             Ok(()) => Ok(()),
             Err(e) => match self.freezer(name).map(|f| f.thaw()) {
@@ -103,7 +128,7 @@ impl Inner {
     /// finds it frozen so (criu 4.2.1). The changes of its root are written while CRIU writes its memory.
     async fn dump(&self, container: &Container, name: &str, path: &Path, was_frozen: bool) -> Result<(), EngineError> {
         let id = &container.id;
-        let logs = self.home.join("logs").join(format!("{id}-dump-{name}"));
+        let logs = self.home.join("logs").join(dump_logs(id, name));
         let images = path.join("checkpoint");
         self.make_folder(&images)?;
         self.make_folder(&logs)?;
@@ -111,13 +136,13 @@ impl Inner {
         if !was_frozen {
             self.freeze(id).await?;
         }
-        let (upper, diff) = (self.host(&self.folder(id).join("upper")), self.host(&path.join("rootfs-diff.tar")));
-        let diff = blocking(move || layers::write_diff(&upper, &diff).map_err(|e| io_error("write", &diff, &e)));
+        let diff = self.write_changes(container, path);
         let what = format!("can't checkpoint container {id} on node {}", self.node.name());
         let args = ["checkpoint", "--leave-running", "--image-path"].map(str::to_owned).into_iter();
         let args =
             args.chain([images.display().to_string(), "--work-path".into(), logs.display().to_string(), id.clone()]);
         let dump = self.supervised(Supervised {
+            program: self.kind.name(),
             what: &what,
             during: During::Checkpoint,
             args: args.collect(),
@@ -134,7 +159,14 @@ impl Inner {
         fs::copy(&from, &to).map(drop).map_err(|e| io_error("copy", &from, &e))
     }
 
-    fn write_meta(&self, container: &Container, path: &Path) -> Result<(), EngineError> {
+    /// Writes what the container changed of its root.
+    pub(super) async fn write_changes(&self, container: &Container, path: &Path) -> Result<(), EngineError> {
+        let (upper, diff) =
+            (self.host(&self.folder(&container.id).join("upper")), self.host(&path.join("rootfs-diff.tar")));
+        blocking(move || layers::write_diff(&upper, &diff).map_err(|e| io_error("write", &diff, &e))).await
+    }
+
+    pub(super) fn write_meta(&self, container: &Container, path: &Path) -> Result<(), EngineError> {
         let folder = self.host(path);
         let meta = Meta::of(container, &self.capabilities.version, true);
         meta.write(&folder).map_err(|e| io_error("write meta.json in", &folder, &e))

@@ -158,8 +158,12 @@ fn make_special<R: Read>(entry: &tar::Entry<'_, R>, target: &Path, kind: tar::En
 /// Writes an overlay's upper folder out as a layer. Sockets are left out: CRIU makes them anew when it binds them.
 /// Extended attributes of the container's own are left out too.
 pub(super) fn write_diff(upper: &Path, out: &Path) -> io::Result<()> {
-    let file = fs::OpenOptions::new().write(true).create_new(true).open(out)?;
-    let mut tar = tar::Builder::new(BufWriter::with_capacity(1 << 20, file));
+    write_diff_to(upper, fs::OpenOptions::new().write(true).create_new(true).open(out)?)
+}
+
+/// The same, to where it goes on at once.
+pub(super) fn write_diff_to(upper: &Path, out: impl Write) -> io::Result<()> {
+    let mut tar = tar::Builder::new(BufWriter::with_capacity(1 << 20, out));
     tar.follow_symlinks(false);
     tar.sparse(false);
     let mut links = HashMap::new();

@@ -7,24 +7,31 @@
 mod bundle;
 pub(in crate::engine) mod classify;
 mod dump;
+mod faults_held;
+mod gate;
 mod kernel;
 mod layers;
 #[cfg(test)]
 mod layers_tests;
+mod page_wire;
+mod pipe_size;
+mod postcopy;
 mod probe;
 mod removal;
 mod restore;
 mod runtime;
 mod slot;
+mod stream;
 mod watchdog;
 
-pub(super) use self::probe::able;
+use self::restore::Pages;
 use self::runtime::{Inner, task_failed};
 use super::{
-    Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored, Supplies,
+    Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Migration, Moved, Restored, Slot, Stored,
+    Supplies, target_of,
 };
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
+use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
 use async_trait::async_trait;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -41,14 +48,16 @@ pub struct Limits {
     /// The size of a restore's log at which it is taken to do that, in bytes: such a log grows by 50 MB a second, and
     /// lies in memory.
     pub restore_log: u64,
+    /// How long no page may come of a copy that runs without all of its memory.
+    pub quiet: Duration,
     /// Anything else.
     pub other: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let other = Duration::from_secs(30);
-        Limits { dump: Duration::from_secs(60), restore: Duration::from_secs(60), restore_log: 64 << 20, other }
+        let (minute, half) = (Duration::from_secs(60), Duration::from_secs(30));
+        Limits { dump: minute, restore: minute, restore_log: 64 << 20, quiet: Duration::from_secs(3), other: half }
     }
 }
 
@@ -156,12 +165,32 @@ impl Engine for RuncEngine {
     /// Runs to its end in a task of its own, likewise.
     async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
         let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
-        tokio::spawn(async move { inner.restore(&slot, &from, None).await }).await.map_err(task_failed)?
+        tokio::spawn(async move { inner.restore(&slot, &from, None, Pages::Here).await }).await.map_err(task_failed)?
+    }
+
+    /// Runs to its end in a task of its own, likewise.
+    async fn migrate_to(&self, migration: &Migration) -> Result<Moved, EngineError> {
+        let (kind, strategy) = (self.0.kind, migration.strategy);
+        let unable = |why: String| EngineError::new(ErrorClass::Unsupported, why);
+        let target = target_of::<RuncEngine>(migration)
+            .ok_or_else(|| unable(format!("a migration by {strategy} goes from {kind} to {kind} alone")))?;
+        self.0.capabilities.strategies.of(strategy).map_err(unable)?;
+        let (source, target, migration) = (Arc::clone(&self.0), Arc::clone(&target.0), migration.clone());
+        let moving = async move {
+            match strategy {
+                Strategy::Stream => source.stream(&target, &migration).await,
+                Strategy::PostCopy => source.post_copy(&target, &migration).await,
+                _ => Err(unable(format!("{kind} has no migration by {strategy}"))),
+            }
+        };
+        tokio::spawn(moving).await.map_err(task_failed)?
     }
 
     async fn restore_bare(&self, slot: &Slot, from: &Checkpoint, deadline: Duration) -> Result<Restored, EngineError> {
         let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
-        tokio::spawn(async move { inner.restore(&slot, &from, Some(deadline)).await }).await.map_err(task_failed)?
+        tokio::spawn(async move { inner.restore(&slot, &from, Some(deadline), Pages::Here).await })
+            .await
+            .map_err(task_failed)?
     }
 
     async fn restore_image(&self, _slot: &Slot, reference: &str) -> Result<Restored, EngineError> {

@@ -1,10 +1,11 @@
 //! What runtime and CRIU of a node can do, by asking them.
 
+use super::pipe_size;
 use super::runtime::exec_error;
-use crate::engine::{Capabilities, EngineError, probe};
+use crate::engine::{Capabilities, EngineError, Strategies, probe};
 use crate::node::SharedNode;
 use crate::process::Exec;
-use crate::record::{EngineKind, ErrorClass};
+use crate::record::{EngineKind, ErrorClass, Strategy};
 
 pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<Capabilities, EngineError> {
     let what = format!("can't ask {kind} on node {} for its version", node.name());
@@ -23,8 +24,14 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         ));
     }
     let version = version.text();
-    let able = with_criu(node, kind, &version).await;
+    let able = match built_with_criu(node, kind, &version).await {
+        Ok(()) => probe::criu(node).await,
+        Err(reason) => Err(reason),
+    };
     Ok(Capabilities {
+        strategies: Strategies::default()
+            .with(Strategy::Stream, stream(kind))
+            .with(Strategy::PostCopy, post_copy(node, kind)),
         checkpoint: able.clone(),
         restore: able,
         restore_image: Err(format!("{kind} knows no images")),
@@ -36,16 +43,21 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
     })
 }
 
-/// Whether a node's runc or crun can checkpoint and restore, with the node's CRIU.
-pub(in crate::engine) async fn able(node: &SharedNode, kind: EngineKind) -> Result<(), String> {
-    let version = node.output(Exec::new(kind.name()).arg("--version")).await;
-    let version = version.map_err(|_| format!("node {} has no {kind}", node.name()))?;
-    with_criu(node, kind, &version.text()).await
+/// Streaming, on top of checkpoints and restores: CRIU is called as runc calls it, and runc's own file names the standard
+/// streams.
+fn stream(kind: EngineKind) -> Result<(), String> {
+    if kind == EngineKind::Runc { Ok(()) } else { Err(format!("podferry streams what runc has made, not {kind}")) }
 }
 
-async fn with_criu(node: &SharedNode, kind: EngineKind, version: &str) -> Result<(), String> {
-    built_with_criu(node, kind, version).await?;
-    probe::criu(node).await
+/// Post-copy, likewise.
+fn post_copy(node: &SharedNode, kind: EngineKind) -> Result<(), String> {
+    if kind != EngineKind::Runc {
+        return Err(format!("{kind} has no `--lazy-pages`"));
+    }
+    if node.shared_dir().is_none() {
+        return Err("the nodes share no folder for the images beside the memory".to_owned());
+    }
+    pipe_size::able()
 }
 
 /// `runc version 1.3.6+ds1` becomes `runc 1.3.6+ds1`.

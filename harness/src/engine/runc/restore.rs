@@ -13,6 +13,20 @@ use std::io::{self, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
+/// Where the memory of what is restored comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pages {
+    /// From the images.
+    Here,
+    /// From a lazy-pages daemon that has the restore's log folder for its own.
+    Late,
+}
+
+/// The name of the folder for the logs of a restore.
+pub(super) fn restore_logs(name: &str, from: &Checkpoint) -> String {
+    format!("{name}-restore-{}", from.name)
+}
+
 impl Inner {
     /// `bare` is the deadline of a naive client, which unpacks what changes of the root there are and watches nothing.
     pub(super) async fn restore(
@@ -20,6 +34,7 @@ impl Inner {
         slot: &Slot,
         from: &Checkpoint,
         bare: Option<Duration>,
+        pages: Pages,
     ) -> Result<Restored, EngineError> {
         let name = &slot.spec.name;
         let cannot = |class, why: String| {
@@ -47,7 +62,7 @@ impl Inner {
         if bare.is_none() || self.host(&from.path.join("rootfs-diff.tar")).exists() {
             self.apply_diff(slot, &from.path).await.map_err(|e| cannot(e.class, e.message))?;
         }
-        self.run_restore(slot, from, bare).await?;
+        self.run_restore(slot, from, bare, pages).await?;
         let container = Container { id: name.clone(), slot: slot.clone(), log: self.log(name) };
         if bare.is_none() && !slot.spec.mounts.is_empty() {
             let seen = self.inspect(&container).await?;
@@ -78,16 +93,22 @@ impl Inner {
         .await
     }
 
-    async fn run_restore(&self, slot: &Slot, from: &Checkpoint, bare: Option<Duration>) -> Result<(), EngineError> {
+    async fn run_restore(
+        &self,
+        slot: &Slot,
+        from: &Checkpoint,
+        bare: Option<Duration>,
+        pages: Pages,
+    ) -> Result<(), EngineError> {
         let name = &slot.spec.name;
         let (folder, log) = (self.folder(name), self.log(name));
-        let logs = self.home.join("logs").join(format!("{name}-restore-{}", from.name));
+        let logs = self.home.join("logs").join(restore_logs(name, from));
         self.make_folder(&logs)?;
         let what = format!("can't restore checkpoint {} into {name} on node {}", from.name, self.node.name());
         let path = |p: &Path| p.display().to_string();
-        let args = vec![
-            "restore".into(),
-            "-d".into(),
+        let mut args = vec!["restore".into(), "-d".into()];
+        args.extend((pages == Pages::Late).then(|| "--lazy-pages".into()));
+        args.extend([
             "--image-path".into(),
             path(&from.path.join("checkpoint")),
             "--work-path".into(),
@@ -95,9 +116,10 @@ impl Inner {
             "--bundle".into(),
             path(&folder),
             name.clone(),
-        ];
+        ]);
         let restored = self
             .supervised(Supervised {
+                program: self.kind.name(),
                 what: &what,
                 during: During::Restore,
                 args,

@@ -1,20 +1,18 @@
 //! The runtime's command line: how it is called, and how its words become errors.
 
-pub(super) use crate::engine::failing::{blocking, exec_error, io_error, task_failed};
-
 use super::Limits;
 use super::classify::{During, classify, runtime_message};
 use super::probe;
 use super::watchdog::{Ended, Patience, watch};
-use crate::engine::failing::read_tail;
 use crate::engine::network::Addresses;
 use crate::engine::{Capabilities, EngineError};
 use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::CONTAINERS;
-use crate::node::SharedNode;
-use crate::process::Exec;
-use crate::record::{CriuChoices, EngineKind, ErrorClass};
+use crate::node::{Program, SharedNode};
+use crate::process::{Exec, ExecError};
+use crate::record::{Chain, CriuChoices, EngineKind, ErrorClass};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -128,14 +126,24 @@ impl Inner {
     ///
     /// `folder` takes the runtime's and CRIU's log; `out` what the container writes, if the call makes one.
     pub(super) async fn supervised(&self, call: Supervised<'_>) -> Result<(), EngineError> {
-        let log = call.folder.join("runtime.json");
-        let exec = self.command(Some(&log)).args(call.args);
-        let Supervised { what, during, .. } = call;
+        let exec = self.supervised_command(&call);
         let program = match call.out {
             Some(out) => self.node.spawn_piped(exec, out).await,
-            None => self.node.spawn(exec, &call.folder.join("runtime.out")).await,
+            None => self.node.spawn(exec, &call.folder.join(SAID)).await,
         };
-        let program = program.map_err(|e| exec_error(what, &e))?;
+        let mut program = program.map_err(|e| exec_error(call.what, &e))?;
+        self.to_its_end(&call, &mut *program).await
+    }
+
+    /// What a supervised call runs.
+    pub(super) fn supervised_command(&self, call: &Supervised<'_>) -> Exec {
+        self.command(Some(&call.folder.join(LOG))).args(&call.args)
+    }
+
+    /// Watches such a call until it has ended.
+    pub(super) async fn to_its_end(&self, call: &Supervised<'_>, program: &mut dyn Program) -> Result<(), EngineError> {
+        let Supervised { what, during, .. } = *call;
+        let log = call.folder.join(LOG);
         let criu_log = call.criu_log.map(|name| self.host(&call.folder.join(name)));
         let making = call.out.is_some().then_some(call.container);
         let ended = watch(self, program, making, call.patience, criu_log.as_deref()).await;
@@ -144,17 +152,19 @@ impl Inner {
             Ended::Code(code) => {
                 let text = read_tail(&self.host(&log)).unwrap_or_default();
                 let text = if text.is_empty() {
-                    read_tail(&self.host(&call.folder.join("runtime.out"))).unwrap_or_default()
+                    read_tail(&self.host(&call.folder.join(SAID))).unwrap_or_default()
                 } else {
                     text
                 };
                 let message = runtime_message(&text);
-                (None, format!("{what}: {} ended with {code} and says: {message}", self.kind))
+                (None, format!("{what}: {} ended with {code} and says: {message}", call.program))
+            }
+            Ended::Killed { class, why } if call.program == "criu" => {
+                (Some(class), format!("{what}: {why}; criu was killed"))
             }
             Ended::Killed { class, why } => (Some(class), format!("{what}: {why}; {} and criu were killed", self.kind)),
         };
-        let lines =
-            criu_log.and_then(|path| read_tail(&path)).map(|text| log_of_criu::errors(&text)).unwrap_or_default();
+        let lines = criu_log.map(|path| criu_errors(&path)).unwrap_or_default();
         let class = class.unwrap_or_else(|| classify(during, &message, &lines));
         let mut error = EngineError::new(class, log_of_criu::named(class, message, &lines));
         error.hint = hint(class).map(str::to_owned);
@@ -163,8 +173,19 @@ impl Inner {
     }
 }
 
+/// The runtime's own log, and what it says beside that, in the folder of a supervised call.
+const LOG: &str = "runtime.json";
+pub(super) const SAID: &str = "runtime.out";
+
+/// The errors in a log of CRIU's.
+pub(super) fn criu_errors(log: &Path) -> Vec<String> {
+    read_tail(log).map(|text| log_of_criu::errors(&text)).unwrap_or_default()
+}
+
 /// A call of [`Inner::supervised`].
 pub(super) struct Supervised<'a> {
+    /// Who is called: the runtime, or CRIU itself.
+    pub(super) program: &'a str,
     pub(super) what: &'a str,
     pub(super) during: During,
     pub(super) args: Vec<String>,
@@ -183,4 +204,43 @@ fn hint(class: ErrorClass) -> Option<&'static str> {
         }
         other => criu_words::hint(other),
     }
+}
+
+/// The last 256 KiB of a file.
+fn read_tail(path: &Path) -> Option<String> {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let from = length.saturating_sub(256 << 10);
+    let mut bytes = vec![0; usize::try_from(length - from).ok()?];
+    file.read_exact_at(&mut bytes, from).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+pub(super) fn exec_error(what: &str, e: &ExecError) -> EngineError {
+    let class = match e {
+        ExecError::Timeout { .. } => ErrorClass::Timeout,
+        _ => ErrorClass::Surroundings,
+    };
+    EngineError::new(class, format!("{what}: {}", Chain(e)))
+}
+
+pub(super) fn io_error(doing: &str, path: &Path, e: &io::Error) -> EngineError {
+    let class = match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorClass::NoSpace,
+        _ => ErrorClass::Surroundings,
+    };
+    EngineError::new(class, format!("can't {doing} {}: {e}", path.display()))
+}
+
+/// A task that panicked, or was aborted with its runtime.
+pub(super) fn task_failed(e: tokio::task::JoinError) -> EngineError {
+    EngineError::new(ErrorClass::Other, format!("the task of an engine call failed: {e}"))
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.map_err(task_failed)?
 }

@@ -122,6 +122,7 @@ impl Inner {
         let what = format!("can't start container {name} on node {}", self.node.name());
         let started = self
             .supervised(Supervised {
+                program: self.kind.name(),
                 what: &what,
                 during: During::Start,
                 args: [call, &["--bundle", &bundle, name]].concat().into_iter().map(str::to_owned).collect(),

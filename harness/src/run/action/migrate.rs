@@ -26,7 +26,8 @@ pub(super) struct Seen {
 ///
 /// The order is what keeps writes: what the target needs is made first (it is no downtime), a fenced source is frozen
 /// before the dump and never thawed again, clients are switched when the restore has returned, and the source goes
-/// last. If anything fails before the switch, the source is thawed and goes on.
+/// last. If anything fails before the switch, the source is thawed and goes on; one whose copy was lost afterwards stands
+/// still, and is removed with the case.
 pub(super) async fn migrate(run: &mut CaseRun<'_>, step: &str, what: &Migrate) -> Result<(), Failure> {
     let triggered = clock::now();
     let source = run.live(&what.instance)?.clone();
@@ -37,7 +38,10 @@ pub(super) async fn migrate(run: &mut CaseRun<'_>, step: &str, what: &Migrate) -
     if done.is_err() {
         run.move_back().await;
     }
+    // Where a copy has answered and is lost, its source would deny what the copy acknowledged: it stays frozen.
+    let lost = done.as_ref().is_err_and(|e| e.class == ErrorClass::PagesLost);
     if done.is_err()
+        && !lost
         && what.source == SourceFate::Fenced
         && let Err(e) = source.engine.thaw(&source.container).await
         // One that has ended meanwhile has nothing to thaw, and that is what the migration's own error is about.

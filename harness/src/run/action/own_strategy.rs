@@ -30,6 +30,10 @@ pub(super) async fn attempt(
     if what.source == SourceFate::Fenced {
         run.fenced.push(source.clone());
     }
+    if strategy == Strategy::Stream {
+        // It is on its way from here on.
+        run.world.transfer_begins().await;
+    }
     let from = clock::now();
     let moved = run.await_migration(source, &migration).await;
     for timed in migration.timed.take() {

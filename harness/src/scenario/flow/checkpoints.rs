@@ -160,7 +160,10 @@ impl<'a> Flow<'a, '_> {
         }
     }
 
-    pub(super) fn migrate(&mut self, m: &Migrate, index: usize, fails: bool, place: Place) {
+    pub(super) fn migrate(&mut self, m: &Migrate, index: usize, step: &Step) {
+        let (fails, place) = (step.around.expect.is_some(), step.place);
+        // The copy ran until its memory did not come, and its source was kept from going on, if it lives at all.
+        let lost = step.expects(ErrorClass::PagesLost);
         self.node(&m.to);
         self.mounts(m.volumes.as_ref());
         self.fenced_address(m);
@@ -180,8 +183,12 @@ impl<'a> Flow<'a, '_> {
         let copy_of = Some((m.of.text().to_owned(), index));
         let kind = source.as_ref().and_then(|l| l.kind);
         let name_place = m.into.as_ref().map_or(m.of.place, |n| n.place);
-        self.born(&m.new_name(), name_place, Life { fate: alive(fails), node: Some(to), kind, copy_of });
+        let fate = if lost { Fate::Ended(place.line) } else { alive(fails) };
+        self.born(&m.new_name(), name_place, Life { fate, node: Some(to), kind, copy_of });
         self.strategy(m);
+        if source.is_some() && lost {
+            self.set(&m.of, Fate::Unsure);
+        }
         if source.is_some() && !fails {
             let fate = m.source.as_ref().map_or(Some(SourceFate::Fenced), |s| s.fixed().copied());
             // Whatever the strategy, the source is gone.

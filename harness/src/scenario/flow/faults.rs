@@ -8,6 +8,7 @@ use super::super::plan::{LinkFault, Role, Stage};
 use super::super::read::{Finding, error, quoted};
 use super::super::value::Name;
 use super::{Fate, Flow};
+use crate::record::Strategy;
 
 impl Flow<'_, '_> {
     pub(super) fn fault(&mut self, fault: &Fault, step: &Step) {
@@ -165,7 +166,9 @@ impl Flow<'_, '_> {
             Action::Checkpoint(_) => ("checkpoint", &[Stage::Dump, Stage::Archive]),
             Action::Transfer(_) => ("transfer", &[Stage::Transfer]),
             Action::Restore(_) => ("restore", &[Stage::Restore]),
-            // A strategy of the engine's own makes no archive, and what it sends passes no gate.
+            // A strategy of the engine's own makes no archive, and what it sends passes no gate. A stream is dumped and sent at
+            // once, and its runtime dumps nothing.
+            Action::Migrate(m) if m.is_fixed(Strategy::Stream) => ("migrate", &[Stage::Transfer, Stage::Restore]),
             Action::Migrate(m) if m.of_engine() => ("migrate", &[Stage::Dump, Stage::Restore]),
             Action::Migrate(_) => ("migrate", Stage::ALL),
             _ => {
