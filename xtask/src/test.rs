@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const PURE_TESTS: [&str; 4] = ["architecture", "cli", "report", "workloads"];
 
 /// Test targets on real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 12] = [
+const NODE_TESTS: [&str; 13] = [
     "component",
     "nodes",
     "clients",
@@ -18,6 +18,7 @@ const NODE_TESTS: [&str; 12] = [
     "runc",
     "postcopy",
     "cri",
+    "podman",
     "docker",
     "doctor",
     "e2e",

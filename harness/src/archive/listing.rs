@@ -11,12 +11,19 @@ use std::path::{Component, Path, PathBuf};
 pub enum Form {
     /// An uncompressed tar file, as `CheckpointContainer` of CRI writes it (containerd 2.1).
     CriArchive,
+    /// An uncompressed tar file, as `podman container checkpoint --export` writes it (podman 5.8).
+    PodmanArchive,
     /// A folder of images with the same inner names.
     ImageFolder,
 }
 
 impl Form {
-    /// The form of what lies at a path.
+    /// Whether it is one file.
+    pub fn is_archive(self) -> bool {
+        self != Form::ImageFolder
+    }
+
+    /// The form of what lies at a path. Who wrote an archive is not asked: a [`Form::CriArchive`] stands for any.
     ///
     /// # Errors
     /// Nothing is there, or it is neither a file nor a folder.
@@ -71,10 +78,10 @@ pub(super) enum LinkKind {
 
 impl Listing {
     pub(super) fn read(path: &Path, form: Form) -> Result<Listing, ArchiveError> {
-        if Form::of(path)? != form {
-            let what = match form {
-                Form::CriArchive => "it is a folder where an archive is wanted",
-                Form::ImageFolder => "it is a file where a folder of images is wanted",
+        if Form::of(path)?.is_archive() != form.is_archive() {
+            let what = match form.is_archive() {
+                true => "it is a folder where an archive is wanted",
+                false => "it is a file where a folder of images is wanted",
             };
             return Err(ArchiveError::invalid(path, None, what));
         }
@@ -87,9 +94,9 @@ impl Listing {
             end: 0,
             file: None,
         };
-        match form {
-            Form::CriArchive => listing.read_tar()?,
-            Form::ImageFolder => listing.read_folder(Path::new(""))?,
+        match form.is_archive() {
+            true => listing.read_tar()?,
+            false => listing.read_folder(Path::new(""))?,
         }
         Ok(listing)
     }
@@ -171,10 +178,7 @@ impl Listing {
 
     /// The file that holds an item's bytes.
     pub(super) fn open(&self, item: &Item) -> Result<File, ArchiveError> {
-        let path = match self.form {
-            Form::CriArchive => self.path.clone(),
-            Form::ImageFolder => self.path.join(&item.name),
-        };
+        let path = if self.form.is_archive() { self.path.clone() } else { self.path.join(&item.name) };
         match &self.file {
             Some(file) => file.try_clone(),
             None => File::open(&path),

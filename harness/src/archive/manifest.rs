@@ -45,13 +45,13 @@ pub fn manifest(path: &Path) -> Result<Manifest, ArchiveError> {
 /// It cannot be read.
 pub fn digest(path: &Path) -> Result<(u64, String), ArchiveError> {
     match Form::of(path)? {
-        Form::CriArchive => digest_file(path),
+        Form::CriArchive | Form::PodmanArchive => digest_file(path),
         Form::ImageFolder => digest_of(&Listing::read(path, Form::ImageFolder)?),
     }
 }
 
 fn digest_of(listing: &Listing) -> Result<(u64, String), ArchiveError> {
-    if listing.form == Form::CriArchive {
+    if listing.form.is_archive() {
         return digest_file(&listing.path);
     }
     let mut lines = Sha256::new();

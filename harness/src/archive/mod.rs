@@ -1,16 +1,16 @@
 //! Checkpoints as files: what is in them, whether they are whole, how they are carried, and how they are damaged on
 //! purpose. All functions block, and all paths are paths on the host.
 //!
-//! A checkpoint has one of two [`Form`]s with the same inner names, so that a scenario can name an entry
+//! A checkpoint has one of three [`Form`]s with the same inner names, so that a scenario can name an entry
 //! (`checkpoint/inventory.img`) without knowing the engine:
 //!
 //! | entry | what |
 //! |---|---|
 //! | `checkpoint/*.img` | what CRIU wrote; `pages-N.img` is the memory, `pagemap-*.img` says where it belongs |
 //! | `checkpoint/descriptors.json` | the standard streams, written by the runtime |
-//! | `rootfs-diff.tar` | changes of the root filesystem; gzip in a CRI archive; none where `meta.json` says so |
+//! | `rootfs-diff.tar` | changes of the root filesystem; gzip in a CRI archive; none where `meta.json` says so, or podman found none (what was deleted it lists in `deleted.files`) |
 //! | `stats-dump`, `dump.log` | CRIU's own figures and log |
-//! | `config.dump`, `spec.dump`, `status.dump` | CRI archive only: what the container was |
+//! | `config.dump`, `spec.dump`, `status.dump` | archives only, the last CRI's only: what the container was |
 //! | `meta.json` | image folder only: likewise |
 
 mod carry;
@@ -36,6 +36,16 @@ pub use tamper::tamper;
 pub use verify::verify;
 
 use std::path::Path;
+
+/// The bytes of a small entry (16 MiB at most).
+///
+/// # Errors
+/// The checkpoint cannot be read, or has no such entry ([`ArchiveError::Invalid`]), or a larger one.
+pub fn entry(path: &Path, name: &str) -> Result<Vec<u8>, ArchiveError> {
+    let listing = listing::Listing::read(path, Form::of(path)?)?;
+    let item = listing.get(name).ok_or_else(|| ArchiveError::invalid(path, Some(name), "it is missing"))?;
+    listing.bytes(item, 16 << 20)
+}
 
 /// How many bytes of an archive lie behind the end of its tar file, from the first that is not zero: left over from an
 /// older and longer archive that was written over (containerd 2.1 opens the file without truncating it). `None` of what

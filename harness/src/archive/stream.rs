@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 pub fn send(from: &Path, mut to: impl Write) -> Result<(), ArchiveError> {
     let broken = |e| ArchiveError::of_link("send", from, e);
     match Form::of(from)? {
-        Form::CriArchive => {
+        Form::CriArchive | Form::PodmanArchive => {
             let mut file = fs::File::open(from).map_err(|e| ArchiveError::io("read", from, e))?;
             io::copy(&mut file, &mut to).map_err(broken)?;
         }
@@ -34,12 +34,12 @@ pub fn send(from: &Path, mut to: impl Write) -> Result<(), ArchiveError> {
 pub fn receive(from: impl Read, to: &Path, form: Form) -> Result<u64, ArchiveError> {
     let mut from = Counted { inner: from, bytes: 0 };
     let received = match form {
-        Form::CriArchive => receive_file(&mut from, to),
+        Form::CriArchive | Form::PodmanArchive => receive_file(&mut from, to),
         Form::ImageFolder => receive_folder(&mut from, to),
     };
     received.inspect_err(|_| {
         // The error counts. What cannot be removed is found by the leak check.
-        let _ = if form == Form::CriArchive { fs::remove_file(to) } else { fs::remove_dir_all(to) };
+        let _ = if form.is_archive() { fs::remove_file(to) } else { fs::remove_dir_all(to) };
     })?;
     Ok(from.bytes)
 }

@@ -30,13 +30,13 @@ use std::path::Path;
 pub fn tamper(path: &Path, out: &Path, damage: &Damage) -> Result<(), ArchiveError> {
     let form = Form::of(path)?;
     let done = match form {
-        Form::CriArchive => tamper_archive(path, out, damage),
+        Form::CriArchive | Form::PodmanArchive => tamper_archive(path, out, damage),
         Form::ImageFolder => tamper_folder(path, out, damage),
     };
     // What lies at `out` is ours, unless the error is that something lay there before.
     let taken = matches!(&done, Err(ArchiveError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists);
     if done.is_err() && !taken {
-        let _ = if form == Form::CriArchive { fs::remove_file(out) } else { fs::remove_dir_all(out) };
+        let _ = if form.is_archive() { fs::remove_file(out) } else { fs::remove_dir_all(out) };
     }
     done
 }

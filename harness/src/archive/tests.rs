@@ -61,6 +61,7 @@ fn files(form: Form) -> BTreeMap<String, Vec<u8>> {
     ]);
     match form {
         Form::CriArchive => files.extend(["config.dump", "spec.dump", "status.dump"].map(|n| (n, b"{}".to_vec()))),
+        Form::PodmanArchive => files.extend(["config.dump", "spec.dump"].map(|n| (n, b"{}".to_vec()))),
         Form::ImageFolder => files.extend([("meta.json", b"{}".to_vec())]),
     }
     files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
@@ -88,7 +89,7 @@ impl Place {
     fn write(&self, name: &str, form: Form, files: &BTreeMap<String, Vec<u8>>) -> PathBuf {
         let path = self.path(name);
         match form {
-            Form::CriArchive => fs::write(&path, tar_of(files)).unwrap(),
+            Form::CriArchive | Form::PodmanArchive => fs::write(&path, tar_of(files)).unwrap(),
             Form::ImageFolder => {
                 for (name, bytes) in files {
                     let file = path.join(name);
@@ -121,7 +122,24 @@ fn tar_of(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-const FORMS: [Form; 2] = [Form::CriArchive, Form::ImageFolder];
+const FORMS: [Form; 3] = [Form::CriArchive, Form::PodmanArchive, Form::ImageFolder];
+
+/// podman leaves out what did not change, so a lack of it is none; what the container was is in every archive.
+#[test]
+fn an_archive_of_podmans_needs_what_podman_needs() {
+    let without = |name: &str| {
+        let place = Place::new();
+        let mut files = files(Form::PodmanArchive);
+        files.remove(name).unwrap();
+        place.write("cp", Form::PodmanArchive, &files);
+        place.error("cp", Form::PodmanArchive)
+    };
+    assert_eq!(without("rootfs-diff.tar"), "whole");
+    for needed in ["config.dump", "spec.dump", "checkpoint/inventory.img", "checkpoint/pages-1.img"] {
+        let said = without(needed);
+        assert!(said.contains(needed) && said.contains("it is missing"), "{said}");
+    }
+}
 
 #[test]
 fn a_whole_checkpoint_is_whole_and_listed() {

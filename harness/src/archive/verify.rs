@@ -20,7 +20,7 @@ use std::path::Path;
 pub fn verify(path: &Path, form: Form) -> Result<(), ArchiveError> {
     let listing = Listing::read(path, form)?;
     check_places(&listing)?;
-    if form == Form::CriArchive {
+    if form.is_archive() {
         check_trailer(&listing)?;
     }
     check_presence(&listing)?;
@@ -48,6 +48,10 @@ const CRI_ENTRIES: [&str; 6] = [
     "checkpoint/descriptors.json",
     "checkpoint/inventory.img",
 ];
+/// podman leaves `rootfs-diff.tar` out where nothing was changed, and `deleted.files` where nothing was deleted: that one of
+/// them was lost only the digest tells.
+const PODMAN_ENTRIES: [&str; 4] =
+    ["config.dump", "spec.dump", "checkpoint/descriptors.json", "checkpoint/inventory.img"];
 const FOLDER_ENTRIES: [&str; 4] =
     ["meta.json", ROOT_CHANGES, "checkpoint/descriptors.json", "checkpoint/inventory.img"];
 
@@ -137,6 +141,7 @@ pub(super) fn behind(listing: &Listing) -> Result<Option<u64>, ArchiveError> {
 fn check_presence(listing: &Listing) -> Result<(), ArchiveError> {
     let wanted: &[&str] = match listing.form {
         Form::CriArchive => &CRI_ENTRIES,
+        Form::PodmanArchive => &PODMAN_ENTRIES,
         Form::ImageFolder => &FOLDER_ENTRIES,
     };
     let wanted = wanted.iter().filter(|name| **name != ROOT_CHANGES || has_root_changes(listing));

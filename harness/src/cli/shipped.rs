@@ -41,6 +41,7 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("missing-entry"),
     shipped!("missing-entry-cri"),
     shipped!("missing-entry-runc"),
+    shipped!("missing-entry-podman"),
     shipped!("missing-entry-unneeded"),
     shipped!("missing-entry-network"),
     shipped!("missing-entry-unneeded-cri"),

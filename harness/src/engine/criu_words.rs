@@ -33,6 +33,8 @@ const IMAGES: &[&str] = &[
     "cg: No set",
     "mnt: No root found for tree",
     "descriptors.json: no such file or directory",
+    // crun's words.
+    "descriptors.json`: No such file or directory",
     "pages image is cut short",
 ];
 

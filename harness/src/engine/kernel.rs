@@ -6,6 +6,12 @@ use crate::node::SharedNode;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A task in the middle of a system call that cannot be interrupted keeps its group from freezing.
+const SETTLES: Duration = Duration::from_secs(5);
+/// The kernel tells nobody when a group of version 1 is frozen.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// A container's freezer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +47,44 @@ impl Freezer {
         }
     }
 
+    /// Whether this group was told to stand still: a group above it that was makes it [`Freezer::frozen`] too.
+    pub(in crate::engine) fn told(&self) -> io::Result<bool> {
+        let file = match self {
+            Freezer::V1(folder) => folder.join("freezer.self_freezing"),
+            Freezer::V2(folder) => folder.join("cgroup.freeze"),
+        };
+        Ok(fs::read_to_string(file)?.trim() == "1")
+    }
+
+    /// Tells the tasks to stand still; see [`Freezer::settled`].
+    pub(in crate::engine) fn freeze(&self) -> io::Result<()> {
+        match self {
+            Freezer::V1(folder) => fs::write(folder.join("freezer.state"), "FROZEN"),
+            Freezer::V2(folder) => fs::write(folder.join("cgroup.freeze"), "1"),
+        }
+    }
+
     /// Lets the tasks go on.
     pub(in crate::engine) fn thaw(&self) -> io::Result<()> {
         match self {
             Freezer::V1(folder) => fs::write(folder.join("freezer.state"), "THAWED"),
             Freezer::V2(folder) => fs::write(folder.join("cgroup.freeze"), "0"),
         }
+    }
+
+    /// Waits until the kernel says that they stand still. A group of version 1 that is still `FREEZING` when CRIU finds it is
+    /// thawed by CRIU after its dump (criu 4.2.1), and a fenced source would go on.
+    pub(in crate::engine) async fn settled(&self) -> io::Result<()> {
+        let settled = async {
+            while !self.frozen()? {
+                tokio::time::sleep(GLANCE).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(SETTLES, settled).await.unwrap_or_else(|_| {
+            let message = format!("it was told to freeze, and its tasks still ran {SETTLES:?} later");
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        })
     }
 
     /// How many processes are in it. The kernel writes the ids there as whoever reads them sees them: read from outside
@@ -71,17 +109,22 @@ impl Process {
     pub(in crate::engine) fn of(node: &SharedNode, pid: u32) -> Process {
         let folder = node.host_path(Path::new(&format!("/proc/{pid}")));
         let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
-        let argv = fs::read(folder.join("cmdline")).unwrap_or_default();
-        let words = argv.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned());
-        let mut argv: Vec<String> = words.collect();
-        // The list ends with a zero byte.
-        if argv.last().is_some_and(String::is_empty) {
-            argv.pop();
-        }
         let status = read("status").unwrap_or_default();
         let mounts = read("mountinfo").as_deref().map(mounts::points).unwrap_or_default();
-        Process { comm: read("comm").map(|c| c.trim_end().to_owned()), argv, mounts, pid_inside: pid_inside(&status) }
+        let comm = read("comm").map(|c| c.trim_end().to_owned());
+        Process { comm, argv: argv(node, pid), mounts, pid_inside: pid_inside(&status) }
     }
+}
+
+/// What a process was started with; nothing of one that is gone.
+pub(in crate::engine) fn argv(node: &SharedNode, pid: u32) -> Vec<String> {
+    let argv = fs::read(node.host_path(Path::new(&format!("/proc/{pid}/cmdline")))).unwrap_or_default();
+    let mut argv: Vec<String> = argv.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+    // The list ends with a zero byte.
+    if argv.last().is_some_and(String::is_empty) {
+        argv.pop();
+    }
+    argv
 }
 
 fn pid_inside(status: &str) -> Option<u32> {

@@ -9,11 +9,14 @@ mod criu_processes;
 mod criu_words;
 mod daemon;
 pub mod docker;
+mod failing;
+mod group;
 mod kernel;
 mod meta;
 mod migration;
 mod mounts;
 mod network;
+pub mod podman;
 mod port;
 mod probe;
 mod registry;
@@ -24,6 +27,7 @@ pub use self::migration::{Arrived, Migration, Moved, Strategies, Timed, TimedPha
 pub use capabilities::Capabilities;
 pub use registry::{Supplies, connect};
 
+use crate::archive::Form;
 use crate::image::Image;
 use crate::node::SharedNode;
 use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, MemoryReport, OutsideReport};
@@ -103,6 +107,17 @@ pub struct Checkpoint {
     pub archive: bool,
     /// Whether it lies in the folder that the nodes share, so that it need not be carried.
     pub shared: bool,
+}
+
+impl Checkpoint {
+    /// How it is kept.
+    pub fn form(&self) -> Form {
+        match self.engine {
+            _ if !self.archive => Form::ImageFolder,
+            EngineKind::Podman | EngineKind::PodmanRunc => Form::PodmanArchive,
+            _ => Form::CriArchive,
+        }
+    }
 }
 
 /// How long each call of a restore took: reported apart, since CRI has two.

@@ -49,6 +49,10 @@ call=
 for word; do
   case $word in create | start | run | checkpoint | restore | pause | resume | delete) call=$word; break ;; esac
 done
+# podman asks `checkpoint --help` whether the runtime can do it at all.
+for word; do
+  case $word in --help) call= ;; esac
+done
 taken() { [ -e "$d/$1-$call" ] && mv "$d/$1-$call" "$d/done-$1-$call" 2>/dev/null; }
 if taken fail; then
   said="podferry made this call of the runtime fail"

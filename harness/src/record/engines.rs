@@ -15,6 +15,10 @@ macro_rules! engine_table {
             Runc = "runc", runc::connect;
             /// crun, by the same code as `runc`.
             Crun = "crun", runc::connect;
+            /// podman over crun.
+            Podman = "podman", podman::connect;
+            /// podman over runc.
+            PodmanRunc = "podman-runc", podman::connect;
             /// Docker with its experimental features on, by its API.
             Docker = "docker", docker::connect;
         }

@@ -2,7 +2,7 @@
 
 use super::case::Held;
 use super::world::World;
-use crate::archive::{self, ArchiveError, Form};
+use crate::archive::{self, ArchiveError};
 use crate::engine::Checkpoint;
 use crate::record::{Chain, ErrorClass, Failure};
 use crate::scenario::plan::Damage;
@@ -71,7 +71,7 @@ pub(super) async fn verify(world: &World, held: &Held, node: &str) -> Result<(),
 /// spins for ever on a pages image that is cut.
 pub(super) async fn verify_structure(world: &World, node: &str, checkpoint: &Checkpoint) -> Result<(), Failure> {
     let path = place(world, node, checkpoint)?;
-    let form = if checkpoint.archive { Form::CriArchive } else { Form::ImageFolder };
+    let form = checkpoint.form();
     blocking(world, &[node], move || archive::verify(&path, form)).await
 }
 

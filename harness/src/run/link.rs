@@ -24,7 +24,7 @@ pub(super) async fn carry(world: &World, held: &mut Held, to: &str, folder: &Pat
     let file = held.checkpoint.path.file_name().unwrap_or_default();
     let there = Checkpoint { path: folder.join(file), shared: false, ..held.checkpoint.clone() };
     let (from, target) = (place(world, &source, &held.checkpoint)?, place(world, to, &there)?);
-    let form = if there.archive { Form::CriArchive } else { Form::ImageFolder };
+    let form = there.form();
     let sent = match &held.known {
         Some(known) => known.digest.clone(),
         None => digest(world, &source, &held.checkpoint).await?.digest,

@@ -5,17 +5,11 @@ use super::layers;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
 use crate::engine::meta::Meta;
-use crate::engine::{Checkpoint, Container, EngineError};
+use crate::engine::{Checkpoint, Container, EngineError, group};
 use crate::record::{ErrorClass, OutsideReport};
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
-
-/// A task in the middle of a system call that cannot be interrupted keeps its group from freezing.
-const SETTLES: Duration = Duration::from_secs(5);
-/// The kernel tells nobody when a group of version 1 is frozen.
-const GLANCE: Duration = Duration::from_millis(1);
 
 /// The name of the folder for the logs of a dump.
 pub(super) fn dump_logs(id: &str, name: &str) -> String {
@@ -48,19 +42,10 @@ impl Inner {
         }
     }
 
-    /// Until the kernel says so: crun returns from `pause` while a group of version 1 is still `FREEZING` (crun 1.28, on a
-    /// busy machine), and CRIU, which finds it so, thaws it after its dump (criu 4.2.1). A fenced source would go on.
+    /// crun returns from `pause` while a group of version 1 is still `FREEZING` (crun 1.28, on a busy machine).
     async fn stands_still(&self, name: &str) -> Result<(), EngineError> {
-        let settled = async {
-            while !self.frozen("freeze", name)? {
-                tokio::time::sleep(GLANCE).await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(SETTLES, settled).await.unwrap_or_else(|_| {
-            let message = format!("container {name} was told to freeze, and its tasks still ran {SETTLES:?} later");
-            Err(EngineError::new(ErrorClass::Timeout, message))
-        })
+        let freezer = self.freezer(name).ok_or_else(|| self.unknown("freeze", name))?;
+        freezer.settled().await.map_err(|e| group::freezing(name, &e))
     }
 
     pub(super) async fn thaw(&self, name: &str) -> Result<(), EngineError> {

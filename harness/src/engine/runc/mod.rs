@@ -24,6 +24,7 @@ mod slot;
 mod stream;
 mod watchdog;
 
+pub(super) use self::probe::able;
 use self::restore::Pages;
 use self::runtime::{Inner, task_failed};
 use super::{

@@ -8,8 +8,9 @@ use super::gate::{Broken, Copy, Gate, Passed};
 use super::pipe_size;
 use super::restore::{Pages, restore_logs};
 use super::runtime::{Inner, SAID, Supervised, blocking, criu_errors, exec_error, io_error, task_failed};
-use super::watchdog::{Patience, kill};
+use super::watchdog::Patience;
 use crate::clock;
+use crate::engine::group::kill;
 use crate::engine::{Arrived, Checkpoint, EngineError, Migration, Moved, Restored, Slot};
 use crate::node::Program;
 use crate::process::Exec;
@@ -168,7 +169,7 @@ impl Inner {
                 served = &mut serving.task, if serving.broken.is_none() => {
                     serving.broken = Some(served.map_err(task_failed)?.err().unwrap_or_else(Broken::early));
                     self.end_copy(&slot.spec.name).await;
-                    let _ = kill(self, &[daemon.program.pid()]).await;
+                    let _ = kill(&self.node, &[daemon.program.pid()]).await;
                 }
                 // Those too that CRIU was about to make.
                 () = tokio::time::sleep(AGAIN), if serving.broken.is_some() => self.end_copy(&slot.spec.name).await,
@@ -330,7 +331,7 @@ impl Inner {
     async fn end_copy(&self, name: &str) {
         let pids = self.processes(name).unwrap_or_default();
         // An error: the node has gone, and the copy with it.
-        let _ = kill(self, &pids).await;
+        let _ = kill(&self.node, &pids).await;
     }
 }
 
@@ -345,7 +346,7 @@ impl Departed {
 impl Daemon {
     /// Kills it, and adds what it said to the error.
     async fn end(mut self, inner: &Inner, mut error: EngineError) -> EngineError {
-        let _ = kill(inner, &[self.program.pid()]).await;
+        let _ = kill(&inner.node, &[self.program.pid()]).await;
         let _ = timeout(PARTING, self.program.wait()).await;
         error.log.extend(criu_errors(&self.log));
         error

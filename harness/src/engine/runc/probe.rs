@@ -24,10 +24,7 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         ));
     }
     let version = version.text();
-    let able = match built_with_criu(node, kind, &version).await {
-        Ok(()) => probe::criu(node).await,
-        Err(reason) => Err(reason),
-    };
+    let able = with_criu(node, kind, &version).await;
     Ok(Capabilities {
         strategies: Strategies::default()
             .with(Strategy::Stream, stream(kind))
@@ -41,6 +38,18 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
         shared_images: node.shared_dir().is_some(),
         ..Capabilities::all(first_line(&version, kind))
     })
+}
+
+/// Whether a node's runc or crun can checkpoint and restore, with the node's CRIU.
+pub(in crate::engine) async fn able(node: &SharedNode, kind: EngineKind) -> Result<(), String> {
+    let version = node.output(Exec::new(kind.name()).arg("--version")).await;
+    let version = version.map_err(|_| format!("node {} has no {kind}", node.name()))?;
+    with_criu(node, kind, &version.text()).await
+}
+
+async fn with_criu(node: &SharedNode, kind: EngineKind, version: &str) -> Result<(), String> {
+    built_with_criu(node, kind, version).await?;
+    probe::criu(node).await
 }
 
 /// Streaming, on top of checkpoints and restores: CRIU is called as runc calls it, and runc's own file names the standard

@@ -2,15 +2,13 @@
 
 use super::classify::During;
 use super::runtime::{Inner, blocking, exec_error, io_error};
-use super::watchdog::kill;
-use crate::engine::{Container, EngineError, Slot, network, yards};
+use crate::engine::kernel::Process;
+use crate::engine::{Container, EngineError, Slot, failing, group, network, yards};
 use crate::process::Exec;
 use crate::record::{ErrorClass, OutsideReport};
 use std::fs;
 use std::path::Path;
 use std::sync::PoisonError;
-use std::time::Duration;
-use tokio::time::Instant;
 
 impl Inner {
     pub(super) async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
@@ -25,7 +23,7 @@ impl Inner {
         let state: serde_json::Value = serde_json::from_str(&state)
             .map_err(|e| EngineError::new(ErrorClass::Other, format!("{what}: {} says no JSON: {e}", self.kind)))?;
         let pid = state["pid"].as_u64().and_then(|p| u32::try_from(p).ok()).filter(|p| *p > 0);
-        let process = pid.map(|p| self.process(p)).unwrap_or_default();
+        let process = pid.map(|p| Process::of(&self.node, p)).unwrap_or_default();
         let freezer = self.freezer(name);
         let processes = freezer.as_ref().and_then(|f| f.count().ok()).and_then(|n| u32::try_from(n).ok());
         let engine_state = state["status"].as_str().unwrap_or("unknown").to_owned();
@@ -52,23 +50,10 @@ impl Inner {
         Ok(state["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0))
     }
 
-    /// Kills all processes first and thaws then: a signal waits for a frozen task on cgroup v1, and is the first thing
-    /// that it meets when it is thawed, so that a fenced source never runs on.
+    /// A fenced source never runs on, see [`group::end`].
     pub(super) async fn remove(&self, container: &Container) -> Result<(), EngineError> {
         let name = &container.id;
-        let what = format!("can't remove container {name}");
-        let Some(freezer) = self.freezer(name) else {
-            self.forget_if_there(name).await?;
-            return self.discard(&container.slot).await;
-        };
-        let pids = self.processes(name)?;
-        kill(self, &pids).await.map_err(|e| exec_error(&what, &e))?;
-        if freezer.frozen().unwrap_or(false) {
-            freezer
-                .thaw()
-                .map_err(|e| EngineError::new(ErrorClass::Surroundings, format!("{what}: can't thaw it: {e}")))?;
-        }
-        self.gone(&pids, &what).await?;
+        group::end(&self.group(name), self.limits.other, &format!("can't remove container {name}")).await?;
         self.forget_if_there(name).await?;
         self.discard(&container.slot).await
     }
@@ -87,22 +72,6 @@ impl Inner {
             }
             Ok(_) => Ok(()),
         }
-    }
-
-    /// Waits until processes are gone and reaped. There is no event for a process that is not one's child, seen through
-    /// another namespace's `/proc`.
-    async fn gone(&self, pids: &[u32], what: &str) -> Result<(), EngineError> {
-        let end = Instant::now() + self.limits.other;
-        for pid in pids {
-            while self.proc(*pid).exists() {
-                if Instant::now() >= end {
-                    let text = format!("{what}: process {pid} is still there {:?} after SIGKILL", self.limits.other);
-                    return Err(EngineError::new(ErrorClass::Timeout, text));
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        Ok(())
     }
 
     pub(super) async fn discard(&self, slot: &Slot) -> Result<(), EngineError> {
@@ -159,24 +128,6 @@ impl Inner {
 
     pub(super) async fn collect_logs(&self, into: &Path) -> Result<(), EngineError> {
         let (from, into) = (self.host(&self.home.join("logs")), into.to_owned());
-        blocking(move || copy_tree(&from, &into).map_err(|e| io_error("copy", &from, &e))).await
+        blocking(move || failing::copy_logs(&from, &into).map_err(|e| io_error("copy", &from, &e))).await
     }
-}
-
-fn copy_tree(from: &Path, into: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(into)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = into.join(entry.file_name());
-        if yards::is_yard(&entry.file_name()) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-        } else if entry.file_type()?.is_file() {
-            let copied = fs::copy(entry.path(), &target);
-            copied.map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", entry.path().display())))?;
-        }
-    }
-    Ok(())
 }

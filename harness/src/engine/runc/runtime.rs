@@ -1,18 +1,20 @@
 //! The runtime's command line: how it is called, and how its words become errors.
 
+pub(super) use crate::engine::failing::{blocking, exec_error, io_error, task_failed};
+
 use super::Limits;
 use super::classify::{During, classify, runtime_message};
 use super::probe;
 use super::watchdog::{Ended, Patience, watch};
+use crate::engine::failing::read_tail;
 use crate::engine::network::Addresses;
 use crate::engine::{Capabilities, EngineError};
 use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::CONTAINERS;
 use crate::node::{Program, SharedNode};
-use crate::process::{Exec, ExecError};
-use crate::record::{Chain, CriuChoices, EngineKind, ErrorClass};
+use crate::process::Exec;
+use crate::record::{CriuChoices, EngineKind, ErrorClass};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -204,43 +206,4 @@ fn hint(class: ErrorClass) -> Option<&'static str> {
         }
         other => criu_words::hint(other),
     }
-}
-
-/// The last 256 KiB of a file.
-fn read_tail(path: &Path) -> Option<String> {
-    use std::os::unix::fs::FileExt;
-    let file = fs::File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    let from = length.saturating_sub(256 << 10);
-    let mut bytes = vec![0; usize::try_from(length - from).ok()?];
-    file.read_exact_at(&mut bytes, from).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-pub(super) fn exec_error(what: &str, e: &ExecError) -> EngineError {
-    let class = match e {
-        ExecError::Timeout { .. } => ErrorClass::Timeout,
-        _ => ErrorClass::Surroundings,
-    };
-    EngineError::new(class, format!("{what}: {}", Chain(e)))
-}
-
-pub(super) fn io_error(doing: &str, path: &Path, e: &io::Error) -> EngineError {
-    let class = match e.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorClass::NoSpace,
-        _ => ErrorClass::Surroundings,
-    };
-    EngineError::new(class, format!("can't {doing} {}: {e}", path.display()))
-}
-
-/// A task that panicked, or was aborted with its runtime.
-pub(super) fn task_failed(e: tokio::task::JoinError) -> EngineError {
-    EngineError::new(ErrorClass::Other, format!("the task of an engine call failed: {e}"))
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, EngineError> {
-    tokio::task::spawn_blocking(work).await.map_err(task_failed)?
 }

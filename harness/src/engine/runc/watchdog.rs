@@ -2,8 +2,9 @@
 
 use super::runtime::Inner;
 use crate::engine::criu_log;
+use crate::engine::group::{descendants, kill};
 use crate::node::Program;
-use crate::process::{Exec, ExecError};
+use crate::process::ExecError;
 use crate::record::ErrorClass;
 use std::fs;
 use std::path::Path;
@@ -76,16 +77,7 @@ pub(super) async fn watch(
 /// Kills a call of the runtime's with all below it, then, if the call was making the container, what is in the
 /// container's control group. (A dump's victim is no child of the call, and is left alone.)
 async fn kill_all(inner: &Inner, root: u32, container: Option<&str>) -> Result<(), ExecError> {
-    kill(inner, &inner.descendants(root).unwrap_or_else(|_| vec![root])).await?;
+    kill(&inner.node, &descendants(&inner.node, root).unwrap_or_else(|_| vec![root])).await?;
     let rest = container.and_then(|name| inner.processes(name).ok()).unwrap_or_default();
-    kill(inner, &rest).await
-}
-
-/// SIGKILL to processes of the node. One that is gone is no error.
-pub(super) async fn kill(inner: &Inner, pids: &[u32]) -> Result<(), ExecError> {
-    if pids.is_empty() {
-        return Ok(());
-    }
-    let pids = pids.iter().map(u32::to_string);
-    inner.node.output(Exec::new("kill").arg("-9").args(pids)).await.map(drop)
+    kill(&inner.node, &rest).await
 }
