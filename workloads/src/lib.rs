@@ -8,6 +8,7 @@ mod kernel;
 mod options;
 mod pages;
 mod serve;
+mod shared;
 mod startup;
 mod xxh64;
 
@@ -18,5 +19,6 @@ pub use kernel::Watch;
 pub use options::{Options, OptionsError};
 pub use pages::{PAGE, Pages, Verdict};
 pub use serve::{MAX_LINE, listen, serve};
+pub use shared::SharedWords;
 pub use startup::Startup;
 pub use xxh64::Xxh64;

@@ -6,6 +6,7 @@ mod answers;
 mod archive;
 mod budget;
 mod connection;
+mod consistent;
 mod counter;
 mod error;
 mod exclusive;
@@ -37,6 +38,7 @@ pub fn judge(check: &CheckSpec, evidence: &Evidence) -> Verdict {
         CheckSpec::Exclusive(c) => exclusive::judge(c, evidence),
         CheckSpec::Instance(c) => instance::judge(c, evidence),
         CheckSpec::Held(c) => held::judge(c, evidence),
+        CheckSpec::Consistent(c) => consistent::judge(c, evidence),
         CheckSpec::Connection(c) => connection::judge(c, evidence),
         CheckSpec::Log(c) => log::judge(c, evidence),
         CheckSpec::Archive(c) => archive::judge(c, evidence),

@@ -36,6 +36,7 @@ pub(super) fn outside(state: &str, frozen: bool) -> OutsideReport {
 pub(super) fn captured(name: &str, instance: &str, ms: u64, counter: u64) -> Capture {
     let inside = SelfReport {
         held: None,
+        pair: None,
         nonce: Some("4f2a".to_owned()),
         counter: Some(counter),
         counter_interval_ms: Some(1.0),
@@ -201,6 +202,7 @@ fn nothing_proves_nothing() {
         CheckSpec::WorkLost(WorkLostCheck { of: s(), since: "src".to_owned(), at_most: None }),
         CheckSpec::Log(LogCheck { of: s(), at: None, each_once: false, keeps: None }),
         CheckSpec::Archive(ArchiveCheck { of: "cp".to_owned() }),
+        CheckSpec::Consistent(ConsistentCheck { of: "pod".to_owned(), containers: vec![s()] }),
         CheckSpec::Connection(ConnectionCheck {
             client: "writer".to_owned(),
             step: "migrate".to_owned(),

@@ -29,6 +29,8 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("memory-killed"),
     shipped!("eviction"),
     shipped!("twenty-hops"),
+    shipped!("pod-one-instant"),
+    shipped!("pod-two-instants"),
     shipped!("volume-follows"),
     shipped!("volume-shared"),
     shipped!("volume-missing"),

@@ -17,6 +17,7 @@ mod migration;
 mod mounts;
 mod network;
 pub mod podman;
+mod pods;
 mod port;
 mod probe;
 mod registry;
@@ -183,6 +184,24 @@ pub trait Engine: Any + Send + Sync {
         let why = self.moved_address().err().unwrap_or_else(|| "it does not say how".to_owned());
         let message = format!("can't give container {} the address {address}: {why}", spec.name);
         Err(EngineError::new(ErrorClass::Unsupported, message))
+    }
+
+    /// Whether several containers can be in one pod; `Err` says why not.
+    fn pods(&self) -> Result<(), String> {
+        Err(format!("podferry makes no pods with {}", self.kind()))
+    }
+
+    /// Makes room for the containers of a pod, which share a network and a control group: a slot for each, in their order.
+    /// They go together: an engine may remove the whole pod with any of them.
+    async fn prepare_pod(&self, pod: &str, _: &[ContainerSpec]) -> Result<Vec<Slot>, EngineError> {
+        let why = self.pods().err().unwrap_or_else(|| "it does not say how".to_owned());
+        Err(EngineError::new(ErrorClass::Unsupported, format!("can't make pod {pod}: {why}")))
+    }
+
+    /// Freezes all containers of a pod at one instant. On an error some may be frozen.
+    async fn freeze_pod(&self, pod: &str, _: &[Container]) -> Result<(), EngineError> {
+        let why = self.pods().err().unwrap_or_else(|| "it does not say how".to_owned());
+        Err(EngineError::new(ErrorClass::Unsupported, format!("can't freeze pod {pod}: {why}")))
     }
 
     /// Starts the container in its slot.

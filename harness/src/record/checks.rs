@@ -32,6 +32,8 @@ pub enum CheckSpec {
     Held(HeldCheck),
     /// What became of a client's connection in a step.
     Connection(ConnectionCheck),
+    /// The containers of a restored pod are of one instant.
+    Consistent(ConsistentCheck),
     /// The numbers in an instance's log.
     Log(LogCheck),
     /// A checkpoint's archive ends where its entries end.
@@ -57,6 +59,7 @@ impl CheckSpec {
             CheckSpec::Instance(_) => "instance",
             CheckSpec::Held(_) => "held",
             CheckSpec::Connection(_) => "connection",
+            CheckSpec::Consistent(_) => "consistent",
             CheckSpec::Log(_) => "log",
             CheckSpec::Archive(_) => "archive",
             CheckSpec::Error(_) => "error",
@@ -282,6 +285,15 @@ pub struct HeldCheck {
     pub of: String,
     /// What must have become of it.
     pub state: HeldExpectation,
+}
+
+/// The containers of a pod that was restored found each other where they had left each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConsistentCheck {
+    /// The pod.
+    pub of: String,
+    /// Its containers, as instances.
+    pub containers: Vec<String>,
 }
 
 /// What became of an established TCP connection.

@@ -81,6 +81,9 @@ pub struct SelfReport {
     /// showed. Found by using it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// What one of two that exchange numbers found of the other: `in step`, or `out of step: ` and how that showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<String>,
     /// A digest over the memory that must survive.
     pub memory_hash: Option<String>,
     /// What the workload found wrong with its own memory, if it looked and did: `bad 2050`, the first page that is not as

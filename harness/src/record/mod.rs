@@ -20,8 +20,8 @@ mod time;
 
 pub use checks::{
     AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, ConnectionCheck, ConnectionExpectation,
-    CounterCheck, EndReason, EngineWord, ErrorCheck, ExclusiveCheck, FasterCheck, HeldCheck, HeldExpectation,
-    InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
+    ConsistentCheck, CounterCheck, EndReason, EngineWord, ErrorCheck, ExclusiveCheck, FasterCheck, HeldCheck,
+    HeldExpectation, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
 };
 pub use criu::{CriuChoices, TcpChoice};
 pub use engines::EngineKind;

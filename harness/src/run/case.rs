@@ -47,6 +47,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) moving: Option<Moving>,
     /// Addresses that were moved, with the node that each is led to.
     pub(super) moved: BTreeMap<Ipv4Addr, SharedNode>,
+    /// Pods, by name: their containers, as instances.
+    pub(super) pods: BTreeMap<String, Vec<String>>,
     /// What calls that were given up left behind.
     pub(super) hanging: Vec<Leak>,
 }
@@ -136,6 +138,7 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             fenced: Vec::new(),
             moving: None,
             moved: BTreeMap::new(),
+            pods: BTreeMap::new(),
             hanging: Vec::new(),
         };
         let this = run.repetition(repetition >= case.warmup).await;
@@ -252,6 +255,7 @@ impl CaseRun<'_> {
     async fn to_be_passed(&self, of: &str) -> Option<u64> {
         let since = self.case.checks.iter().find_map(|c| match &c.spec {
             CheckSpec::Instance(i) if i.of == of && i.at.is_none() => i.progressed_since.clone(),
+            CheckSpec::Consistent(c) if c.containers.iter().any(|name| name == of) => Some(format!("restored:{of}")),
             _ => None,
         });
         let counted = self.case.checks.iter().any(|c| matches!(&c.spec, CheckSpec::Counter(c) if c.of == of));

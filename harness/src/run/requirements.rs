@@ -28,6 +28,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
             (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
+            (needs.pods, "make a pod", &engine.pods()),
             (needs.moved_address, "move an address", &engine.moved_address()),
         ];
         for (needed, what, able) in asked {
@@ -54,6 +55,7 @@ struct Needs {
     bare_checkpoint: bool,
     moved_address: bool,
     strategies: BTreeSet<Strategy>,
+    pods: bool,
 }
 
 impl Needs {
@@ -72,6 +74,11 @@ impl Needs {
                     needs.restore = true;
                     needs.restore_image |= migrate.medium == Medium::Image;
                     needs.strategies.extend(migrate.strategy);
+                }
+                Action::StartPod { .. } => needs.pods = true,
+                Action::MigratePod { .. } => {
+                    needs.checkpoint = true;
+                    needs.restore = true;
                 }
                 Action::Restore { .. } => needs.restore = true,
                 _ => {}

@@ -23,6 +23,7 @@ pub(super) struct UnderWay {
 enum Call {
     Checkpoint(JoinHandle<Result<Checkpoint, EngineError>>),
     Slot(Arc<dyn Engine>, JoinHandle<Result<Slot, EngineError>>),
+    Pod(Arc<dyn Engine>, JoinHandle<Result<Vec<Slot>, EngineError>>),
     Restore(Arc<dyn Engine>, JoinHandle<Result<Restored, EngineError>>),
     Migration(Arc<dyn Engine>, JoinHandle<Result<Moved, EngineError>>),
     Pages(JoinHandle<Result<Arrived, EngineError>>),
@@ -83,6 +84,24 @@ impl CaseRun<'_> {
         Ok(slot)
     }
 
+    /// Makes the slots of a pod; they are the case's likewise.
+    pub(super) async fn await_pod(
+        &mut self,
+        engine: &Arc<dyn Engine>,
+        pod: &str,
+        specs: &[ContainerSpec],
+    ) -> Result<Vec<Slot>, Failure> {
+        let (of, name, wanted) = (Arc::clone(engine), pod.to_owned(), specs.to_owned());
+        let task = async move { of.prepare_pod(&name, &wanted).await };
+        let made = |task| Call::Pod(Arc::clone(engine), task);
+        let node = engine.node().name().to_owned();
+        let slots: Result<Vec<Slot>, Failure> =
+            own!(self, node, pod.to_owned(), task, Call::Pod(_, call) => call, made);
+        let slots = slots?;
+        self.slots.extend(slots.iter().map(|slot| (Arc::clone(engine), slot.clone())));
+        Ok(slots)
+    }
+
     /// Restores into a slot.
     pub(super) async fn await_restore(
         &mut self,
@@ -129,7 +148,7 @@ impl CaseRun<'_> {
     /// Gives a slot back. What is told is an earlier error; a slot that stays is tried again when the steps are over.
     pub(super) async fn discard(&mut self, engine: &Arc<dyn Engine>, slot: &Slot) {
         if engine.discard(slot).await.is_ok() {
-            self.slots.retain(|(_, s)| s.handle != slot.handle);
+            self.slots.retain(|(_, s)| s.handle != slot.handle || s.spec.name != slot.spec.name);
         }
     }
 
@@ -163,7 +182,8 @@ impl CaseRun<'_> {
     }
 
     async fn unwanted(&mut self, engine: &Arc<dyn Engine>, copy: &Restored) -> Result<(), String> {
-        self.slots.retain(|(_, s)| s.handle != copy.container.slot.handle);
+        let of = &copy.container.slot;
+        self.slots.retain(|(_, s)| s.handle != of.handle || s.spec.name != of.spec.name);
         engine.remove(&copy.container).await.map_err(|e| e.message)
     }
 
@@ -177,6 +197,12 @@ impl CaseRun<'_> {
             Call::Slot(engine, call) => {
                 if let Ok(Ok(slot)) = call.await {
                     self.slots.push((engine, slot));
+                }
+                Ok(())
+            }
+            Call::Pod(engine, call) => {
+                if let Ok(Ok(slots)) = call.await {
+                    self.slots.extend(slots.into_iter().map(|slot| (Arc::clone(&engine), slot)));
                 }
                 Ok(())
             }

@@ -4,6 +4,7 @@ use super::explain;
 use super::faults::{During, Fault};
 use super::place::Place;
 use super::plan::{Address, Medium, Over};
+use super::pods::PodStep;
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Field, Fixed, Name};
@@ -91,6 +92,8 @@ choice! {
         "restore" => Restore(Restore),
         /// Checkpoint, transfer and restore in one, with the clients following.
         "migrate" => Migrate(Migrate),
+        /// Starts a pod, or moves it.
+        "pod" => Pod(PodStep),
         /// Stops and removes an instance.
         "remove" => Remove(Of),
         /// Takes a node down whole and brings it back: its programs and containers are gone, what is on its disk is there.

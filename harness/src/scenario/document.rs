@@ -3,6 +3,7 @@
 use super::action::Step;
 use super::judge::WrittenCheck;
 use super::place::Place;
+use super::pods::Pod;
 use super::read::{AxisValues, Needed, Read, Reader, error, shape};
 use super::units::{Rate, Size, Times, User};
 use super::value::{ByName, Field, Fixed, Name, Scalar};
@@ -99,6 +100,8 @@ shape! {
         "workloads" => workloads: ByName<Workload>,
         /// Folders that outlive containers, by name.
         "volumes" => volumes: Option<ByName<Volume>>,
+        /// Pods of several containers, by name.
+        "pods" => pods: Option<ByName<Pod>>,
         /// How much memory all containers of a node may take together, by node; without a bound if left out.
         "allocatable" => allocatable: Option<ByName<Field<Size>>>,
         /// Outside observers, by name.

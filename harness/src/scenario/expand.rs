@@ -2,6 +2,7 @@
 
 mod faults;
 mod migrate;
+mod pods;
 
 use super::action::{Action as Written, Checkpoint, Expect, Restore, Step as WrittenStep, Tamper, Wait};
 use super::diagnostic::Diagnostic;
@@ -19,9 +20,9 @@ use super::value::{Cell, Field, Name, Scalar};
 use super::volumes::Mounts;
 use super::{Scenario, explain, matrix, title};
 use crate::record::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, ConnectionCheck, CounterCheck, CriuChoices,
-    EngineKind, ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck, LogCheck, LossPolicy,
-    Origin, SameProcessCheck, SourceFate, WorkLostCheck,
+    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, ConnectionCheck, ConsistentCheck,
+    CounterCheck, CriuChoices, EngineKind, ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck,
+    LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate, WorkLostCheck,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -120,6 +121,7 @@ impl Cellular<'_> {
             nodes: self.document().nodes(),
             workloads: self.workloads()?,
             volumes: self.volumes()?,
+            pods: self.pods(),
             allocatable: self.allocatable()?,
             clients: self.clients()?,
             criu: self.criu()?,
@@ -256,6 +258,7 @@ impl Cellular<'_> {
             Written::CopyVolume(c) => {
                 Action::CopyVolume { volume: text(&c.volume), from: text(&c.from), to: text(&c.to) }
             }
+            Written::Pod(p) => self.pod_step(p)?,
             Written::Remove(o) => Action::Remove { instance: text(&o.of) },
             Written::Fault(f) => Action::Fault(self.fault(f)?),
             Written::Mend(name) => Action::Mend { name: text(name) },
@@ -362,6 +365,9 @@ impl Cellular<'_> {
                 at_most: w.at_most.as_ref().map(|m| self.get(m)).transpose()?,
             }),
             CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
+            CheckKind::Consistent(c) => {
+                CheckSpec::Consistent(ConsistentCheck { of: text(&c.of), containers: self.containers_of(c.of.text()) })
+            }
             CheckKind::Connection(c) => CheckSpec::Connection(ConnectionCheck {
                 client: text(&c.client),
                 step: text(&c.step),

@@ -4,6 +4,7 @@ mod checkpoints;
 mod clients;
 mod disks;
 mod faults;
+mod pods;
 
 use super::action::{Action, Deploy, Step};
 use super::catalogue::{WorkloadKind, kind_of};
@@ -84,6 +85,8 @@ pub(super) struct Flow<'a, 'r> {
     /// Named faults, with the line that each was mended at.
     faults: BTreeMap<String, Option<u32>>,
     faults_given: Given,
+    /// Pods that were started or that others became.
+    pub(super) made: BTreeMap<String, pods::Made<'a>>,
 }
 
 /// Checks a document.
@@ -92,6 +95,7 @@ pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader)
     let mut flow = Flow::new(document, kinds, r);
     flow.unique_nodes();
     flow.disks();
+    flow.pods();
     for (index, step) in document.spec.steps.iter().enumerate() {
         flow.step(index, step);
     }
@@ -129,6 +133,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             fails: false,
             faults: BTreeMap::new(),
             faults_given: Given::new(),
+            made: BTreeMap::new(),
         };
         for step in &document.spec.steps {
             flow.gives(step);
@@ -144,6 +149,11 @@ impl<'a, 'r> Flow<'a, 'r> {
             // What was meant is deployed, and an instance of that name is there.
             let known: Vec<&str> = self.workloads.keys().copied().collect();
             self.r.lost.extend(super::read::nearest(d.workload.text(), &known).map(str::to_owned));
+        }
+        if let Action::Pod(p) = &step.action {
+            for name in self.given_by(p) {
+                self.instances_given.entry(name).or_insert(line);
+            }
         }
         let (given, name) = match &step.action {
             Action::Deploy(d) => {
@@ -217,6 +227,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             Action::Tamper(t) => self.tamper(t, step),
             Action::Restore(d) => self.restore(d, step),
             Action::Migrate(m) => self.migrate(m, index, step),
+            Action::Pod(p) => self.pod_step(p, index, step),
             Action::Remove(o) => self.set(&o.of, Fate::Gone(step.place.line)),
             Action::Restart(r) => self.restart(r, step.place.line),
             Action::CopyVolume(c) => self.copy_volume(c),
@@ -341,7 +352,14 @@ impl<'a, 'r> Flow<'a, 'r> {
 
     fn unused(&mut self) {
         let deploys = |name: &str| {
-            let of = |s: &Step| matches!(&s.action, Action::Deploy(d) if d.workload.text() == name);
+            let of = |s: &Step| match &s.action {
+                Action::Deploy(d) => d.workload.text() == name,
+                Action::Pod(p) => self
+                    .made
+                    .get(p.start.as_ref().map_or("", Name::text))
+                    .is_some_and(|made| made.containers.iter().any(|c| c.text() == name)),
+                _ => false,
+            };
             self.document.spec.steps.iter().any(of)
         };
         let mut found = Vec::new();

@@ -41,6 +41,8 @@ choice! {
         "held" => Held(Held),
         /// What became of the TCP connection that a client had when a step began.
         "connection" => Connection(ConnectionOf),
+        /// The containers of a pod that was restored are of one instant.
+        "consistent" => Consistent(ConsistentOf),
         /// The numbers in an instance's log.
         "log" => Log(Log),
         /// The archive of a checkpoint ends where its entries end.
@@ -205,6 +207,14 @@ shape! {
 }
 
 shape! {
+    /// A pod whose containers say what they find of each other (`exchange`).
+    pub(super) struct ConsistentOf ("`consistent`") {
+        /// The pod, after it was moved.
+        "of" => of: Name,
+    }
+}
+
+shape! {
     /// The error of a step.
     pub(super) struct ErrorIs ("`error`") {
         /// The step's id; the step itself must expect an error.
@@ -261,6 +271,7 @@ impl WrittenCheck {
             CheckKind::Exclusive(e) => e.between.iter().collect(),
             CheckKind::Instance(i) => std::iter::once(&i.of).chain(&i.progressed_since).chain(&i.at).collect(),
             CheckKind::Held(h) => vec![&h.of],
+            CheckKind::Consistent(c) => vec![&c.of],
             CheckKind::Connection(c) => vec![&c.client, &c.step],
             CheckKind::Log(l) => std::iter::once(&l.of).chain(&l.at).chain(&l.keeps).collect(),
             CheckKind::Archive(a) => vec![&a.of],

@@ -19,6 +19,7 @@ mod judge;
 mod matrix;
 mod place;
 pub mod plan;
+mod pods;
 mod read;
 mod schema;
 mod select;

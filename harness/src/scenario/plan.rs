@@ -3,6 +3,7 @@
 mod address;
 mod faults;
 mod migrate;
+mod pods;
 mod raw;
 
 pub use address::Address;
@@ -10,6 +11,7 @@ pub use faults::{
     CallFault, CriuFault, DiskOf, During, Fault, FaultKind, ImageFault, LinkFault, Over, Role, RuntimeCall, Stage,
 };
 pub use migrate::Migrate;
+pub use pods::{PodFreeze, container_of};
 pub use raw::{RawCheckpoint, RawRestore};
 
 use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
@@ -64,6 +66,8 @@ pub struct Case {
     pub workloads: BTreeMap<String, Workload>,
     /// The volumes, by name: whether all nodes see the same folder.
     pub volumes: BTreeMap<String, Volume>,
+    /// The pods, by name: the workloads of their containers, in order.
+    pub pods: BTreeMap<String, Vec<String>>,
     /// How many bytes of memory all containers of a node may take together, by node; a node that is not here has no such
     /// bound.
     pub allocatable: BTreeMap<String, u64>,
@@ -326,6 +330,24 @@ pub enum Action {
     },
     /// Checkpoint, transfer and restore in one, with clients following.
     Migrate(Migrate),
+    /// Starts a pod and waits until all its containers answer.
+    StartPod {
+        /// Key of [`Case::pods`].
+        pod: String,
+        /// Where.
+        node: String,
+    },
+    /// Moves a pod with all its containers, which are restored as one pod.
+    MigratePod {
+        /// The pod.
+        pod: String,
+        /// Where to.
+        to: String,
+        /// The new pod's name.
+        into: String,
+        /// How its containers are frozen.
+        freeze: PodFreeze,
+    },
     /// Stops and removes an instance.
     Remove {
         /// The instance.

@@ -1,7 +1,8 @@
 //! What a step does, in words.
 
 use super::plan::{
-    Action, Address, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Migrate, Over, RawCheckpoint, Step,
+    Action, Address, CallFault, Damage, Fault, FaultKind, Given, LinkFault, Medium, Migrate, Over, PodFreeze,
+    RawCheckpoint, Step,
 };
 use crate::record::{GiveUp, SourceFate};
 
@@ -44,6 +45,14 @@ pub(super) fn of(action: &Action) -> String {
             let how = m.strategy.map_or_else(|| fate(m.source).to_owned(), |s| format!("by {s}"));
             let how = [&how, kept(m.medium), way(m.over), along(m.address)].concat();
             format!("migrate {} to {} as {}, {how}{}", m.instance, m.to, m.into, with(&m.given))
+        }
+        Action::StartPod { pod, node } => format!("start pod {pod} on {node}"),
+        Action::MigratePod { pod, to, into, freeze } => {
+            let how = match freeze {
+                PodFreeze::Together => "frozen at one instant",
+                PodFreeze::Each => "each container frozen by itself",
+            };
+            format!("migrate pod {pod} to {to} as {into}, {how}")
         }
         Action::Remove { instance } => format!("remove {instance}"),
         Action::Restart { node } => format!("restart node {node}"),
@@ -163,7 +172,10 @@ impl Step {
             Action::Deploy { node, .. } | Action::Restore { node, .. } | Action::Restart { node } => vec![node],
             Action::CopyVolume { from, to, .. } => vec![from, to],
             Action::Fault(fault) => vec![&fault.node],
-            Action::Transfer { to, .. } | Action::Migrate(Migrate { to, .. }) => vec![to],
+            Action::StartPod { node, .. } => vec![node],
+            Action::Transfer { to, .. } | Action::Migrate(Migrate { to, .. }) | Action::MigratePod { to, .. } => {
+                vec![to]
+            }
             _ => Vec::new(),
         }
     }

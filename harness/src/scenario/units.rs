@@ -2,7 +2,8 @@
 
 use super::explain;
 use super::plan::{
-    Address, ClientKind, CriuFault, DiskOf, HostTrait, ImageFault, LinkFault, Medium, Over, Role, RuntimeCall, Stage,
+    Address, ClientKind, CriuFault, DiskOf, HostTrait, ImageFault, LinkFault, Medium, Over, PodFreeze, Role,
+    RuntimeCall, Stage,
 };
 use super::value::Scalar;
 use crate::record::{
@@ -276,6 +277,9 @@ words! {
     };
     Address, "what becomes of the address", explain::INVALID_VALUE, {
         "new" => Address::New, "moved" => Address::Moved, "moved-late" => Address::MovedLate,
+    };
+    PodFreeze, "how a pod is frozen", explain::INVALID_VALUE, {
+        "together" => PodFreeze::Together, "each" => PodFreeze::Each,
     };
     Medium, "a medium", explain::INVALID_VALUE, { "native" => Medium::Native, "image" => Medium::Image };
     LossPolicy, "what may be lost", explain::INVALID_VALUE, {

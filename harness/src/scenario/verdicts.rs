@@ -1,6 +1,7 @@
 //! Tells of checks that name what is not there, and of those that can never pass.
 
 mod connection;
+mod consistent;
 
 use super::action::Action;
 use super::document::Workload;
@@ -35,6 +36,7 @@ impl<'a> Flow<'a, '_> {
             CheckKind::Exclusive(e) => self.exclusive(e, check.place),
             CheckKind::Instance(i) => self.instance_state(i),
             CheckKind::Held(h) => self.held_by(h),
+            CheckKind::Consistent(c) => self.consistent(c),
             CheckKind::Connection(c) => self.connection(c),
             CheckKind::Log(l) => self.log(l, check.place),
             CheckKind::Archive(a) => self.archive(a),
@@ -372,13 +374,16 @@ impl<'a> Flow<'a, '_> {
         self.document.spec.steps.iter().any(|s| match metric {
             Metric::Downtime => self.observed(),
             Metric::Stall => self.observed() && self.moves_address(),
-            Metric::Freeze => matches!(s.action, Action::Freeze(_) | Action::Checkpoint(_) | Action::Migrate(_)),
-            Metric::Checkpoint | Metric::CheckpointSize => {
-                matches!(s.action, Action::Checkpoint(_) | Action::Migrate(_))
+            Metric::Freeze => {
+                matches!(s.action, Action::Freeze(_) | Action::Checkpoint(_) | Action::Migrate(_) | Action::Pod(_))
             }
-            Metric::Transfer => matches!(s.action, Action::Transfer(_) | Action::Migrate(_)),
-            Metric::Restore => matches!(s.action, Action::Restore(_) | Action::Migrate(_)),
-            Metric::Total | Metric::BytesMoved | Metric::BytesSent => matches!(s.action, Action::Migrate(_)),
+            Metric::Checkpoint | Metric::CheckpointSize => {
+                matches!(s.action, Action::Checkpoint(_) | Action::Migrate(_) | Action::Pod(_))
+            }
+            Metric::Transfer => matches!(s.action, Action::Transfer(_) | Action::Migrate(_) | Action::Pod(_)),
+            Metric::Restore => matches!(s.action, Action::Restore(_) | Action::Migrate(_) | Action::Pod(_)),
+            Metric::Total => matches!(s.action, Action::Migrate(_) | Action::Pod(_)),
+            Metric::BytesMoved | Metric::BytesSent => matches!(s.action, Action::Migrate(_)),
             // Of a strategy that depends on the cell, it may be.
             Metric::Pages | Metric::PagesLatency => {
                 let post_copy = |strategy: Option<&Strategy>| strategy.is_none_or(|s| *s == Strategy::PostCopy);

@@ -26,7 +26,7 @@ pub(super) fn image(kind: &str) -> Option<ImageSpec> {
     let mut spec = spec(kind);
     match kind {
         "looper" => busybox(&mut spec, &["sh", "expr", "sleep", "echo"]),
-        "counter" | "memory" => spec.binaries.push((format!("usr/bin/{kind}"), kind.to_owned())),
+        "counter" | "exchange" | "memory" => spec.binaries.push((format!("usr/bin/{kind}"), kind.to_owned())),
         "redis" => spec.programs.push("/usr/bin/redis-server".to_owned()),
         "memcached" => spec.programs.push("/usr/bin/memcached".to_owned()),
         "nginx" => {

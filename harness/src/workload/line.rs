@@ -1,4 +1,4 @@
-//! Probing the programs that speak podferry's line protocol: counter, python, memory.
+//! Probing the programs that speak podferry's line protocol: counter, python, memory, exchange.
 
 use super::ProbeError;
 use super::talk::Talk;
@@ -30,6 +30,14 @@ pub(super) fn counter(talk: &mut Talk) -> Result<SelfReport, ProbeError> {
     report.counter_interval_ms = state["interval_ms"].as_f64();
     report.held = state["held"].as_str().map(str::to_owned);
     report.journal = Some(journal(talk)?);
+    Ok(report)
+}
+
+/// One half of a pair says whether it found the other where it left it.
+pub(super) fn exchange(talk: &mut Talk) -> Result<SelfReport, ProbeError> {
+    let (mut report, state) = state(talk)?;
+    report.counter = state["counter"].as_u64();
+    report.pair = state["pair"].as_str().map(str::to_owned);
     Ok(report)
 }
 

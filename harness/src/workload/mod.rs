@@ -57,6 +57,7 @@ enum Speech {
     Log,
     Counter,
     Memory,
+    Exchange,
     Redis { keys: u64, digest: bool },
     Memcached { keys: u64 },
     Nginx,
@@ -101,7 +102,7 @@ impl Workload {
                 let mut talk = Talk::open(target, port, deadline)?;
                 match speech {
                     Speech::Redis { .. } => redis::ready(&mut talk, deadline)?,
-                    Speech::Counter | Speech::Memory => drop(talk.ask("GET")?),
+                    Speech::Counter | Speech::Memory | Speech::Exchange => drop(talk.ask("GET")?),
                     Speech::Memcached { .. } => drop(talk.ask("version\r")?),
                     _ => {}
                 }
@@ -141,6 +142,7 @@ impl Workload {
         let report = match speech {
             Speech::Counter => line::counter(&mut talk)?,
             Speech::Memory => line::memory(&mut talk)?,
+            Speech::Exchange => line::exchange(&mut talk)?,
             Speech::Redis { keys, digest } => redis::probe(&mut talk, keys, digest)?,
             Speech::Memcached { keys } => memcached::probe(&mut talk, keys)?,
             _ => SelfReport::default(),
@@ -207,6 +209,17 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
                 mib => args.extend(["--mib".to_owned(), mib.to_string()]),
             }
             (args, Some(7000), Speech::Counter)
+        }
+        "exchange" => {
+            let role = values.text("role").unwrap_or("first");
+            let file = values.text("file").unwrap_or("/exchange");
+            if !file.starts_with('/') || file.contains(char::is_whitespace) {
+                return Err(values.wrong("file", "is not a path from the root"));
+            }
+            // Both are in one network.
+            let port = if role == "second" { 7003 } else { 7002 };
+            let text = format!("/usr/bin/exchange --role {role} --file {file} --port {port}");
+            (line(text), Some(port), Speech::Exchange)
         }
         "memory" => {
             let mib = values.size("data", 64 << 20)? >> 20;

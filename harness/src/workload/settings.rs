@@ -66,6 +66,18 @@ pub const KINDS: &[WorkloadKind] = &[
         clients: &[Client::CounterReader, Client::TcpEcho],
     },
     WorkloadKind {
+        name: "exchange",
+        about: "one of two that exchange numbers through a file that both have mapped, and see when they are out of step",
+        settings: &[
+            setting("role", Kind::Word(&["first", "second"]), "who gives, and who takes; first if not given"),
+            setting("file", Kind::Text, "the file, on a volume that both have; /exchange if not given"),
+        ],
+        counter: true,
+        identity: true,
+        memory_digest: false,
+        clients: &[Client::CounterReader, Client::TcpEcho],
+    },
+    WorkloadKind {
         name: "memory",
         about: "holds memory filled from a seed, dirties it at a rate, and checks every word of it",
         settings: &[

@@ -3,7 +3,7 @@ use crate::{config, count, soon, sound, start};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket};
 use podferry::client::{Client, Endpoint, Kind, WaitError};
 use podferry::clock;
-use podferry::record::{At, OpOutcome};
+use podferry::record::{At, ConnectionEnd, OpOutcome};
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
@@ -34,6 +34,51 @@ fn a_switch_leaves_the_unanswered_unknown_and_goes_on_at_once() {
     let copy: Vec<_> = history.ops.iter().filter(|op| op.endpoint == 1).collect();
     assert!(count(&history, OpOutcome::Ok) >= 50 && copy.iter().all(|op| op.outcome != OpOutcome::Unknown));
     assert!(copy.iter().filter(|op| op.outcome == OpOutcome::NotSent).count() <= 5, "only while it connected");
+}
+
+#[test]
+fn one_that_moved_with_its_address_keeps_its_connection_and_who_answers_late_is_the_copy() {
+    let server = Server::start();
+    let client = start(Kind::TcpEcho, "src", server.address);
+    client.wait_answers(20, soon()).unwrap();
+    let closed = server.gate.write().unwrap();
+    let frozen = clock::now();
+    thread::sleep(Duration::from_millis(50));
+    assert!(client.moved("copy").unwrap());
+    thread::sleep(Duration::from_millis(20));
+    drop(closed);
+    client.first_answer_from("copy", soon()).unwrap();
+    client.wait_answers(client.answered() + 20, soon()).unwrap();
+    let history = client.stop();
+    sound(&history);
+    assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+    assert_eq!(history.connections.len(), 1);
+    assert_eq!(history.connections[0].ended, None);
+    assert_eq!(history.endpoints.len(), 2);
+    // Asked of the source while it stood still, answered by the copy.
+    let late = history.ops.iter().filter(|op| op.sent > frozen && op.sent < history.endpoints[1].at);
+    assert!(late.clone().count() > 20 && late.into_iter().all(|op| op.endpoint == 1));
+}
+
+#[test]
+fn what_ended_a_connection_is_kept() {
+    let (one, other) = (Server::start(), Server::start());
+    let client = start(Kind::TcpEcho, "src", one.address);
+    client.wait_answers(10, soon()).unwrap();
+    client.switch("copy", Endpoint::Tcp(other.address)).unwrap();
+    client.first_answer_from("copy", soon()).unwrap();
+    let ends = |history: &podferry::record::History| -> Vec<_> {
+        history.connections.iter().map(|c| c.ended.map(|(_, how)| how)).collect()
+    };
+    assert_eq!(ends(&client.stop()), [Some(ConnectionEnd::Left), None]);
+    // Accepted and closed at once.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = start(Kind::TcpEcho, "rude", listener.local_addr().unwrap());
+    drop(listener.accept().unwrap());
+    let second = listener.accept().unwrap();
+    let history = client.stop();
+    drop(second);
+    assert!(matches!(ends(&history)[0], Some(ConnectionEnd::Closed | ConnectionEnd::Reset)), "{:?}", ends(&history));
 }
 
 #[test]

@@ -92,6 +92,37 @@ const NOT_CUT: &str = "  workloads: {counter: {use: counter, with: {interval: 10
     - error: {step: from-the-good, class: invalid-archive}
 ";
 
+const RESET: &str = "  matrix: {axes: {tcp: [close]}}
+  criu: {tcp: \"${matrix.tcp}\"}
+  workloads: {redis: {use: redis}}
+  clients:
+    writer: {kind: redis-writer, target: redis, rate: 1000/s}
+  steps:
+    - deploy: {workload: redis, node: a}
+    - client: {start: writer}
+    - wait: {answers: {client: writer, count: 100}}
+    - id: move
+      migrate: {of: redis, to: b, as: copy, address: moved}
+    - wait: {answers: {client: writer, count: 100}}
+    - client: {stop: writer}
+  checks:
+    - connection: {client: writer, step: move, state: kept}
+";
+
+const TORN: &str = "  volumes: {common: {}}
+  workloads:
+    first: {use: exchange, with: {role: first, file: /common/words}, volumes: {common: /common}}
+    second: {use: exchange, with: {role: second, file: /common/words}, volumes: {common: /common}}
+  pods: {pair: {containers: [first, second]}}
+  steps:
+    - pod: {start: pair, node: a}
+    - wait: {counter: {of: pair-second, atLeast: 20}}
+    - pod: {migrate: pair, to: b, as: moved, freeze: each}
+    - wait: {counter: {of: moved-second, atLeast: 200}}
+  checks:
+    - consistent: {of: moved}
+";
+
 const SLOW: &str = "  workloads: {counter: {use: counter, with: {interval: 10ms}}}
   steps:
     - deploy: {workload: counter, node: a}
@@ -113,6 +144,8 @@ fn wrong_stacks_fail_with_line_and_cause_and_the_other_cases_run() {
         ("over", OVER),
         ("cut", CUT),
         ("not-cut", NOT_CUT),
+        ("reset", RESET),
+        ("torn", TORN),
         ("slow", SLOW),
         ("quick", QUICK),
     ];
@@ -126,11 +159,13 @@ fn wrong_stacks_fail_with_line_and_cause_and_the_other_cases_run() {
     failed("over", &["budget: checkpoint of 1 sample", "budget: checkpoint-size of 1 sample"]);
     failed("cut", &["-cut", "it has 1024 bytes, and its pagemap says"]);
     failed("not-cut", &["from-the-good"]);
+    failed("reset", &["connection: the connection of `writer` was reset"]);
+    failed("torn", &["consistent: ", " is out of step: "]);
     failed("slow", &["the counter of counter did not reach 1000000: it is at "]);
     assert_eq!(case(&run, "quick").0, "passed");
 
     let report = junit(&place);
-    assert_eq!((report.tests, report.failures, report.errors), (8, 7, 0));
+    assert_eq!((report.tests, report.failures, report.errors), (10, 9, 0));
     let page = read(&place, "report.html");
     // The line of each broken check, as an editor opens it (the head of a scenario is four lines).
     let line = |spec: &str, what: &str| 5 + spec.lines().position(|l| l.contains(what)).expect(what);

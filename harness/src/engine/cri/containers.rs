@@ -3,7 +3,7 @@
 use super::classify::During;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, config, tasks};
-use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
+use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options, pods};
 use crate::node::CONTAINERS;
 use crate::record::ErrorClass;
 use std::collections::HashMap;
@@ -49,13 +49,45 @@ impl Inner {
     /// `at` is an address that no other pod of this node has.
     pub(super) async fn prepare(&self, spec: &ContainerSpec, at: Option<Ipv4Addr>) -> Result<Slot, EngineError> {
         self.pull(&spec.image.reference, During::Start).await?;
-        let config = self.sandbox_config(&spec.name);
+        let (address, handle) = self.sandbox(&spec.name, at).await?;
+        Ok(Slot { spec: spec.clone(), address, handle })
+    }
+
+    /// One sandbox for all.
+    pub(super) async fn prepare_pod(&self, pod: &str, specs: &[ContainerSpec]) -> Result<Vec<Slot>, EngineError> {
+        for spec in specs {
+            self.pull(&spec.image.reference, During::Start).await?;
+        }
+        let (address, handle) = self.sandbox(pod, None).await?;
+        Ok(specs.iter().map(|spec| Slot { spec: spec.clone(), address, handle: handle.clone() }).collect())
+    }
+
+    pub(super) async fn freeze_pod(&self, pod: &str, containers: &[Container]) -> Result<(), EngineError> {
+        let each = async {
+            for container in containers {
+                self.freeze(container).await?;
+            }
+            Ok(())
+        };
+        pods::frozen_together(&self.node, pod, &cgroup_parent(pod), each).await
+    }
+
+    /// The parent of the cgroup of what is in a slot: its pod's.
+    pub(super) fn group_above(&self, slot: &Slot) -> String {
+        let state = self.state();
+        let linux = state.sandboxes.get(&slot.handle).and_then(|config| config.linux.as_ref());
+        linux.map_or_else(|| cgroup_parent(&slot.spec.name), |linux| linux.cgroup_parent.clone())
+    }
+
+    /// Makes a sandbox: its address and its id.
+    async fn sandbox(&self, name: &str, at: Option<Ipv4Addr>) -> Result<(Ipv4Addr, String), EngineError> {
+        let config = self.sandbox_config(name);
         // Without the folder the log of a restored container is dropped, and nobody says so.
         let logs = self.host(&config.log_directory);
         std::fs::create_dir_all(&logs).map_err(|e| self.surroundings("make the log folder", e))?;
 
         let mut runtime = self.client.runtime.clone();
-        let what = format!("make a sandbox for container {}", spec.name);
+        let what = format!("make a sandbox for container {name}");
         let request = cri::RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: String::new() };
         let made = self.call(During::Start, &what, LIMIT, runtime.run_pod_sandbox(request));
         let run = match at {
@@ -67,10 +99,10 @@ impl Inner {
         };
         let handle = run.inspect_err(|_| drop(std::fs::remove_dir(&logs)))?.pod_sandbox_id;
         self.state().sandboxes.insert(handle.clone(), config);
-        match self.sandbox_address(&spec.name, &handle).await {
-            Ok(address) => Ok(Slot { spec: spec.clone(), address, handle }),
+        match self.sandbox_address(name, &handle).await {
+            Ok(address) => Ok((address, handle)),
             Err(e) => {
-                let _ = self.remove_sandbox(&spec.name, &handle).await;
+                let _ = self.remove_sandbox(name, &handle).await;
                 Err(e)
             }
         }
@@ -117,11 +149,13 @@ impl Inner {
             let message = format!("the slot for container {name} is not of node {}", self.node.name());
             return Err(EngineError::new(ErrorClass::Other, message));
         };
-        let log = PathBuf::from(&sandbox.log_directory).join(LOG);
+        let of_its_own = sandbox.metadata.as_ref().is_some_and(|m| m.name == *name);
+        let file = if of_its_own { LOG.to_owned() } else { format!("{name}.log") };
+        let log = PathBuf::from(&sandbox.log_directory).join(&file);
         self.write_criu_config(&slot.spec)?;
         let request = cri::CreateContainerRequest {
             pod_sandbox_id: slot.handle.clone(),
-            config: Some(container_config(&slot.spec, image)),
+            config: Some(container_config(&slot.spec, image, file)),
             sandbox_config: Some(sandbox),
         };
         let mut runtime = self.client.runtime.clone();
@@ -205,10 +239,11 @@ impl Inner {
         self.call(During::Control, &what, tasks::LIMIT, runtime.stop_pod_sandbox(stop)).await?;
         let remove = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
         self.call(During::Control, &what, LIMIT, runtime.remove_pod_sandbox(remove)).await?;
-        self.state().sandboxes.remove(id);
+        let config = self.state().sandboxes.remove(id);
+        let parent = config.and_then(|c| c.linux).map_or_else(|| cgroup_parent(name), |linux| linux.cgroup_parent);
         // containerd leaves the parent, empty.
         for controller in CGROUPS {
-            let _ = std::fs::remove_dir(self.host(format!("/sys/fs/cgroup/{controller}{}", cgroup_parent(name))));
+            let _ = std::fs::remove_dir(self.host(format!("/sys/fs/cgroup/{controller}{parent}")));
         }
         Ok(())
     }
@@ -248,7 +283,7 @@ fn namespaces() -> cri::NamespaceOption {
     }
 }
 
-fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
+fn container_config(spec: &ContainerSpec, image: &str, log_path: String) -> cri::ContainerConfig {
     let env = |(key, value): &(String, String)| cri::KeyValue { key: key.clone(), value: value.clone() };
     let mount = |mount: &Mount| cri::Mount {
         container_path: mount.target.to_string_lossy().into_owned(),
@@ -262,7 +297,7 @@ fn container_config(spec: &ContainerSpec, image: &str) -> cri::ContainerConfig {
         command: spec.args.clone(),
         envs: spec.env.iter().map(env).collect(),
         mounts: spec.mounts.iter().map(mount).collect(),
-        log_path: LOG.to_owned(),
+        log_path,
         annotations: HashMap::from([(criu_options::ANNOTATION.to_owned(), config::criu_config_path(&spec.criu))]),
         linux: Some(cri::LinuxContainerConfig {
             resources: spec.memory_limit.map(|limit| cri::LinuxContainerResources {

@@ -1,7 +1,6 @@
 //! What containerd and the node's kernel say of a container.
 
 use super::classify::During;
-use super::containers::cgroup_parent;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
 use super::{Inner, tasks};
@@ -55,7 +54,7 @@ impl Inner {
 
     /// The container's own group is gone with its task, as a rule.
     pub(super) fn memory(&self, container: &Container) -> Option<MemoryReport> {
-        let group = format!("{}/{}", cgroup_parent(&container.slot.spec.name), container.id);
+        let group = format!("{}/{}", self.group_above(&container.slot), container.id);
         MemoryGroup::of(&self.host("/sys/fs/cgroup"), &group).report()
     }
 
@@ -118,7 +117,7 @@ struct CgroupFiles<'a> {
 
 impl CgroupFiles<'_> {
     fn read(&self, controller: &str, file: &str) -> Option<String> {
-        let parent = cgroup_parent(&self.container.slot.spec.name);
+        let parent = self.inner.group_above(&self.container.slot);
         let path = format!("/sys/fs/cgroup/{controller}{parent}/{}/{file}", self.container.id);
         std::fs::read_to_string(self.inner.host(Path::new(&path))).ok()
     }

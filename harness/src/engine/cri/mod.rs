@@ -222,6 +222,20 @@ impl Engine for CriEngine {
         to_its_end(async move { inner.prepare(&spec, Some(address)).await }).await
     }
 
+    fn pods(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn prepare_pod(&self, pod: &str, specs: &[ContainerSpec]) -> Result<Vec<Slot>, EngineError> {
+        let (inner, pod, specs) = (Arc::clone(&self.0), pod.to_owned(), specs.to_owned());
+        to_its_end(async move { inner.prepare_pod(&pod, &specs).await }).await
+    }
+
+    async fn freeze_pod(&self, pod: &str, containers: &[Container]) -> Result<(), EngineError> {
+        let (inner, pod, containers) = (Arc::clone(&self.0), pod.to_owned(), containers.to_owned());
+        to_its_end(async move { inner.freeze_pod(&pod, &containers).await }).await
+    }
+
     async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
         let (inner, slot) = (Arc::clone(&self.0), slot.clone());
         to_its_end(async move { inner.start(&slot).await }).await

@@ -34,16 +34,21 @@ impl Inner {
         if self.frozen("freeze", name)? {
             return Ok(());
         }
-        let what = format!("can't freeze container {name}");
-        self.call(&["pause", name], During::Control, &what).await?;
+        self.freeze_itself(name).await?;
         match self.stands_still(name).await {
             Ok(()) => Ok(()),
             Err(e) => self.thaw_for_sure(name).await.and(Err(e)),
         }
     }
 
+    /// By the runtime, which may come back before the kernel has done it.
+    pub(super) async fn freeze_itself(&self, name: &str) -> Result<(), EngineError> {
+        let what = format!("can't freeze container {name}");
+        self.call(&["pause", name], During::Control, &what).await.map(drop)
+    }
+
     /// crun returns from `pause` while a group of version 1 is still `FREEZING` (crun 1.28, on a busy machine).
-    async fn stands_still(&self, name: &str) -> Result<(), EngineError> {
+    pub(super) async fn stands_still(&self, name: &str) -> Result<(), EngineError> {
         let freezer = self.freezer(name).ok_or_else(|| self.unknown("freeze", name))?;
         freezer.settled().await.map_err(|e| group::freezing(name, &e))
     }

@@ -15,6 +15,7 @@ mod layers;
 mod layers_tests;
 mod page_wire;
 mod pipe_size;
+mod pod;
 mod postcopy;
 mod probe;
 mod removal;
@@ -127,6 +128,18 @@ impl Engine for RuncEngine {
 
     async fn prepare_at(&self, spec: &ContainerSpec, address: Ipv4Addr) -> Result<Slot, EngineError> {
         self.0.prepare(spec, Some(address)).await
+    }
+
+    fn pods(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn prepare_pod(&self, pod: &str, specs: &[ContainerSpec]) -> Result<Vec<Slot>, EngineError> {
+        self.0.prepare_pod(pod, specs).await
+    }
+
+    async fn freeze_pod(&self, pod: &str, containers: &[Container]) -> Result<(), EngineError> {
+        self.0.freeze_pod(pod, containers).await
     }
 
     async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {

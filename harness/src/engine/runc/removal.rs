@@ -8,7 +8,6 @@ use crate::process::Exec;
 use crate::record::{ErrorClass, OutsideReport};
 use std::fs;
 use std::path::Path;
-use std::sync::PoisonError;
 
 impl Inner {
     pub(super) async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
@@ -87,8 +86,14 @@ impl Inner {
         }
         // The lazy form: a process that just ended may hold the mount for a moment more.
         let umount = Exec::new("umount").arg("-l").arg(folder.join("rootfs"));
-        let netns = network::disconnect(&self.node, &slot.handle, slot.address, self.limits.other);
-        let (umounted, disconnected) = tokio::join!(self.node.output(umount), netns);
+        let network = async {
+            // Others of its pod may be in it.
+            if self.has_company(name) {
+                return Ok(());
+            }
+            network::disconnect(&self.node, &slot.handle, slot.address, self.limits.other).await
+        };
+        let (umounted, disconnected) = tokio::join!(self.node.output(umount), network);
         disconnected?;
         let what = format!("can't discard the slot of {name}");
         let output = umounted.map_err(|e| exec_error(&what, &e))?;
@@ -97,9 +102,10 @@ impl Inner {
             return Err(EngineError::new(ErrorClass::Surroundings, format!("{what}: {said}")));
         }
         blocking(move || fs::remove_dir_all(&on_host).map_err(|e| io_error("remove", &on_host, &e))).await?;
-        let octet = slot.address.octets()[3];
-        if slot.address == network::address(self.node.pod_network(), octet) {
-            self.addresses.lock().unwrap_or_else(PoisonError::into_inner).free(octet, name);
+        match self.leave_pod(name) {
+            Some((pod, true)) => self.free(&pod, slot.address),
+            Some((_, false)) => {}
+            None => self.free(name, slot.address),
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::node::CONTAINERS;
 use crate::node::{Program, SharedNode};
 use crate::process::Exec;
 use crate::record::{CriuChoices, EngineKind, ErrorClass};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     /// The line for CRIU's configuration, if this node's CRIU takes it.
     network_lock: Option<criu_options::NetworkLock>,
     pub(super) addresses: Mutex<Addresses>,
+    /// The pod of each container that is in one.
+    pub(super) pods: Mutex<HashMap<String, String>>,
     /// One image is unpacked at a time: two slots of one image would do it twice.
     pub(super) unpacking: tokio::sync::Mutex<()>,
 }
@@ -42,6 +45,7 @@ impl Inner {
         let checkpoints = node.shared_dir().unwrap_or(&home).join("checkpoints");
         let inner = Inner {
             addresses: Mutex::new(Addresses::of(kind)),
+            pods: Mutex::default(),
             unpacking: tokio::sync::Mutex::default(),
             network_lock: criu_options::network_lock(&node).await,
             node,
@@ -91,13 +95,17 @@ impl Inner {
         self.home.join("arrivals")
     }
 
+    /// The network namespace of a container, which is that of its pod if it is in one.
     pub(super) fn netns(&self, name: &str) -> String {
-        format!("{}-{name}", self.kind)
+        format!("{}-{}", self.kind, self.pod_of(name).as_deref().unwrap_or(name))
     }
 
-    /// The container's folder in each hierarchy of control groups.
+    /// The container's folder in each hierarchy of control groups, below that of its pod if it is in one.
     pub(super) fn cgroup(&self, name: &str) -> String {
-        format!("{CONTAINERS}/{}-{name}", self.kind)
+        match self.pod_of(name) {
+            Some(pod) => format!("{CONTAINERS}/{}-{pod}/{name}", self.kind),
+            None => format!("{CONTAINERS}/{}-{name}", self.kind),
+        }
     }
 
     pub(super) fn make_folder(&self, inside: &Path) -> Result<(), EngineError> {

@@ -16,6 +16,21 @@ use std::path::{Path, PathBuf};
 impl Inner {
     /// `at` is an address of another node's network, or of this one's.
     pub(super) async fn prepare(&self, spec: &ContainerSpec, at: Option<Ipv4Addr>) -> Result<Slot, EngineError> {
+        let address = network::choose(&self.addresses, &self.node, &spec.name, at)?;
+        let made = self.slot(spec, address, true).await;
+        if made.is_err() {
+            self.free(&spec.name, address);
+        }
+        made
+    }
+
+    /// `connect`: its network is to be made, which it is once for a pod.
+    pub(super) async fn slot(
+        &self,
+        spec: &ContainerSpec,
+        address: Ipv4Addr,
+        connect: bool,
+    ) -> Result<Slot, EngineError> {
         let image = self.unpack(&spec.image).await?;
         let folder = self.folder(&spec.name);
         let on_host = self.host(&folder);
@@ -27,9 +42,8 @@ impl Inner {
             );
             return Err(EngineError::new(ErrorClass::NameTaken, text));
         }
-        let address = network::choose(&self.addresses, &self.node, &spec.name, at)?;
         let slot = Slot { spec: spec.clone(), address, handle: self.netns(&spec.name) };
-        let made = self.make_slot(&slot, &image, &folder).await;
+        let made = self.make_slot(&slot, &image, &folder, connect).await;
         if made.is_err() {
             // What was made so far goes; the error that matters is the first.
             let _ = self.discard(&slot).await;
@@ -37,7 +51,7 @@ impl Inner {
         made.map(|()| slot)
     }
 
-    async fn make_slot(&self, slot: &Slot, image: &Path, folder: &Path) -> Result<(), EngineError> {
+    async fn make_slot(&self, slot: &Slot, image: &Path, folder: &Path, connect: bool) -> Result<(), EngineError> {
         for part in ["rootfs", "upper", "work", "logs"] {
             self.make_folder(&folder.join(part))?;
         }
@@ -51,11 +65,14 @@ impl Inner {
         let config = bundle::config(&slot.spec, &self.cgroup(name), &netns, &options);
         let file = self.host(&folder.join("config.json"));
         fs::write(&file, config.to_string()).map_err(|e| io_error("write", &file, &e))?;
-        tokio::try_join!(
-            self.mount(image, folder),
-            network::connect(&self.node, &slot.handle, slot.address, self.limits.other)
-        )
-        .map(drop)
+        let network = async {
+            if connect {
+                network::connect(&self.node, &slot.handle, slot.address, self.limits.other).await
+            } else {
+                Ok(())
+            }
+        };
+        tokio::try_join!(self.mount(image, folder), network).map(drop)
     }
 
     /// `redirect_dir` and `metacopy` are off: with them, what is in the upper folder could not be read as a layer.

@@ -381,6 +381,7 @@ fn subject(spec: &CheckSpec) -> String {
         CheckSpec::Exclusive(c) => c.between.join(", "),
         CheckSpec::Instance(c) => c.of.clone(),
         CheckSpec::Held(c) => c.of.clone(),
+        CheckSpec::Consistent(c) => c.of.clone(),
         CheckSpec::Connection(c) => format!("{} in {}", c.client, c.step),
         CheckSpec::Log(c) => c.of.clone(),
         CheckSpec::Archive(c) => c.of.clone(),

@@ -71,6 +71,12 @@ async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Option<cra
     prepared.probe(run.world.target(live), patience).await.ok()
 }
 
+/// The instance's counter now.
+pub(super) async fn counter(run: &CaseRun<'_>, instance: &str, patience: Duration) -> Result<u64, Failure> {
+    let seen = probe(run, run.live(instance)?, patience).await.and_then(|report| report.counter);
+    seen.ok_or_else(|| Failure::new(ErrorClass::WorkloadUnreachable, format!("{instance} did not tell its counter")))
+}
+
 /// Waits until the instance's counter has come so far. Looked at each 2 ms over the workload's own protocol: the
 /// workload offers nothing to wait on, and how exactly it is met does not matter.
 pub(super) async fn await_counter(

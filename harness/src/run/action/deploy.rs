@@ -141,7 +141,8 @@ pub(super) fn adopt(run: &mut CaseRun<'_>, name: &str, live: Live, restored_from
         started: clock::now(),
         ended: None,
     }));
-    run.slots.retain(|(_, slot)| slot.handle != live.container.slot.handle);
+    let of = &live.container.slot;
+    run.slots.retain(|(_, slot)| slot.handle != of.handle || slot.spec.name != of.spec.name);
     run.instances.insert(name.to_owned(), live);
 }
 

@@ -9,6 +9,7 @@ pub(super) mod deploy;
 mod fault;
 pub(super) mod migrate;
 mod own_strategy;
+mod pod;
 mod restart;
 pub(super) mod restore;
 mod sent;
@@ -83,6 +84,10 @@ async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
         Action::Migrate(what) => migrate::migrate(run, &step.id, what).await,
         Action::Restart { node } => restart::restart(run, node).await,
         Action::CopyVolume { volume, from, to } => run.copy_volume(volume, from, to).await,
+        Action::StartPod { pod, node } => pod::start(run, pod, node).await,
+        Action::MigratePod { pod, to, into, freeze } => {
+            pod::migrate(run, &pod::Move { step: &step.id, pod, to, into, freeze: *freeze }).await
+        }
         Action::Remove { instance } => deploy::remove(run, instance).await,
         Action::Fault(what) => fault::lay(run, what).await,
         Action::Mend { name } => fault::mend(run, name).await,

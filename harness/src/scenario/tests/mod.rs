@@ -26,6 +26,12 @@ pub(super) const KINDS: &[WorkloadKind] = &[
     ),
     kind("looper", &[], [true, false, false], &[ClientKind::LogFollower]),
     kind("memory", &[setting("size", SettingKind::Size)], [false, true, true], &[ClientKind::TcpEcho]),
+    kind(
+        "exchange",
+        &[setting("role", SettingKind::Word(&["first", "second"])), setting("file", SettingKind::Text)],
+        [true, true, false],
+        &[ClientKind::TcpEcho],
+    ),
     kind("memcached", &[], [false, true, false], &[ClientKind::TcpEcho]),
     kind("nginx", &[], [false, true, false], &[ClientKind::TcpEcho]),
     kind("python", &[], [true, true, false], &[ClientKind::TcpEcho, ClientKind::CounterReader]),
