@@ -13,6 +13,10 @@ const SETTLES: Duration = Duration::from_secs(5);
 /// The kernel tells nobody when a group of version 1 is frozen.
 const GLANCE: Duration = Duration::from_millis(1);
 
+/// After so many glances a group of version 1 is thawed and frozen anew, as runc does it too: a task that waits for its
+/// `vfork` cannot be frozen while the child is, and the two would wait for each other for ever.
+const AGAIN: u32 = 50;
+
 /// A container's freezer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Freezer {
@@ -76,8 +80,14 @@ impl Freezer {
     /// thawed by CRIU after its dump (criu 4.2.1), and a fenced source would go on.
     pub(in crate::engine) async fn settled(&self) -> io::Result<()> {
         let settled = async {
+            let mut glances = 0_u32;
             while !self.frozen()? {
                 tokio::time::sleep(GLANCE).await;
+                glances += 1;
+                if glances.is_multiple_of(AGAIN) && matches!(self, Freezer::V1(_)) {
+                    self.thaw()?;
+                    self.freeze()?;
+                }
             }
             Ok(())
         };

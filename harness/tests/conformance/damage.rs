@@ -2,7 +2,7 @@
 
 use crate::bed::start;
 use crate::pair::{Pair, goes_on, look, refused, restore, shown, teller, tells, without_criu};
-use podferry::archive::{self, Form};
+use podferry::archive;
 use podferry::engine::Checkpoint;
 use podferry::record::ErrorClass;
 use podferry::scenario::plan::Damage;
@@ -28,7 +28,7 @@ pub(crate) async fn damaged_checkpoints_are_refused(pair: Arc<Pair>) {
         let bad = beside(&good, name);
         let on_host = |c: &Checkpoint| a.node().host_path(&c.path);
         archive::tamper(&on_host(&good), &on_host(&bad), &damage).unwrap();
-        let form = Form::of(&on_host(&bad)).unwrap();
+        let form = bad.form();
         let told = archive::verify(&on_host(&bad), form).expect_err("it is not whole");
         assert_eq!(told.class(), ErrorClass::InvalidArchive, "{name}: {told}");
         // And by who does not look before.

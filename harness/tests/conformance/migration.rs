@@ -2,7 +2,7 @@
 
 use crate::bed::{spec, start};
 use crate::pair::{Pair, Shared, answer, ask, carry, look, shown};
-use podferry::archive::{self, Form};
+use podferry::archive;
 use podferry::engine::Container;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,7 +51,7 @@ pub(crate) async fn redis_moves_with_its_state_and_a_cold_start_has_none(pair: A
     assert_eq!(ask(a, &source, &["ping"]).await, None, "a frozen redis answers");
     assert_eq!((checkpoint.engine, checkpoint.name.as_str()), (pair.kind, "moved"));
     let path = a.node().host_path(&checkpoint.path);
-    archive::verify(&path, Form::of(&path).expect("a checkpoint")).expect("a whole checkpoint");
+    archive::verify(&path, checkpoint.form()).expect("a whole checkpoint");
 
     let carried = carry(a, b, &checkpoint);
     let restored = shown(b.restore(&slot, &carried).await);

@@ -13,8 +13,8 @@
 //! - crun and runc hand the file that the annotation `org.criu.config` names to CRIU. All of CRIU's options go that way: for
 //!   most podman has none of its own (`tcp-close` at a checkpoint, `ghost-limit`, `irmap-scan-path`, `log-file`), and
 //!   `--tcp-established` it refuses beside `--name`. A restored container has the annotation of the checkpointed one.
-//! - Mounts and the memory limit of a restored container are those of the archive. The limit can be changed, the mounts
-//!   cannot.
+//! - Mounts and the memory limit of a restored container are those of the archive: the limit is changed while CRIU
+//!   restores, and another folder is laid over the archive's until the container has it.
 //! - A restore that failed leaves the container, and crun 1.28 its control groups with a `.proxy-crun` in each.
 //! - `podman rm -f` of a frozen container gives up after 5 s.
 
@@ -208,8 +208,8 @@ impl Engine for PodmanEngine {
 
     fn folder(&self, of: Stored) -> PathBuf {
         match of {
-            // podman has CRIU write below the container's own folder.
-            Stored::Images => self.0.storage(),
+            // podman has CRIU write below the container's own folder, on the same disk.
+            Stored::Images => self.0.checkpoints(),
             Stored::Archives => self.0.arrivals(),
         }
     }

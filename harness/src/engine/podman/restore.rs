@@ -7,10 +7,12 @@ use super::containers::id;
 use super::watchdog::Patience;
 use crate::archive;
 use crate::clock;
-use crate::engine::failing::blocking;
+use crate::engine::failing::{blocking, exec_error};
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
+use crate::process::Exec;
 use crate::record::{Chain, ErrorClass};
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -49,7 +51,13 @@ impl Inner {
                 error.hint("a restore gives a container the mounts that it had when it was checkpointed, and no others")
             })?;
         }
-        let id = self.run_restore(slot, from, config.as_ref(), bare, &what).await?;
+        let laid = self.lay_folders(slot, config.as_ref()).await;
+        let id = match &laid {
+            Ok(_) => self.run_restore(slot, from, config.as_ref(), bare, &what).await,
+            Err(e) => Err(cannot(e.class, e.message.clone())),
+        };
+        self.take_away(laid.unwrap_or_default()).await;
+        let id = id?;
         let log = self.userdata(&id).join("ctr.log");
         let container = Container { id, slot: slot.clone(), log };
         if let Err(e) = self.settle(&container, bare.is_some()).await {
@@ -66,6 +74,35 @@ impl Inner {
         })
         .await?;
         Config::parse(&bytes).map_err(|why| EngineError::new(ErrorClass::InvalidArchive, why))
+    }
+
+    /// podman mounts the folders that the archive names. Where a slot has another one, that is laid over the archive's until
+    /// the container has it mounted.
+    async fn lay_folders(&self, slot: &Slot, config: Option<&Config>) -> Result<Vec<PathBuf>, EngineError> {
+        let mut laid = Vec::new();
+        for bind in config.into_iter().flat_map(Config::binds) {
+            let given = slot.spec.mounts.iter().find(|mount| mount.target == bind.destination);
+            let Some(given) = given.filter(|mount| mount.source != bind.source) else { continue };
+            self.make_folder(&bind.source)?;
+            let mount = Exec::new("mount").arg("--bind").arg(&given.source).arg(&bind.source);
+            let what = format!("can't lay {} over {}", given.source.display(), bind.source.display());
+            if let Err(e) = self.node.run(mount.timeout(self.limits.other)).await {
+                self.take_away(laid).await;
+                return Err(exec_error(&what, &e));
+            }
+            laid.push(bind.source.clone());
+        }
+        Ok(laid)
+    }
+
+    async fn take_away(&self, laid: Vec<PathBuf>) {
+        for folder in laid {
+            let umount = Exec::new("umount").arg("--lazy").arg(&folder);
+            if self.node.output(umount).await.is_ok_and(|done| done.code == 0) {
+                // Only if it is empty: made for this.
+                let _ = std::fs::remove_dir(self.host(&folder));
+            }
+        }
     }
 
     async fn run_restore(
@@ -151,20 +188,10 @@ fn fits(config: &Config, slot: &Slot) -> Result<(), (ErrorClass, String)> {
         return Err((ErrorClass::BaseImageMissing, why));
     }
     for bind in config.binds() {
-        let target = bind.destination.display();
-        match slot.spec.mounts.iter().find(|mount| mount.target == bind.destination) {
-            None => {
-                let why = format!("the checkpointed container had a mount at {target}, and the slot has none there");
-                return Err((ErrorClass::MountMissing, why));
-            }
-            Some(given) if given.source != bind.source => {
-                let (had, given) = (bind.source.display(), given.source.display());
-                let why = format!(
-                    "podman mounts at {target} the folder that the archive names, {had}, and not the slot's, {given}"
-                );
-                return Err((ErrorClass::MountMissing, why));
-            }
-            Some(_) => {}
+        if !slot.spec.mounts.iter().any(|mount| mount.target == bind.destination) {
+            let target = bind.destination.display();
+            let why = format!("the checkpointed container had a mount at {target}, and the slot has none there");
+            return Err((ErrorClass::MountMissing, why));
         }
     }
     Ok(())
