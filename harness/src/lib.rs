@@ -21,4 +21,5 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod stats;
+pub mod survey;
 pub mod workload;

@@ -11,6 +11,7 @@ mod serve;
 mod shared;
 mod startup;
 mod xxh64;
+pub mod zoo;
 
 pub use boot::{Boot, json_string};
 pub use end::end_on_signals;

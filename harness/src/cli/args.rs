@@ -53,6 +53,8 @@ pub(super) enum Command {
     Clean,
     /// Render a stored run again
     Report(ReportArgs),
+    /// Try which kinds of state come through a checkpoint, on each engine: kept, lost, or refused
+    Survey(SurveyArgs),
     /// Measure podferry against bare shell scripts that do the same
     Bench(BenchArgs),
     /// Print completions for a shell
@@ -219,6 +221,33 @@ pub(super) struct BenchArgs {
     pub(super) json: Option<PathBuf>,
     #[command(flatten)]
     pub(super) stack: StackArgs,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct SurveyArgs {
+    /// Engines, a column each: all if not given
+    #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_values_t = EngineKind::ALL)]
+    pub(super) engines: Vec<EngineKind>,
+    /// Kinds, with their variants, or whole areas; all if not given
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+    /// Print the kinds and end
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Start the copies anew instead of restoring them: all must come out lost, which shows that the survey can tell
+    #[arg(long)]
+    pub(super) cold_start: bool,
+    #[command(flatten)]
+    pub(super) stack: StackArgs,
+    /// Where the survey's folder is made
+    #[arg(long, value_name = "DIR", default_value = "target/e2e")]
+    pub(super) out: PathBuf,
+    /// How long all of it may take
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
+    pub(super) timeout: Duration,
+    /// Say nothing while it goes on
+    #[arg(long)]
+    pub(super) quiet: bool,
 }
 
 fn param(text: &str) -> Result<(String, String), String> {

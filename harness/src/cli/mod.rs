@@ -11,6 +11,7 @@ mod run;
 pub mod scenario;
 mod shipped;
 mod stack;
+mod survey;
 mod terminal;
 
 use crate::run::Exit;
@@ -58,6 +59,7 @@ async fn dispatch(args: args::Args) -> u8 {
         args::Command::Doctor(args) => doctor::doctor(&args).await as u8,
         args::Command::Component(args) => component::component(&args).await as u8,
         args::Command::Clean => clean::clean() as u8,
+        args::Command::Survey(args) => survey::survey(args).await as u8,
         args::Command::Bench(args) => bench::bench(&args).await as u8,
         args::Command::Report(args) => report::report(&args) as u8,
         args::Command::Completions { shell } => {

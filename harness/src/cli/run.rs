@@ -139,7 +139,7 @@ fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refus
     Ok(Exit::of(&run, args.deny_skips))
 }
 
-fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<Arc<LocalProvider>, Refusal> {
+pub(super) fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<Arc<LocalProvider>, Refusal> {
     let podferry = own_program()?;
     let config = LocalConfig {
         run_id: id.clone(),
@@ -174,7 +174,7 @@ pub(super) fn close_ledger(id: &RunId, ledger: &Ledger) -> Result<(), String> {
 }
 
 /// Removes the checkpoint images of the run: they hold memory, secrets and all, and nobody needs them any more.
-fn drop_images(dir: &Path, recorder: &Recorder) {
+pub(super) fn drop_images(dir: &Path, recorder: &Recorder) {
     let store = dir.join("store");
     if let Err(e) = std::fs::remove_dir_all(&store) {
         recorder.error(Failure::surroundings(format!("can't remove {}: {e}", store.display())));
@@ -201,13 +201,13 @@ pub(super) fn sweep_first() {
 }
 
 /// The command line as the user typed it: under `cargo xtask e2e` that is not podferry's own path.
-fn command() -> Vec<String> {
+pub(super) fn command() -> Vec<String> {
     let program = std::env::var("PODFERRY_COMMAND").unwrap_or_else(|_| "podferry".to_owned());
     std::iter::once(program).chain(std::env::args().skip(1)).collect()
 }
 
 /// Wall time, to the second.
-fn now() -> String {
+pub(super) fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }
@@ -231,7 +231,7 @@ fn run_id() -> RunId {
     RunId(format!("{now}-{:04x}", std::process::id() & 0xffff))
 }
 
-fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
+pub(super) fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
     let dir =
         std::path::absolute(out).map_err(|e| Failure::surroundings(format!("{}: {e}", out.display())))?.join(&id.0);
     std::fs::create_dir_all(dir.join("cases"))
@@ -240,7 +240,7 @@ fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
 }
 
 /// Points `latest` to this run. Renamed into place, so that two runs that end together leave one of them.
-fn link_latest(out: &Path, dir: &Path) {
+pub(super) fn link_latest(out: &Path, dir: &Path) {
     let (Some(name), link) = (dir.file_name(), out.join("latest")) else { return };
     let fresh = out.join(format!(".latest-{}", std::process::id()));
     let made = std::os::unix::fs::symlink(name, &fresh).and_then(|()| std::fs::rename(&fresh, &link));

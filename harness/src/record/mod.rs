@@ -16,6 +16,7 @@ mod names;
 mod phase;
 mod run;
 mod strategy;
+mod survey;
 mod time;
 
 pub use checks::{
@@ -42,4 +43,5 @@ pub use run::{
     Verdict,
 };
 pub use strategy::Strategy;
+pub use survey::{Fate, Finding, KindReport, KindWord, Survey, SurveyColumn, SurveyRow, SurveyStage};
 pub use time::{At, Millis};

@@ -128,7 +128,7 @@ fn capital(text: &str) -> String {
 }
 
 /// Text that Markdown and HTML leave alone, on one line (a table row must not end).
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {

@@ -11,6 +11,7 @@ mod junit;
 mod markdown;
 mod progress;
 mod style;
+pub mod survey;
 pub mod terminal;
 mod text;
 pub mod view;

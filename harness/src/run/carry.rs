@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// What a checkpoint is: size and digest.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Carried {
-    pub(super) bytes: u64,
-    pub(super) digest: String,
+pub(crate) struct Carried {
+    pub(crate) bytes: u64,
+    pub(crate) digest: String,
 }
 
 /// Bytes and digest of a checkpoint where it lies.
@@ -24,7 +24,7 @@ pub(super) async fn digest(world: &World, node: &str, checkpoint: &Checkpoint) -
 
 /// Copies a checkpoint to another node, and reads it again there: it must have the digest that it had when it was
 /// taken, if that is known, else the one that it has at its source now. Both digests are taken side by side.
-pub(super) async fn carry(world: &World, held: &Held, to: &str) -> Result<Carried, Failure> {
+pub(crate) async fn carry(world: &World, held: &Held, to: &str) -> Result<Carried, Failure> {
     if held.checkpoint.shared {
         return Ok(Carried { bytes: 0, ..held.known.clone().unwrap_or_default() });
     }

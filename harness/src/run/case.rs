@@ -68,23 +68,23 @@ pub(super) struct Live {
 
 /// A checkpoint that was taken.
 #[derive(Clone)]
-pub(super) struct Held {
-    pub(super) checkpoint: Checkpoint,
+pub(crate) struct Held {
+    pub(crate) checkpoint: Checkpoint,
     /// Nodes that have it, the one that wrote it first.
-    pub(super) nodes: Vec<String>,
+    pub(crate) nodes: Vec<String>,
     /// As it is on nodes that have it at another place than `checkpoint.path`.
-    pub(super) elsewhere: BTreeMap<String, Checkpoint>,
-    pub(super) workload: String,
-    pub(super) spec: ContainerSpec,
+    pub(crate) elsewhere: BTreeMap<String, Checkpoint>,
+    pub(crate) workload: String,
+    pub(crate) spec: ContainerSpec,
     /// Bytes and digest of it unharmed: set when it was taken or first carried, checked whenever it has been carried.
-    pub(super) known: Option<Carried>,
+    pub(crate) known: Option<Carried>,
     /// Set for checkpoint OCI images.
-    pub(super) reference: Option<String>,
+    pub(crate) reference: Option<String>,
 }
 
 impl Held {
     /// The checkpoint as it is on a node.
-    pub(super) fn at(&self, node: &str) -> &Checkpoint {
+    pub(crate) fn at(&self, node: &str) -> &Checkpoint {
         self.elsewhere.get(node).unwrap_or(&self.checkpoint)
     }
 }

@@ -3,7 +3,7 @@
 
 mod action;
 mod allocatable;
-mod carry;
+pub(crate) mod carry;
 mod case;
 mod clients;
 mod exit;
@@ -11,14 +11,15 @@ mod faults;
 mod judge;
 mod link;
 mod memory;
-mod preparation;
+pub(crate) mod preparation;
 mod recorder;
 mod requirements;
 mod store;
 mod under_way;
 mod volumes;
-mod world;
+pub(crate) mod world;
 
+pub(crate) use case::Held;
 pub use exit::Exit;
 pub use preparation::Preparations;
 pub use recorder::{Listener, Recorder};

@@ -5,7 +5,7 @@ use crate::client::Vantage;
 use crate::component::NodeImage;
 use crate::engine::{EngineError, Supplies};
 use crate::image::{self, Image, ImageError, NodeRoot, Store, WorkloadBinaries};
-use crate::record::{Chain, ErrorClass, Failure, SelfReport};
+use crate::record::{Chain, ErrorClass, Failure, KindReport, SelfReport};
 use crate::scenario::plan;
 use crate::workload::{self, ProbeError, Target, Workload};
 use async_trait::async_trait;
@@ -20,9 +20,9 @@ const READY: Duration = Duration::from_secs(60);
 const LOAD: Duration = Duration::from_secs(300);
 
 /// A workload with its image in the store.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     workload: Workload,
-    pub(super) image: Arc<Image>,
+    pub(crate) image: Arc<Image>,
 }
 
 /// Makes workloads ready, each once a run.
@@ -97,7 +97,7 @@ impl Supplies for Preparations {
 
 impl Prepared {
     /// Program and arguments; empty: the image's own.
-    pub(super) fn args(&self) -> Vec<String> {
+    pub(crate) fn args(&self) -> Vec<String> {
         self.workload.args.clone()
     }
 
@@ -124,6 +124,11 @@ impl Prepared {
     /// Asks the instance for all that it says of itself.
     pub(super) async fn probe(self: &Arc<Self>, target: Target, limit: Duration) -> Result<SelfReport, Failure> {
         self.ask(move |w| w.probe(&target, limit)).await
+    }
+
+    /// Waits until it answers, and asks it for each kind of state that it holds.
+    pub(crate) async fn kinds(self: &Arc<Self>, target: Target, limit: Duration) -> Result<Vec<KindReport>, Failure> {
+        self.ask(move |w| w.kinds(&target, limit)).await
     }
 
     /// The sequence numbers that a writer's journal in it holds.

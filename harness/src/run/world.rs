@@ -36,7 +36,7 @@ pub struct Stores {
 
 /// Nodes, engines and images of a run. Nodes are made when a case first asks for them and serve the cases after it;
 /// after a case that failed or leaked they are made anew, so that no case suffers from one before it.
-pub(super) struct World {
+pub(crate) struct World {
     provider: Arc<dyn Provider>,
     /// Images that last, and checkpoint images that go with the run.
     stores: Stores,
@@ -58,7 +58,7 @@ struct InUse {
 }
 
 impl World {
-    pub(super) fn new(
+    pub(crate) fn new(
         provider: Arc<dyn Provider>,
         stores: Stores,
         preparations: Preparations,
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// The engine on a node; both are made when they are first asked for.
-    pub(super) async fn engine(&self, kind: EngineKind, name: &str) -> Result<Arc<dyn Engine>, Failure> {
+    pub(crate) async fn engine(&self, kind: EngineKind, name: &str) -> Result<Arc<dyn Engine>, Failure> {
         let mut nodes = self.nodes.lock().await;
         if !nodes.contains_key(name) {
             let made = self.make(name, &[kind]).await?;
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// Takes all nodes down; the next case gets new ones.
-    pub(super) async fn raze(&self) -> Vec<Failure> {
+    pub(crate) async fn raze(&self) -> Vec<Failure> {
         let mut failures = Vec::new();
         let mut nodes = self.nodes.lock().await;
         self.roots().clear();
@@ -225,12 +225,12 @@ impl World {
     }
 
     /// A workload with its image and settings.
-    pub(super) async fn workload(&self, workload: &crate::scenario::plan::Workload) -> Result<Arc<Prepared>, Failure> {
+    pub(crate) async fn workload(&self, workload: &crate::scenario::plan::Workload) -> Result<Arc<Prepared>, Failure> {
         self.preparations.get(workload).await
     }
 
     /// The path on the host of a path inside a node.
-    pub(super) fn host_path(&self, node: &str, inside: &Path) -> Option<PathBuf> {
+    pub(crate) fn host_path(&self, node: &str, inside: &Path) -> Option<PathBuf> {
         self.roots().get(node).map(|n| n.host_path(inside))
     }
 
@@ -240,7 +240,7 @@ impl World {
     }
 
     /// Removes a file or folder inside a node; gone already is no error.
-    pub(super) fn remove_path(&self, node: &str, inside: &Path, folder: bool) -> io::Result<()> {
+    pub(crate) fn remove_path(&self, node: &str, inside: &Path, folder: bool) -> io::Result<()> {
         let Some(path) = self.host_path(node, inside) else { return Ok(()) };
         let done = if folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         match done {
@@ -249,7 +249,7 @@ impl World {
         }
     }
 
-    pub(super) fn vantage(&self) -> Vantage {
+    pub(crate) fn vantage(&self) -> Vantage {
         self.provider.vantage()
     }
 
@@ -290,7 +290,7 @@ impl World {
     }
 
     /// A node that is there.
-    pub(super) fn node(&self, name: &str) -> Option<SharedNode> {
+    pub(crate) fn node(&self, name: &str) -> Option<SharedNode> {
         self.roots().get(name).cloned()
     }
 

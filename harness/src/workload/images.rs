@@ -27,6 +27,13 @@ pub(super) fn image(kind: &str) -> Option<ImageSpec> {
     match kind {
         "looper" => busybox(&mut spec, &["sh", "expr", "sleep", "echo"]),
         "counter" | "exchange" | "memory" => spec.binaries.push((format!("usr/bin/{kind}"), kind.to_owned())),
+        "zoo" => {
+            spec.binaries.push(("usr/bin/zoo".to_owned(), "zoo".to_owned()));
+            // What its kinds change, delete, and make anew.
+            spec.texts.push(("zoo/of-image".to_owned(), "of the image\n".to_owned(), 0o644));
+            spec.texts.push(("zoo/of-image-too".to_owned(), "of the image\n".to_owned(), 0o644));
+            spec.texts.push(("zoo/image-folder/of-image".to_owned(), "of the image\n".to_owned(), 0o644));
+        }
         "redis" => spec.programs.push("/usr/bin/redis-server".to_owned()),
         "memcached" => spec.programs.push("/usr/bin/memcached".to_owned()),
         "nginx" => {

@@ -19,7 +19,7 @@ pub use settings::{KINDS, settings};
 pub use talk::{Connect, Target};
 
 use crate::image::{Image, ImageError, ImageSpec, NodeRoot, Store, WorkloadBinaries, build, import};
-use crate::record::SelfReport;
+use crate::record::{KindReport, SelfReport};
 use settings::Values;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,6 +58,7 @@ enum Speech {
     Counter,
     Memory,
     Exchange,
+    Zoo,
     Redis { keys: u64, digest: bool },
     Memcached { keys: u64 },
     Nginx,
@@ -102,7 +103,7 @@ impl Workload {
                 let mut talk = Talk::open(target, port, deadline)?;
                 match speech {
                     Speech::Redis { .. } => redis::ready(&mut talk, deadline)?,
-                    Speech::Counter | Speech::Memory | Speech::Exchange => drop(talk.ask("GET")?),
+                    Speech::Counter | Speech::Memory | Speech::Exchange | Speech::Zoo => drop(talk.ask("GET")?),
                     Speech::Memcached { .. } => drop(talk.ask("version\r")?),
                     _ => {}
                 }
@@ -143,12 +144,22 @@ impl Workload {
             Speech::Counter => line::counter(&mut talk)?,
             Speech::Memory => line::memory(&mut talk)?,
             Speech::Exchange => line::exchange(&mut talk)?,
+            Speech::Zoo => line::zoo(&mut talk)?,
             Speech::Redis { keys, digest } => redis::probe(&mut talk, keys, digest)?,
             Speech::Memcached { keys } => memcached::probe(&mut talk, keys)?,
             _ => SelfReport::default(),
         };
         talk.close()?;
         Ok(report)
+    }
+
+    /// What a zoo says of each kind that it holds. Blocks.
+    pub fn kinds(&self, target: &Target, limit: Duration) -> Result<Vec<KindReport>, ProbeError> {
+        let (Speech::Zoo, Some(port)) = (self.speech, self.port) else { return Ok(Vec::new()) };
+        let mut talk = Talk::open(target, port, Deadline::new(limit))?;
+        let kinds = line::kinds(&mut talk)?;
+        talk.close()?;
+        Ok(kinds)
     }
 
     /// The sequence numbers that a writer's journal in it holds (redis), or the counter's own journal; `None` if it has
@@ -230,6 +241,13 @@ fn program(values: &Values<'_>) -> Result<(Vec<String>, Option<u16>, Speech), Wo
             let seed = values.count("seed", 1)?;
             let text = format!("/usr/bin/memory --port 7001 --mib {mib} --seed {seed} --dirty-mib-s {rate}");
             (line(text), Some(7001), Speech::Memory)
+        }
+        "zoo" => {
+            let hold = values.text("hold").unwrap_or("all");
+            if hold.contains(char::is_whitespace) {
+                return Err(values.wrong("hold", "is a list separated by commas alone"));
+            }
+            (line(format!("/usr/bin/zoo --port 7002 --hold {hold}")), Some(7002), Speech::Zoo)
         }
         "redis" => {
             let mut args = line("/usr/bin/redis-server --port 6379 --bind 0.0.0.0 --protected-mode no".to_owned());

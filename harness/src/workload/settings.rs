@@ -91,6 +91,19 @@ pub const KINDS: &[WorkloadKind] = &[
         clients: &[Client::CounterReader, Client::TcpEcho],
     },
     WorkloadKind {
+        name: "zoo",
+        about: "holds kinds of state, each in a process of its own, and says of each whether it is still there",
+        settings: &[setting(
+            "hold",
+            Kind::Text,
+            "the kinds, separated by commas: what `podferry survey --list` names, all, or none; all if not given",
+        )],
+        counter: false,
+        identity: true,
+        memory_digest: false,
+        clients: &[Client::TcpEcho],
+    },
+    WorkloadKind {
         name: "redis",
         about: "the distribution's redis-server, in memory alone",
         settings: &[

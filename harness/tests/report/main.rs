@@ -3,6 +3,7 @@
 mod golden;
 mod hostile;
 mod html;
+mod survey;
 
 use podferry::record::{Line, Run, fold};
 use podferry::report::{self, Style};

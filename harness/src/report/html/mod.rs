@@ -7,3 +7,4 @@ mod plot;
 mod scale;
 
 pub use page::html;
+pub(super) use page::{STYLE, policy, render};

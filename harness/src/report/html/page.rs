@@ -11,7 +11,7 @@ use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-const STYLE: &str = include_str!("style.css");
+pub(in crate::report) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 const TEMPLATES: [(&str, &str); 4] = [
     ("page", include_str!("page.html.j2")),
@@ -88,7 +88,16 @@ pub fn html(run: &Run) -> String {
         policy => policy(), style => STYLE, script => SCRIPT, run => Serde(&view), cases => Serde(&cases),
         statuses => Serde(statuses), engines, verdict => Serde(verdict),
     };
-    environment().and_then(|env| env.get_template("page")?.render(page)).unwrap_or_else(|e| {
+    render(("page", TEMPLATES[0].1), page)
+}
+
+/// A page by its template, which may use the others.
+pub(in crate::report) fn render((name, source): (&'static str, &'static str), values: minijinja::Value) -> String {
+    let made = environment().and_then(|mut env| {
+        env.add_template(name, source)?;
+        env.get_template(name)?.render(values)
+    });
+    made.unwrap_or_else(|e| {
         format!("<!doctype html><title>podferry</title><p>This report could not be made: {}", plain(&e))
     })
 }
@@ -112,7 +121,7 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
 }
 
 /// Nothing is fetched, and only the embedded style and script count, by their digests.
-fn policy() -> String {
+pub(in crate::report) fn policy() -> String {
     let digest = |text: &str| BASE64.encode(Sha256::digest(text.as_bytes()));
     format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
