@@ -76,6 +76,7 @@ pub(crate) fn survey() -> Survey {
             name: "a".to_owned(),
             address: "10.99.0.2".to_owned(),
             up_ms: 1.0,
+            machine: Default::default(),
             components: vec![component],
         }],
         cold: false,

@@ -2,7 +2,8 @@
 //! as one more. Whiteouts are those of OCI layers (`.wh.NAME`, `.wh..wh..opq`); in an overlay's upper folder they are
 //! character devices 0:0 and the attribute `trusted.overlay.opaque`.
 
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use super::attributes::{self, Attributes};
+use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
@@ -20,7 +21,7 @@ const OPAQUE: &str = ".wh..wh..opq";
 /// The folder may be one in a node, named through `/proc/PID/root`. No path may be made canonical then: that link reads
 /// `/`, and the result would name a folder of the host's.
 ///
-/// Ownership, modes and times are kept; extended attributes are not.
+/// Ownership, modes, times and the container's own extended attributes are kept.
 pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
     let mut tar = tar::Archive::new(layer);
     tar.set_preserve_permissions(true);
@@ -45,6 +46,7 @@ pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
             continue;
         }
         let kind = entry.header().entry_type();
+        let attributes = Attributes::read(&mut entry)?;
         make_way(&target, kind.is_dir())?;
         match kind {
             tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => make_special(&entry, &target, kind)?,
@@ -55,14 +57,17 @@ pub(super) fn apply(layer: impl Read, root: &Path) -> io::Result<()> {
             }
             _ => drop(entry.unpack(&target)?),
         }
+        if !kind.is_hard_link() {
+            attributes.set(&target)?;
+        }
         if kind.is_dir() {
-            folders.push((target, entry.header().mtime()?));
+            folders.push((target, entry.header().mtime()?, attributes));
         }
     }
-    for (folder, mtime) in folders.into_iter().rev() {
+    for (folder, mtime, attributes) in folders.into_iter().rev() {
         // Later entries may have removed it again.
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mtime);
-        let _ = File::open(folder).and_then(|f| f.set_modified(time));
+        let _ = File::open(&folder).and_then(|f| f.set_modified(time)).and_then(|()| attributes.set_time(&folder));
     }
     Ok(())
 }
@@ -156,7 +161,6 @@ fn make_special<R: Read>(entry: &tar::Entry<'_, R>, target: &Path, kind: tar::En
 }
 
 /// Writes an overlay's upper folder out as a layer. Sockets are left out: CRIU makes them anew when it binds them.
-/// Extended attributes of the container's own are left out too.
 pub(super) fn write_diff(upper: &Path, out: &Path) -> io::Result<()> {
     write_diff_to(upper, fs::OpenOptions::new().write(true).create_new(true).open(out)?)
 }
@@ -189,6 +193,7 @@ fn write_folder<W: Write>(
             whiteout.extend(entry.file_name().as_bytes());
             append_empty(tar, &below.join(OsStr::from_bytes(&whiteout)))?;
         } else if kind.is_dir() {
+            append_attributes(tar, &path, &meta)?;
             tar.append_path_with_name(&path, &name)?;
             if xattr::get(&path, "trusted.overlay.opaque")?.as_deref() == Some(b"y") {
                 append_empty(tar, &name.join(OPAQUE))?;
@@ -218,7 +223,41 @@ fn append_file<W: Write>(
         }
         links.insert((meta.dev(), meta.ino()), name.clone());
     }
-    tar.append_path_with_name(path, &name)
+    append_attributes(tar, path, meta)?;
+    let kind = meta.file_type();
+    if kind.is_file() || kind.is_symlink() {
+        tar.append_path_with_name(path, &name)
+    } else {
+        append_special(tar, &name, meta)
+    }
+}
+
+fn append_attributes<W: Write>(tar: &mut tar::Builder<W>, path: &Path, meta: &Metadata) -> io::Result<()> {
+    let members = attributes::of(path, meta)?;
+    match members.is_empty() {
+        true => Ok(()),
+        false => tar.append_pax_extensions(members.iter().map(|(name, value)| (name.as_str(), value.as_slice()))),
+    }
+}
+
+/// A device or a named pipe. `tar` would give such an entry the path of the file, not the name that it is given
+/// (tar 0.4.46), and refuses to, since that path is absolute.
+fn append_special<W: Write>(tar: &mut tar::Builder<W>, name: &Path, meta: &Metadata) -> io::Result<()> {
+    let kind = meta.file_type();
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata(meta);
+    header.set_size(0);
+    header.set_entry_type(if kind.is_fifo() {
+        tar::EntryType::Fifo
+    } else if kind.is_block_device() {
+        tar::EntryType::Block
+    } else {
+        tar::EntryType::Char
+    });
+    let number = |n: u64| u32::try_from(n).map_err(io::Error::other);
+    header.set_device_major(number(major(meta.rdev()))?)?;
+    header.set_device_minor(number(minor(meta.rdev()))?)?;
+    tar.append_data(&mut header, name, io::empty())
 }
 
 fn append_empty<W: Write>(tar: &mut tar::Builder<W>, name: &Path) -> io::Result<()> {

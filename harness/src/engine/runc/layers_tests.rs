@@ -116,6 +116,12 @@ fn what_is_written_is_what_is_applied() {
     fs::hard_link(at("data/deep/file"), at("data/same")).unwrap();
     symlink("deep/file", at("data/link")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(at("data/socket")).unwrap();
+    nix::unistd::mkfifo(&at("data/pipe"), nix::sys::stat::Mode::from_bits_truncate(0o622)).unwrap();
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789);
+    for name in ["data/deep/file", "data/deep"] {
+        File::open(at(name)).unwrap().set_modified(long_ago).unwrap();
+    }
+    xattr::set(at("data/deep/file"), "user.podferry", b"value").unwrap();
     let out = root.path().join("diff.tar");
     write_diff(upper.path(), &out).unwrap();
     assert!(write_diff(upper.path(), &out).is_err(), "nothing is written over");
@@ -123,7 +129,13 @@ fn what_is_written_is_what_is_applied() {
     let target = root.path().join("root");
     fs::create_dir(&target).unwrap();
     apply(File::open(&out).unwrap(), &target).unwrap();
-    assert_eq!(names(&target), ["data", "data/deep", "data/deep/file", "data/link", "data/same"]);
+    assert_eq!(names(&target), ["data", "data/deep", "data/deep/file", "data/link", "data/pipe", "data/same"]);
+    for name in ["data/deep/file", "data/deep"] {
+        assert_eq!(fs::metadata(target.join(name)).unwrap().modified().unwrap(), long_ago, "{name}");
+    }
+    assert_eq!(xattr::get(target.join("data/deep/file"), "user.podferry").unwrap().as_deref(), Some(&b"value"[..]));
+    let pipe = fs::metadata(target.join("data/pipe")).unwrap();
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&pipe.file_type()));
     let file = fs::metadata(target.join("data/deep/file")).unwrap();
     assert_eq!((file.len(), file.permissions().mode() & 0o777), (100_000, 0o640));
     use std::os::unix::fs::MetadataExt;

@@ -4,6 +4,7 @@
 //! each container with its bundle and the upper folder of its overlay, the runtime's state, logs. Checkpoints go to the
 //! folder that the nodes share, if there is one.
 
+mod attributes;
 mod bundle;
 pub(in crate::engine) mod classify;
 mod dump;
