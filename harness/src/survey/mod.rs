@@ -210,8 +210,10 @@ impl<'a> Column<'a> {
             let what = if rows.len() == 1 { rows[0].name.clone() } else { format!("{} kinds together", rows.len()) };
             let mut made = Made::default();
             let ended = self.trial(&rows, &mut made).await;
-            let left = self.clean(made).await;
-            let dirty = !left.is_empty() || matches!(ended, Trial::Errored(_) | Trial::Silent(_));
+            // What hangs may hang on: only the end of its node ends it for sure.
+            let hung = matches!(&ended, Trial::Refused(_, failure) if failure.class == ErrorClass::Timeout);
+            let left = if hung { Vec::new() } else { self.clean(made).await };
+            let dirty = hung || !left.is_empty() || matches!(ended, Trial::Errored(_) | Trial::Silent(_));
             let finding = match ended {
                 Trial::Judged(findings) => {
                     self.say(&format!("try {number}, {what}: {}", summary(&findings)));

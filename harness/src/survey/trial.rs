@@ -5,7 +5,7 @@ use super::catalogue::Row;
 use super::judge::{Look, hazard, judge, not_held};
 use super::picture::Picture;
 use crate::engine::{Checkpoint, Container, ContainerSpec, Engine, Slot};
-use crate::record::{Failure, Finding, SurveyStage};
+use crate::record::{ErrorClass, Failure, Finding, SurveyStage};
 use crate::run::Held;
 use crate::run::carry;
 use crate::run::preparation::Prepared;
@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long a zoo may take until it has all kinds, and until it answers after a restore.
 const START: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(15);
+/// How long a checkpoint or a restore may take. Engines have limits of their own, but not all of them for all that can hang;
+/// their calls run in tasks of their own and go on, until the node is taken down.
+const CALL: Duration = Duration::from_secs(75);
 
 /// How a try ended.
 pub(super) enum Trial {
@@ -107,7 +110,9 @@ impl Column<'_> {
     async fn checkpoint(&self, source: &Container, spec: ContainerSpec, made: &mut Made) -> Result<Held, Trial> {
         let engine = &self.engines["a"];
         let refused = |e| Trial::Refused(SurveyStage::Checkpoint, Failure::from(e));
-        let checkpoint = engine.checkpoint(source, &self.name("c")).await.map_err(refused)?;
+        let name = self.name("c");
+        let call = bounded(SurveyStage::Checkpoint, engine.checkpoint(source, &name)).await?;
+        let checkpoint = call.map_err(refused)?;
         made.checkpoints.push(("a".to_owned(), checkpoint.clone()));
         let mut held = Held {
             checkpoint: checkpoint.clone(),
@@ -152,7 +157,8 @@ impl Column<'_> {
             true => engine.start(&slot).await.map_err(|e| Trial::Errored(e.into()))?,
             false => {
                 let refused = |e| Trial::Refused(SurveyStage::Restore, Failure::from(e));
-                engine.restore(&slot, held.at(node)).await.map_err(refused)?.container
+                let call = bounded(SurveyStage::Restore, engine.restore(&slot, held.at(node))).await?;
+                call.map_err(refused)?.container
             }
         };
         made.started(&engine, &container);
@@ -196,6 +202,14 @@ impl Made {
         self.slots.retain(|(_, slot)| slot.handle != container.slot.handle);
         self.containers.push((Arc::clone(engine), container.clone()));
     }
+}
+
+/// Waits for a call of an engine, and not for ever.
+async fn bounded<T>(stage: SurveyStage, call: impl Future<Output = T>) -> Result<T, Trial> {
+    tokio::time::timeout(CALL, call).await.map_err(|_| {
+        let message = format!("the {} did not end within {CALL:?}", stage.name());
+        Trial::Refused(stage, Failure::new(ErrorClass::Timeout, message))
+    })
 }
 
 /// The zoo that holds these lines.

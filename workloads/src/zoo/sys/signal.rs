@@ -98,7 +98,7 @@ impl AltStack {
         let mut now: libc::stack_t = unsafe { std::mem::zeroed() };
         // SAFETY: the structure outlives the call.
         checked(unsafe { libc::sigaltstack(std::ptr::null(), &raw mut now) })?;
-        Ok(now.ss_sp as usize == self.0.as_ptr() as usize && now.ss_size == self.0.len())
+        Ok(std::ptr::eq(now.ss_sp.cast(), self.0.as_ptr()) && now.ss_size == self.0.len())
     }
 }
 
