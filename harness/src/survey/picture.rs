@@ -235,7 +235,16 @@ fn descriptor(link: &PathBuf, info: &str) -> String {
         Some((kind @ ("socket" | "pipe"), _)) => kind.to_owned(),
         _ => link,
     };
-    std::iter::once(what).chain(info.lines().filter_map(fact)).collect::<Vec<_>>().join("; ")
+    // In which order an epoll lists what it waits for is no state.
+    let mut facts: Vec<String> = info.lines().filter_map(fact).collect();
+    facts.sort();
+    std::iter::once(what).chain(facts).collect::<Vec<_>>().join("; ")
+}
+
+/// Flags of a descriptor without `O_LARGEFILE`, which says nothing on 64 bits and is set or not by how a file is opened.
+fn flags(octal: &str) -> String {
+    const LARGE_FILE: u32 = 0o100_000;
+    u32::from_str_radix(octal, 8).map_or_else(|_| octal.to_owned(), |bits| format!("0{:o}", bits & !LARGE_FILE))
 }
 
 /// What of a line of `fdinfo` is the same wherever the descriptor is.
@@ -243,7 +252,8 @@ fn fact(line: &str) -> Option<String> {
     let (name, value) = line.split_once(':')?;
     let words: Vec<&str> = value.split_whitespace().collect();
     match name.trim() {
-        "pos" | "flags" | "eventfd-count" | "sigmask" | "clockid" | "it_interval" => {
+        "flags" => Some(format!("flags {}", flags(value.trim()))),
+        "pos" | "eventfd-count" | "sigmask" | "clockid" | "it_interval" => {
             Some(format!("{} {}", name.trim(), words.join(" ")))
         }
         // `1: FLOCK  ADVISORY  WRITE 148 00:5c:12345 0 EOF`: process and inode are left out.
@@ -266,6 +276,7 @@ mod tests {
         let line = "lock:\t1: POSIX  ADVISORY  WRITE 148 00:5c:12345 100 149";
         assert_eq!(fact(line).as_deref(), Some("lock POSIX WRITE 100 149"));
         assert_eq!(fact("mnt_id:\t12"), None);
+        assert_eq!(fact("flags:\t0100002").as_deref(), Some("flags 02"));
         assert_eq!(fact("pos:\t1234").as_deref(), Some("pos 1234"));
     }
 
