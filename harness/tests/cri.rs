@@ -74,7 +74,7 @@ async fn an_image_that_no_registry_has_is_told() {
     let bed = Bed::up().await;
     let (a, _) = engines(&bed).await;
     let absent = Image { reference: "localhost:5000/podferry/none:1".to_owned(), ..(*bed.looper().await).clone() };
-    let error = a.prepare(&spec("absent", &Arc::new(absent))).await.err().expect("an error");
+    let error = a.prepare(&spec("absent", &Arc::new(absent))).await.expect_err("an error");
     assert_eq!(error.class, ErrorClass::InvalidImage, "{error}");
     assert_eq!(shown(a.left().await), Vec::<String>::new());
 }
