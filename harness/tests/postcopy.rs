@@ -75,10 +75,8 @@ async fn clean(engines: &Engines, a: &[&Container], b: &[&Container]) {
     }
 }
 
-/// How much redis holds, in MiB: more than the usual for measurements by hand.
-fn size() -> u32 {
-    std::env::var("PODFERRY_TEST_MIB").ok().and_then(|m| m.parse().ok()).unwrap_or(64)
-}
+/// How much redis holds, in MiB.
+const SIZE: u32 = 64;
 
 fn show(migration: &Migration, moved: &Moved) {
     for phase in migration.timed.take() {
@@ -95,7 +93,7 @@ async fn digest_of_all(engine: &Arc<dyn Engine>, container: &Container) -> Strin
 async fn by_post_copy_redis_answers_before_its_memory_is_there() {
     let bed = Bed::up().await;
     let engines = engines(&bed, Limits::default()).await;
-    let mib = size();
+    let mib = SIZE;
     let source = filled(&engines.0, "redis", &bed.redis().await, mib).await;
     let digest = digest_of_all(&engines.0, &source).await;
     let from = Instant::now();
@@ -133,7 +131,7 @@ async fn by_post_copy_redis_answers_before_its_memory_is_there() {
 async fn by_stream_redis_moves_and_no_image_lies_at_its_source() {
     let bed = Bed::up().await;
     let engines = engines(&bed, Limits::default()).await;
-    let mib = size();
+    let mib = SIZE;
     let source = filled(&engines.0, "redis", &bed.redis().await, mib).await;
     let digest = digest_of_all(&engines.0, &source).await;
     let from = Instant::now();
