@@ -37,7 +37,7 @@ pub(super) fn named(class: ErrorClass, message: String, lines: &[String]) -> Str
 }
 
 /// A line without its stamp and place: `(00.03) Error (criu/x.c:3): what is wrong`.
-fn said(line: &str) -> &str {
+pub(super) fn said(line: &str) -> &str {
     line.split_once("Error (").and_then(|(_, rest)| rest.split_once("): ")).map_or(line, |(_, said)| said.trim())
 }
 

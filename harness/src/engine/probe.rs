@@ -1,8 +1,80 @@
 //! What a node's CRIU can do, by asking and by doing. For every engine that has CRIU dump.
 
 use super::criu_log;
-use crate::node::SharedNode;
+use crate::node::{SharedNode, processes};
 use crate::process::Exec;
+use crate::record::Chain;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// What the probe of sockets leaves behind nowhere, and where nobody else is: on the node's own loopback.
+const DIR: &str = "/tmp/podferry-probe";
+const PORT: u16 = 6391;
+/// All of it takes 0.2 s.
+const PATIENCE: Duration = Duration::from_secs(20);
+const GLANCE: Duration = Duration::from_millis(2);
+
+/// What CRIUs were found to be able to, by what they say of their version: nodes of one image have one.
+static SEEN: Mutex<BTreeMap<String, Result<(), String>>> = Mutex::const_new(BTreeMap::new());
+
+/// Whether the node's CRIU dumps a process that has a socket on this kernel, found out by having it dump one that listens;
+/// an error says why not. `criu check` says good where it cannot: CRIU 4.1.1 dumps no process with a socket on Linux 6.16
+/// and later (`Can't get 1:16 opt: Operation not supported`), and 4.2 does.
+pub async fn dumps_sockets(node: &SharedNode) -> Result<(), String> {
+    let version = node.output(Exec::new("criu").arg("--version").timeout(PATIENCE)).await;
+    let version = version.map_err(|_| format!("node {} has no criu", node.name()))?.text();
+    // Whoever comes meanwhile waits for the answer: two probes at once would meet on the port.
+    let mut seen = SEEN.lock().await;
+    if let Some(found) = seen.get(&version) {
+        return found.clone();
+    }
+    let number = version.lines().find_map(|l| l.strip_prefix("Version: ")).unwrap_or(&version);
+    let found = dump_a_listener(node).await.map_err(|why| format!("criu {number}: {why}"));
+    seen.insert(version.clone(), found.clone());
+    found
+}
+
+async fn dump_a_listener(node: &SharedNode) -> Result<(), String> {
+    let failed = |doing: &'static str| move |e| format!("{doing}: {}", Chain(&e));
+    node.run(Exec::new("mkdir").args(["-p", DIR])).await.map_err(failed("no folder for its images"))?;
+    // A session of its own, as containers have one: CRIU refuses a process whose session's leader it does not dump.
+    let listener = Exec::new("setsid").args(["--wait", "busybox", "nc", "-l", "-s", "127.0.0.1", "-p"]);
+    let listener = node.spawn(listener.arg(PORT.to_string()), &Path::new(DIR).join("nc.log")).await;
+    let mut listener = listener.map_err(failed("nothing that listens"))?;
+    let dumped = dump(node, listener.pid()).await;
+    // After a dump it has ended.
+    let stop = Exec::new("/bin/sh").args(["-c", "kill -9 $0; rm -rf \"$1\"", &listener_pid(node, listener.pid()), DIR]);
+    let _ = node.output(stop).await;
+    let _ = tokio::time::timeout(PATIENCE, listener.wait()).await;
+    dumped
+}
+
+/// The program below `setsid`, which forks if it has to; as a word, and `0` when there is none any more.
+fn listener_pid(node: &SharedNode, setsid: u32) -> String {
+    let all = processes(node);
+    let child = all.iter().find(|(_, process)| process.parent == setsid).map(|(pid, _)| *pid);
+    child.unwrap_or(setsid).to_string()
+}
+
+async fn dump(node: &SharedNode, setsid: u32) -> Result<(), String> {
+    let began = Instant::now();
+    // As `/proc/net/tcp` has it: 127.0.0.1 and the port in hexadecimal, and the state of one that listens.
+    let line = format!("0100007F:{PORT:04X} 00000000:0000 0A");
+    let table = node.host_path(Path::new("/proc/1/net/tcp"));
+    while !std::fs::read_to_string(&table).unwrap_or_default().contains(&line) {
+        if began.elapsed() > PATIENCE {
+            return Err(format!("busybox did not listen within {PATIENCE:?}"));
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
+    let pid = listener_pid(node, setsid);
+    let dump = Exec::new("criu").args(["dump", "--tree", &pid, "--images-dir", DIR, "--log-file", "dump.log"]);
+    let Err(e) = node.run(dump.timeout(PATIENCE)).await else { return Ok(()) };
+    let log = criu_log::ends(&node.host_path(&Path::new(DIR).join("dump.log")));
+    Err(criu_log::errors(&log).first().map_or_else(|| Chain(&e).to_string(), |line| criu_log::said(line).to_owned()))
+}
 
 /// The first major version of CRIU whose images this room reads (`nr_pages` as a 64-bit field).
 const LEAST_CRIU: u32 = 4;

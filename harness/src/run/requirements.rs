@@ -2,9 +2,12 @@
 
 use super::world::World;
 use crate::doctor;
+use crate::engine;
 use crate::record::{ErrorClass, Failure, Strategy};
 use crate::scenario::plan::{Action, Address, Case, HostTrait, Medium};
+use crate::workload::Workload;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// The reason to skip the case, if the engine lacks what its steps need on one of its nodes.
 pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, Failure> {
@@ -25,6 +28,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
         let asked = [
             (needs.checkpoint, "checkpoint", &can.checkpoint),
             (needs.restore, "restore", &can.restore),
+            (needs.root_changes, "carry what a container has written into its root", &can.root_changes),
             (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
             (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
@@ -41,12 +45,17 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
                 return Ok(Some(format!("{} on node {node} can't migrate by {strategy}: {reason}", can.version)));
             }
         }
+        if needs.sockets
+            && let Err(reason) = engine::dumps_sockets(engine.node()).await
+        {
+            return Ok(Some(format!("{} on node {node} can't dump a process with a socket: {reason}", can.version)));
+        }
     }
     Ok(None)
 }
 
 /// What the steps of a case ask of an engine.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Needs {
     checkpoint: bool,
     restore: bool,
@@ -56,6 +65,10 @@ struct Needs {
     moved_address: bool,
     strategies: BTreeSet<Strategy>,
     pods: bool,
+    /// A workload that is checkpointed listens.
+    sockets: bool,
+    /// One that is restored has files in its root that its image has not.
+    root_changes: bool,
 }
 
 impl Needs {
@@ -84,6 +97,13 @@ impl Needs {
                 _ => {}
             }
         }
+        for wanted in case.workloads.values() {
+            // What cannot be made is told when it is to be.
+            let Ok(workload) = Workload::new(&wanted.kind, &wanted.with) else { continue };
+            let on_volume = |file: &str| wanted.volumes.values().any(|at| Path::new(file).starts_with(at));
+            needs.sockets |= needs.checkpoint && workload.port.is_some();
+            needs.root_changes |= needs.restore && workload.writes().any(|file| !on_volume(file));
+        }
         needs.restore_mounts = needs.restore && case.workloads.values().any(|w| !w.volumes.is_empty());
         needs
     }
@@ -101,7 +121,11 @@ mod tests {
             "apiVersion: podferry/v1alpha1\nkind: Scenario\nmetadata: {{name: x}}\nspec:\n  workloads: {{c: {{use: \
              counter}}}}\n  steps:\n    - deploy: {{workload: c, node: a}}\n{steps}  checks:\n    - budget: {{metric: checkpoint, max: 1s}}\n"
         );
-        let (scenario, found) = load(&text, "x.yaml", crate::workload::KINDS);
+        needs_of(&text)
+    }
+
+    fn needs_of(text: &str) -> Needs {
+        let (scenario, found) = load(text, "x.yaml", crate::workload::KINDS);
         let scenario = scenario.unwrap_or_else(|| panic!("{found:?}"));
         let selection = Selection { engines: vec![crate::record::EngineKind::Cri], ..Selection::default() };
         Needs::of(&plan(&[scenario], &selection).expect("a plan").cases[0])
@@ -109,16 +133,33 @@ mod tests {
 
     #[test]
     fn steps_say_what_they_need() {
-        let checkpoint = Needs { checkpoint: true, ..Needs::default() };
+        let checkpoint = Needs { checkpoint: true, sockets: true, ..Needs::default() };
         assert_eq!(needs("    - checkpoint: {of: c, as: s}\n"), checkpoint);
-        let migrate = Needs { checkpoint: true, restore: true, ..Needs::default() };
+        let migrate = Needs { restore: true, root_changes: true, ..checkpoint.clone() };
         assert_eq!(needs("    - migrate: {of: c, to: b}\n"), migrate);
         assert_eq!(needs("    - migrate: {of: c, to: b, source: stopped}\n"), migrate);
-        let image = Needs { restore_image: true, checkpoint: true, restore: true, ..Needs::default() };
+        let image = Needs { restore_image: true, ..migrate.clone() };
         assert_eq!(needs("    - migrate: {of: c, to: b, medium: image}\n"), image);
-        let placed = Needs { strategies: BTreeSet::from([Strategy::Placed]), ..migrate };
+        let placed = Needs { strategies: BTreeSet::from([Strategy::Placed]), ..migrate.clone() };
         assert_eq!(needs("    - migrate: {of: c, to: b, strategy: placed}\n"), placed);
         let bare = Needs { bare_checkpoint: true, ..checkpoint };
         assert_eq!(needs("    - checkpoint: {of: c, as: s, guard: false}\n"), bare);
+    }
+
+    #[test]
+    fn what_is_on_a_volume_is_no_change_of_the_root() {
+        let needs = |with: &str, rest: &str| {
+            let text = format!(
+                "apiVersion: podferry/v1alpha1\nkind: Scenario\nmetadata: {{name: x}}\nspec:\n  volumes: {{v: {{shared: true}}}}\n  \
+                 workloads: {{c: {{use: {with}{rest}}}}}\n  steps:\n    - deploy: {{workload: c, node: a}}\n    - migrate: {{of: c, to: b}}\n  \
+                 checks:\n    - budget: {{metric: checkpoint, max: 1s}}\n"
+            );
+            needs_of(&text)
+        };
+        assert!(needs("counter", ", with: {file: /vol/journal}, volumes: {v: /v}").root_changes);
+        assert!(!needs("counter", ", with: {file: /v/journal}, volumes: {v: /v}").root_changes);
+        assert!(!needs("counter", ", with: {journal: false}").root_changes);
+        let looper = needs("looper", "");
+        assert!(!looper.root_changes && !looper.sockets);
     }
 }

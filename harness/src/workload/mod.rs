@@ -79,6 +79,13 @@ impl Workload {
         Ok(Workload { kind: kind.to_owned(), source: ImageSource::Made(spec), args, port, speech })
     }
 
+    /// The files that it writes and that a copy of it needs: where none of its volumes holds them, they are changes of its
+    /// root.
+    pub fn writes(&self) -> impl Iterator<Item = &str> {
+        let values = self.args.windows(2).filter(|pair| ["--journal", "--note"].contains(&pair[0].as_str()));
+        values.map(|pair| pair[1].as_str()).filter(|file| *file != "none")
+    }
+
     /// Makes its image or takes it in; a second time it is only looked up.
     pub async fn image(
         &self,
