@@ -15,7 +15,7 @@ use podferry::image::Store;
 use podferry::provider::Provider;
 use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
 use podferry::record::{CaseRecord, EngineKind, Line, Outcome, RunId};
-use podferry::run::{self, Listener, Preparations, Recorder, Session, Stores};
+use podferry::run::{self, Ground, Listener, Preparations, Recorder, Session, Stores};
 use podferry::scenario::plan::{Case, Plan};
 use podferry::scenario::{self, Selection};
 use podferry::workload::KINDS;
@@ -86,9 +86,8 @@ async fn run(cases: Vec<Case>) -> Vec<CaseRecord> {
     let preparations = Preparations::new(&image, Arc::clone(&stores.lasting), provider.vantage());
     let session = Session {
         plan: Plan { cases, beyond: 0 },
-        provider,
+        grounds: vec![Ground { image: None, provider, preparations }],
         stores,
-        preparations,
         recorder: Arc::new(Recorder::create(scratch.path(), Box::new(Deaf)).expect("a recorder")),
         stack_args: String::new(),
         deny_skips: false,

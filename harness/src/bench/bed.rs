@@ -6,7 +6,7 @@ use crate::node::SharedNode;
 use crate::provider::Provider;
 use crate::provider::local::LocalProvider;
 use crate::record::{CaseRecord, EngineKind, Failure, Line, Outcome, Phase};
-use crate::run::{self, Listener, Preparations, Recorder, Session};
+use crate::run::{self, Ground, Listener, Preparations, Recorder, Session};
 use crate::scenario::{self, Selection};
 use crate::workload::KINDS;
 use async_trait::async_trait;
@@ -81,9 +81,8 @@ pub(super) async fn case(
     let preparations = Preparations::new(&bench.image, Arc::clone(&bench.stores.lasting), provider.vantage());
     let session = Session {
         plan,
-        provider,
+        grounds: vec![Ground { image: None, provider, preparations }],
         stores: bench.stores.clone(),
-        preparations,
         recorder: Arc::new(recorder),
         stack_args: String::new(),
         deny_skips: true,

@@ -120,17 +120,26 @@ impl SelectArgs {
 pub(super) struct ShowArgs {
     #[command(flatten)]
     pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) images: ImageArgs,
     /// How to print them
     #[arg(long, value_enum, default_value = "human")]
     pub(super) format: Format,
 }
 
+/// The node images.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct ImageArgs {
+    /// Debian suite of the node image, or a file that lists suite and packages; of several, each case runs on each
+    #[arg(long = "node-image", value_name = "SUITE|FILE", value_delimiter = ',', default_value = DEFAULT_NODE_IMAGE)]
+    pub(super) names: Vec<String>,
+}
+
 /// What runs on the nodes.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(super) struct StackArgs {
-    /// Debian suite of the node image, or a file that lists suite and packages
-    #[arg(long, value_name = "SUITE|FILE", default_value = DEFAULT_NODE_IMAGE)]
-    pub(super) node_image: String,
+    #[command(flatten)]
+    pub(super) images: ImageArgs,
     /// A binary of your own in place of the node image's: containerd=PATH, runc=, crun=, criu=
     #[arg(long = "component", value_name = "NAME=PATH")]
     pub(super) components: Vec<String>,

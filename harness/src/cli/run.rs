@@ -11,7 +11,7 @@ use crate::provider::Provider;
 use crate::provider::local::{self, LocalConfig, LocalProvider};
 use crate::record::{Chain, Event, Failure, RunId};
 use crate::report;
-use crate::run::{self, Exit, Preparations, Recorder, Session, Stores};
+use crate::run::{self, Exit, Ground, Preparations, Recorder, Session, Stores};
 use crate::scenario::plan::Plan;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub(super) async fn run(args: RunArgs) -> Exit {
             };
         }
     };
+    let plan = plan.on_images(&args.stack.images.names);
     let plan = match args.repeat {
         Some(times) => plan.repeated(times),
         None => plan,
@@ -80,7 +81,8 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     sweep_first();
     let progress = Progress::new(args.quiet);
     let (id, ledger) = new_ledger()?;
-    let stack = stack::of(&args.stack, Arc::clone(&ledger), &progress).await?;
+    let stacks = stack::all(&args.stack, &ledger, &progress).await?;
+    let cache = stacks[0].1.cache.dir().to_owned();
     let dir = make_folder(&args.out, &id)?;
     let recorder = Arc::new(
         Recorder::create(&dir, progress.listener())
@@ -92,18 +94,22 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
         command: command(),
         started: now(),
         host: component::host_record(),
-        image: format!("{} {}", stack.image.suite, stack.image.key),
+        image: stacks.iter().map(|(_, s)| format!("{} {}", s.image.suite, s.image.key)).collect::<Vec<_>>().join(", "),
     });
-    let provider = provider(&id, &stack, Arc::clone(&ledger))?;
     let open =
         |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
-    let stores = Stores { lasting: open(stack.cache.dir().join("store"))?, of_run: open(dir.join("store"))? };
-    let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
+    let stores = Stores { lasting: open(cache.join("store"))?, of_run: open(dir.join("store"))? };
+    let several = stacks.len() > 1;
+    let mut grounds = Vec::new();
+    for (name, stack) in &stacks {
+        let provider = provider(&id, stack, Arc::clone(&ledger))?;
+        let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
+        grounds.push(Ground { image: several.then(|| name.clone()), provider, preparations });
+    }
     let session = Session {
         plan,
-        provider,
+        grounds,
         stores,
-        preparations,
         recorder: Arc::clone(&recorder),
         stack_args: stack_args(&args.stack),
         deny_skips: args.deny_skips,
@@ -214,7 +220,9 @@ pub(super) fn now() -> String {
 
 /// The stack as arguments, each with a space before it; nothing for the default.
 fn stack_args(args: &StackArgs) -> String {
-    let image = (args.node_image != DEFAULT_NODE_IMAGE).then(|| format!(" --node-image {}", args.node_image));
+    // Of several, a case says which it is on.
+    let one = args.images.names.first().filter(|name| args.images.names.len() == 1 && *name != DEFAULT_NODE_IMAGE);
+    let image = one.map(|name| format!(" --node-image {name}"));
     image.into_iter().chain(args.components.iter().map(|c| format!(" --component {c}"))).collect()
 }
 

@@ -244,8 +244,14 @@ fn command_like(word: &str) -> Option<String> {
 }
 
 /// `podferry list`: the cases, one a line.
-pub fn list(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection, format: Format) -> Printed {
-    match planned(paths, workloads, selection) {
+pub fn list(
+    paths: &[PathBuf],
+    workloads: &[WorkloadKind],
+    selection: &Selection,
+    images: &[String],
+    format: Format,
+) -> Printed {
+    match planned(paths, workloads, selection).map(|plan| plan.on_images(images)) {
         Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
         Ok(plan) => {
             // Beside the list: what reads it takes each line for a case.
@@ -257,8 +263,14 @@ pub fn list(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection
 }
 
 /// `podferry plan`: the cases with their steps and checks. It says what would be done, and never that it passed.
-pub fn plan(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection, format: Format) -> Printed {
-    match planned(paths, workloads, selection) {
+pub fn plan(
+    paths: &[PathBuf],
+    workloads: &[WorkloadKind],
+    selection: &Selection,
+    images: &[String],
+    format: Format,
+) -> Printed {
+    match planned(paths, workloads, selection).map(|plan| plan.on_images(images)) {
         Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
         Ok(plan) => {
             let told = beyond(&plan).map_or_else(String::new, |told| format!("\n{told}\n"));

@@ -1,6 +1,6 @@
 //! The stack under test, as the command line names it: node image and binaries of the user's own.
 
-use super::args::StackArgs;
+use super::args::{ImageArgs, StackArgs};
 use super::run::Refusal;
 use crate::component::{self, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, Progress, Resolved};
 use crate::ledger::Ledger;
@@ -32,6 +32,24 @@ impl Stack {
     }
 }
 
+/// Gets each node image (made once, then cached) and tries the user's binaries in it; the stacks by the names that the user
+/// gave, in order.
+pub(super) async fn all(
+    args: &StackArgs,
+    ledger: &Arc<Ledger>,
+    progress: &dyn Progress,
+) -> Result<Vec<(String, Stack)>, Refusal> {
+    let mut stacks: Vec<(String, Stack)> = Vec::new();
+    for name in &args.images.names {
+        if stacks.iter().any(|(other, _)| other == name) {
+            return Err(usage(format!("the node image `{name}` is named twice"), None));
+        }
+        let one = StackArgs { images: ImageArgs { names: vec![name.clone()] }, ..args.clone() };
+        stacks.push((name.clone(), of(&one, Arc::clone(ledger), progress).await?));
+    }
+    Ok(stacks)
+}
+
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
 pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
     let (spec, overrides) = parse(args)?;
@@ -56,7 +74,11 @@ pub(super) async fn refreshed(
 
 /// Node image and overrides as the arguments name them.
 pub(super) fn parse(args: &StackArgs) -> Result<(NodeImageSpec, Vec<Override>), Refusal> {
-    let spec = NodeImageSpec::named(&args.node_image).map_err(|e| usage(Chain(&e).to_string(), None))?;
+    let [name] = args.images.names.as_slice() else {
+        let hint = "only `podferry run`, `list` and `plan` take several".to_owned();
+        return Err(usage(format!("one node image, not {}", args.images.names.len()), Some(hint)));
+    };
+    let spec = NodeImageSpec::named(name).map_err(|e| usage(Chain(&e).to_string(), None))?;
     let mut overrides = Vec::new();
     for text in &args.components {
         overrides.push(text.parse::<Override>().map_err(|e| usage(Chain(&e).to_string(), e.hint()))?);

@@ -26,7 +26,7 @@ mod yards;
 
 pub use self::migration::{Arrived, Migration, Moved, Strategies, Timed, TimedPhase, target_of};
 pub use capabilities::Capabilities;
-pub use probe::dumps_sockets;
+pub use probe::refuses_sockets;
 pub use registry::{Supplies, connect};
 
 use crate::archive::Form;

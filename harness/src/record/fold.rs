@@ -51,10 +51,13 @@ fn apply_to_run(run: &mut Run, line: &Line) {
             run.epoch = line.at;
         }
         Event::NodeUp(node) => {
+            let order: Vec<Option<String>> = run.nodes.iter().chain([node]).map(|n| n.image.clone()).collect();
             // A node that was made anew after a failed case takes the place of the one before it.
-            run.nodes.retain(|n| n.name != node.name);
+            run.nodes.retain(|n| (&n.image, &n.name) != (&node.image, &node.name));
             run.nodes.push(node.clone());
-            run.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+            // Those of one image stay together, the images in the order in which they came.
+            let first = |image: &Option<String>| order.iter().position(|i| i == image);
+            run.nodes.sort_by(|a, b| (first(&a.image), &a.name).cmp(&(first(&b.image), &b.name)));
         }
         Event::Leaked(leak) => run.leaks.push(leak.clone()),
         Event::RunError(failure) => run.errors.push(failure.clone()),

@@ -36,7 +36,7 @@ pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
-pub use names::{CaseId, Origin, RunId, Tier};
+pub use names::{CaseId, NODE_IMAGE, Origin, RunId, Tier};
 pub use phase::{Phase, PhaseSpan};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,

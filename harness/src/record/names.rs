@@ -25,6 +25,9 @@ impl fmt::Display for CaseId {
     }
 }
 
+/// The cell of a case in a run on several node images: the image, as the user named it.
+pub const NODE_IMAGE: &str = "node-image";
+
 /// How far down the suite a scenario stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

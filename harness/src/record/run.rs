@@ -160,6 +160,9 @@ pub struct NodeRecord {
     /// Its kernel and processor.
     #[serde(default)]
     pub machine: MachineRecord,
+    /// The node image, as the user named it; only where there were several in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// What a node's kernel says of itself and of its processor. CRIU refuses to restore where a processor lacks what the

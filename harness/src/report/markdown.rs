@@ -1,5 +1,6 @@
 use super::terminal::{downtime, loss};
-use super::view::{CaseView, Problem, ProblemKind, RunView, Status, migration_timeline, state_sentence};
+use super::text;
+use super::view::{CaseView, ImagesView, Problem, ProblemKind, RunView, Status, migration_timeline, state_sentence};
 use crate::record::{Millis, Run};
 
 /// The most bytes of [`markdown`]. GitHub drops a step summary above 1 MiB; other steps' parts need room too.
@@ -36,6 +37,7 @@ fn within(run: &Run, limit: usize) -> String {
             page.add(&row(case));
         }
     }
+    page.add(&view.images.as_ref().map(between_images).unwrap_or_default());
     page.add(&foot(&view));
     page.end()
 }
@@ -104,6 +106,22 @@ fn row(case: &CaseView) -> String {
     format!("| {what} | {} |\n", escape(&said))
 }
 
+/// What changed from image to image: the versions, and the cases that ended otherwise.
+fn between_images(images: &ImagesView) -> String {
+    let row = |first: &str, rest: Vec<String>| format!("| {first} | {} |\n", rest.join(" | "));
+    let mut out =
+        format!("\n### Node images {}\n\n", images.names.iter().map(|n| code(n)).collect::<Vec<_>>().join(", "));
+    out += &row("", images.names.iter().map(|n| escape(n)).collect());
+    out += &row("---", images.names.iter().map(|_| "---".to_owned()).collect());
+    for thing in images.versions.iter().chain(&images.changes) {
+        out += &row(
+            &code(&thing.name),
+            thing.on.iter().map(|on| escape(&on.chars().take(300).collect::<String>())).collect(),
+        );
+    }
+    out + &format!("\n{} ended alike on all.\n", text::count(images.alike, "case"))
+}
+
 fn foot(view: &RunView) -> String {
     let mut out = format!(
         "\n<details><summary>Run {}</summary>\n\npodferry {}, started {}, Linux {}, {} CPUs, node image {}\n\n",
@@ -116,7 +134,8 @@ fn foot(view: &RunView) -> String {
     );
     for node in &view.nodes {
         let parts: Vec<String> = node.components.iter().map(|c| escape(&format!("{} {}", c.name, c.version))).collect();
-        out.push_str(&format!("- node {}: {}\n", code(&node.name), parts.join(", ")));
+        let image = node.image.as_ref().map(|image| format!(" of {}", code(image))).unwrap_or_default();
+        out.push_str(&format!("- node {}{image}: {}\n", code(&node.name), parts.join(", ")));
     }
     out.push_str("\n</details>\n");
     out

@@ -1,8 +1,10 @@
 //! What a person reads: a line for each case as it ends, and a summary at the end. Both read well without colour.
 
 use super::Style;
-use super::text::thousands;
-use super::view::{CaseView, MetricView, Problem, ProblemKind, RunView, Status, migration_timeline, state_sentence};
+use super::text::{self, thousands};
+use super::view::{
+    CaseView, ImagesView, MetricView, Problem, ProblemKind, RunView, Status, migration_timeline, state_sentence,
+};
 use crate::record::{At, CaseRecord, Metric, Millis, Run};
 
 /// One line for a case that ended:
@@ -43,6 +45,7 @@ pub fn summary(run: &Run, folder: &str, style: Style) -> String {
         out.push(String::new());
         out.extend(table(&view, style));
     }
+    out.extend(view.images.iter().flat_map(|images| between_images(images, style)));
     out.push(String::new());
     out.push(counts(&view));
     out.extend(reasons(&view, style));
@@ -136,6 +139,19 @@ fn table(view: &RunView, style: Style) -> Vec<String> {
         rows.push(format!("{}  {:<width$}  {figures}", mark(case.status, style), case.id));
     }
     rows
+}
+
+/// What changed from image to image: the versions, and the cases that ended otherwise.
+fn between_images(images: &ImagesView, style: Style) -> Vec<String> {
+    let mut out = vec![String::new(), style.bold(format!("Node images {}", images.names.join(", ")))];
+    for (what, all) in [("version", &images.versions), ("case", &images.changes)] {
+        for thing in all {
+            out.extend(field(style, what, &thing.name));
+            out.extend(images.names.iter().zip(&thing.on).map(|(name, on)| format!("{:14}{name}: {on}", "")));
+        }
+    }
+    out.push(format!("  {} ended alike on all", text::count(images.alike, "case")));
+    out
 }
 
 fn counts(view: &RunView) -> String {

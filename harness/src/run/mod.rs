@@ -27,7 +27,7 @@ pub use store::{StoredRunError, load, write_reports};
 pub use world::Stores;
 
 use crate::provider::Provider;
-use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, Outcome, Run};
+use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, NODE_IMAGE, Outcome, Run};
 use crate::scenario::plan::{Case, Plan};
 use case::Ended;
 use std::collections::BTreeSet;
@@ -40,12 +40,10 @@ use world::World;
 pub struct Session {
     /// What to do.
     pub plan: Plan,
-    /// Makes the nodes.
-    pub provider: Arc<dyn Provider>,
+    /// What the cases run on: one for each node image.
+    pub grounds: Vec<Ground>,
     /// Images on the host.
     pub stores: Stores,
-    /// Makes workloads ready.
-    pub preparations: Preparations,
     /// Takes the events.
     pub recorder: Arc<Recorder>,
     /// Arguments that name the stack under test, for the commands that run a case again: `--node-image trixie`.
@@ -56,16 +54,27 @@ pub struct Session {
     pub timeout: Duration,
 }
 
+/// What the cases of one node image run on.
+pub struct Ground {
+    /// The image as the user named it, if there are several: the cell of the cases that run on it.
+    pub image: Option<String>,
+    /// Makes the nodes.
+    pub provider: Arc<dyn Provider>,
+    /// Makes workloads ready.
+    pub preparations: Preparations,
+}
+
 /// Runs a session to its end, whatever happens: on an interrupt (`stop` turns true) or at the run's timeout the case
 /// that runs is given up, and everything is taken down all the same.
 pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
-    let Session { plan, provider, stores, preparations, recorder, stack_args, deny_skips, timeout } = session;
+    let Session { plan, grounds, stores, recorder, stack_args, deny_skips, timeout } = session;
     for case in &plan.cases {
         recorder.case(&case.id, planned(case, &stack_args));
     }
-    let world = World::new(provider, stores, preparations, Arc::clone(&recorder));
+    let worlds: Vec<World> =
+        grounds.into_iter().map(|ground| World::new(ground, stores.clone(), Arc::clone(&recorder))).collect();
     tokio::select! {
-        () = cases(&world, &plan, &recorder) => {}
+        () = on_each(&worlds, &plan, &recorder) => {}
         () = tokio::time::sleep(timeout) => {
             recorder.error(Failure {
                 class: ErrorClass::Timeout,
@@ -76,6 +85,25 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
         }
         _ = stop.wait_for(|stop| *stop) => recorder.run(Event::Interrupted),
     }
+    for world in &worlds {
+        raze(world, &recorder).await;
+    }
+    let exit = Exit::of(&recorder.fold(), deny_skips);
+    recorder.run(Event::RunFinished { exit_code: exit as u8 });
+    recorder.fold()
+}
+
+/// The nodes of one image at a time: those of two would take twice the memory.
+async fn on_each(worlds: &[World], plan: &Plan, recorder: &Recorder) {
+    for world in worlds {
+        let here = |case: &&Case| case.params.get(NODE_IMAGE).map(String::as_str) == world.image();
+        cases(world, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder).await;
+        raze(world, recorder).await;
+    }
+}
+
+/// Takes all nodes of a world down.
+async fn raze(world: &World, recorder: &Recorder) {
     for failure in world.raze().await {
         recorder.run(Event::Leaked(crate::record::Leak {
             kind: "node".to_owned(),
@@ -83,21 +111,18 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
             reason: "it could not be taken down".to_owned(),
         }));
     }
-    let exit = Exit::of(&recorder.fold(), deny_skips);
-    recorder.run(Event::RunFinished { exit_code: exit as u8 });
-    recorder.fold()
 }
 
-async fn cases(world: &World, plan: &Plan, recorder: &Recorder) {
-    let kinds: BTreeSet<EngineKind> = plan.cases.iter().map(|c| c.engine).collect();
-    let nodes: BTreeSet<String> = plan.cases.iter().flat_map(|c| c.nodes.iter().cloned()).collect();
+async fn cases(world: &World, planned: &[&Case], recorder: &Recorder) {
+    let kinds: BTreeSet<EngineKind> = planned.iter().map(|c| c.engine).collect();
+    let nodes: BTreeSet<String> = planned.iter().flat_map(|c| c.nodes.iter().cloned()).collect();
     let kinds: Vec<_> = kinds.into_iter().collect();
     let nodes: Vec<_> = nodes.into_iter().collect();
     if let Err(failure) = world.raise(&kinds, &nodes).await {
         recorder.error(failure);
         return;
     }
-    for (number, case) in plan.cases.iter().enumerate() {
+    for (number, case) in planned.iter().enumerate() {
         recorder.case(&case.id, Event::CaseStarted);
         let done = tokio::time::timeout(case.timeout, case::run(world, case, number, recorder)).await;
         let ended = done.unwrap_or_else(|_| {
@@ -140,7 +165,12 @@ fn rerun(case: &Case, stack_args: &str) -> String {
     } else {
         format!(" --scenario {}", case.origin.file)
     };
-    format!("{program} run --engine {}{stack_args}{given} '{}'", case.engine, case.id)
+    // On one image alone, the case's name does not say which.
+    let (image, id) = match case.params.get(NODE_IMAGE) {
+        None => (String::new(), case.id.0.clone()),
+        Some(image) => (format!(" --{NODE_IMAGE} {image}"), case.id.0.replace(&format!(",{NODE_IMAGE}={image}"), "")),
+    };
+    format!("{program} run --engine {}{image}{stack_args}{given} '{id}'", case.engine)
 }
 
 /// The folder of a case inside the run's: its name, with what file names should not hold replaced.

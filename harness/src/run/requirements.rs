@@ -46,7 +46,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             }
         }
         if needs.sockets
-            && let Err(reason) = engine::dumps_sockets(engine.node()).await
+            && let Some(reason) = engine::refuses_sockets(engine.node()).await?
         {
             return Ok(Some(format!("{} on node {node} can't dump a process with a socket: {reason}", can.version)));
         }

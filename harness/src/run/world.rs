@@ -10,7 +10,8 @@ use crate::fault::Shelf;
 use crate::image::{Registry, Store};
 use crate::node::SharedNode;
 use crate::provider::Provider;
-use crate::record::{EngineKind, ErrorClass, Event, Failure, Leak};
+use crate::record::{EngineKind, ErrorClass, Event, Failure, Leak, NodeRecord};
+use crate::run::Ground;
 use crate::run::recorder::Recorder;
 use crate::scenario::plan::Case;
 use crate::workload::Target;
@@ -37,6 +38,8 @@ pub struct Stores {
 /// Nodes, engines and images of a run. Nodes are made when a case first asks for them and serve the cases after it;
 /// after a case that failed or leaked they are made anew, so that no case suffers from one before it.
 pub(crate) struct World {
+    /// The node image, if there are several.
+    image: Option<String>,
     provider: Arc<dyn Provider>,
     /// Images that last, and checkpoint images that go with the run.
     stores: Stores,
@@ -58,14 +61,11 @@ struct InUse {
 }
 
 impl World {
-    pub(crate) fn new(
-        provider: Arc<dyn Provider>,
-        stores: Stores,
-        preparations: Preparations,
-        recorder: Arc<Recorder>,
-    ) -> Self {
+    pub(crate) fn new(ground: Ground, stores: Stores, recorder: Arc<Recorder>) -> Self {
         let (faults, gate) = (Faults::default(), std::sync::Mutex::default());
+        let Ground { image, provider, preparations } = ground;
         World {
+            image,
             provider,
             stores,
             preparations,
@@ -75,6 +75,11 @@ impl World {
             nodes: Mutex::default(),
             roots: std::sync::Mutex::default(),
         }
+    }
+
+    /// The node image, if there are several.
+    pub(super) fn image(&self) -> Option<&str> {
+        self.image.as_deref()
     }
 
     /// The engine on a node; both are made when they are first asked for.
@@ -128,7 +133,8 @@ impl World {
     /// Gives a fresh node its registry and engines.
     async fn equip(&self, node: SharedNode, kinds: &[EngineKind]) -> Result<InUse, Failure> {
         let name = node.name().to_owned();
-        self.recorder.run(Event::NodeUp(node.record().clone()));
+        let image = self.image.clone();
+        self.recorder.run(Event::NodeUp(NodeRecord { image, ..node.record().clone() }));
         let listener = node
             .listen(REGISTRY_ADDRESS)
             .map_err(|e| Failure::surroundings(format!("no registry can listen on node {name}: {e}")))?;

@@ -14,7 +14,7 @@ pub use migrate::Migrate;
 pub use pods::{PodFreeze, container_of};
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier};
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, NODE_IMAGE, Origin, SourceFate, Tier};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -28,6 +28,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The cases on each of these node images, all of one image after the other. Only of several images a case's name says
+    /// which it is on: so that a case of one image has the name that it always had.
+    #[must_use]
+    pub fn on_images(self, images: &[String]) -> Plan {
+        if images.len() < 2 {
+            return self;
+        }
+        let on = |case: &Case, image: &String| {
+            let mut case = case.clone();
+            case.id.0 = format!("{},{NODE_IMAGE}={image}]", case.id.0.trim_end_matches(']'));
+            case.params.insert(NODE_IMAGE.to_owned(), image.clone());
+            case
+        };
+        let cases = images.iter().flat_map(|image| self.cases.iter().map(move |case| on(case, image))).collect();
+        Plan { cases, ..self }
+    }
+
     /// The same, with each case's repetitions done so many times over, and time for them.
     #[must_use]
     pub fn repeated(mut self, times: u32) -> Plan {

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::provider::Provider;
 use crate::record::{EngineKind, ErrorClass, Failure, Fate, Finding, Leak, Survey, SurveyColumn};
 use crate::run::world::World;
-use crate::run::{Exit, Preparations, Recorder, Stores};
+use crate::run::{Exit, Ground, Preparations, Recorder, Stores};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,8 @@ const NODES: [&str; 2] = ["a", "b"];
 /// found so far is what there is, and everything is taken down all the same. `head` is the survey without findings.
 pub async fn execute(session: Session, head: Survey, mut stop: watch::Receiver<bool>) -> Survey {
     let Session { rows, engines, provider, stores, preparations, recorder, tell, save, cold, timeout } = session;
-    let world = World::new(provider, stores, preparations, Arc::clone(&recorder));
+    let ground = Ground { image: None, provider, preparations };
+    let world = World::new(ground, stores, Arc::clone(&recorder));
     let survey = Mutex::new(Survey { rows: rows.iter().map(Row::record).collect(), cold, ..head });
     let columns = async {
         for engine in engines {

@@ -78,6 +78,7 @@ pub(crate) fn survey() -> Survey {
             up_ms: 1.0,
             machine: Default::default(),
             components: vec![component],
+            image: None,
         }],
         cold: false,
         rows: vec![

@@ -69,7 +69,7 @@ fn a_file_that_is_not_there_is_a_usage_error() {
 fn selections() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [template(folder.path(), "good.yaml", ("", ""))];
-    let names = |s: &Selection| list(&paths, KINDS, s, Format::Human);
+    let names = |s: &Selection| list(&paths, KINDS, s, &[], Format::Human);
     let all = "my-redis-migrates[engine=cri,data=1Mi]\nmy-redis-migrates[engine=runc,data=1Mi]\n\
                my-redis-migrates[engine=cri,data=64Mi]\nmy-redis-migrates[engine=runc,data=64Mi]\n";
     assert_eq!(names(&selection(&[])), (all.to_owned(), 0));
@@ -101,7 +101,7 @@ fn a_tier_leaves_cases_out_and_says_so() {
     assert!(planned(Some(Tier::Full)).cases.iter().all(|c| c.scenario == "deep"));
     let all = planned(None);
     assert_eq!((all.cases.len(), beyond(&all)), (8, None));
-    let by_label = list(&paths, KINDS, &selection(&["tier=full"]), Format::Human).0;
+    let by_label = list(&paths, KINDS, &selection(&["tier=full"]), &[], Format::Human).0;
     assert_eq!(by_label.lines().count(), 4);
 }
 
@@ -119,10 +119,10 @@ fn repeated_cases_have_time_for_it() {
 fn a_plan_shows_steps_and_checks() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [template(folder.path(), "good.yaml", ("", ""))];
-    let (out, code) = plan(&paths, KINDS, &selection(&["my-redis-migrates[engine=cri,data=1Mi]"]), Format::Human);
+    let (out, code) = plan(&paths, KINDS, &selection(&["my-redis-migrates[engine=cri,data=1Mi]"]), &[], Format::Human);
     assert_eq!(code, 0);
     insta::assert_snapshot!(out.replace(&folder.path().display().to_string(), "DIR"));
-    let (out, _) = plan(&paths, KINDS, &selection(&[]), Format::Json);
+    let (out, _) = plan(&paths, KINDS, &selection(&[]), &[], Format::Json);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["cases"].as_array().unwrap().len(), 4);
 }
 

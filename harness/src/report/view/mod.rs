@@ -8,6 +8,7 @@
 mod case;
 mod client;
 mod fault;
+mod images;
 mod migration;
 mod nodes;
 mod problem;
@@ -17,6 +18,7 @@ mod writes;
 pub use case::{CaseView, CheckView, CheckpointView, MetricView, Status, StepView, TransferView};
 pub use client::{ClientView, Latency, Outage};
 pub use fault::FaultView;
+pub use images::{ImagesView, OnImages};
 pub use migration::{MigrationView, Part, PhaseView};
 pub use nodes::NodesView;
 pub use problem::{Problem, ProblemKind};
@@ -64,6 +66,9 @@ pub struct RunView {
     pub nodes: Vec<NodeRecord>,
     /// What is not the same on all nodes: components (`criu: 4.2.1 on a, 4.2.1 (patched) on b`), kernels, processors.
     pub differences: Vec<String>,
+    /// Node images side by side, if there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImagesView>,
     /// The cases, in the order of the plan.
     pub cases: Vec<CaseView>,
     /// What was left behind, in any case or none.
@@ -210,7 +215,8 @@ impl RunView {
             host: host(&run.host),
             image: text::line(&run.image),
             nodes: run.nodes.iter().map(nodes::node).collect(),
-            differences: nodes::differences(&run.nodes.iter().collect::<Vec<_>>()),
+            differences: images::differences(run),
+            images: images::of(run),
             cases: run
                 .cases
                 .iter()

@@ -31,6 +31,7 @@ pub(super) fn node(n: &NodeRecord) -> NodeRecord {
             cpu_model: text::line(&n.machine.cpu_model),
             cpu_flags: n.machine.cpu_flags.iter().map(|f| text::line(f)).collect(),
         },
+        image: n.image.as_deref().map(text::line),
     }
 }
 
@@ -90,7 +91,10 @@ pub(super) fn of_case(case: &CaseRecord, all: &[NodeRecord]) -> Option<NodesView
         .chain(e.transfers.iter().map(|t| t.to_node.as_str()))
         .chain(e.phases.iter().map(|p| p.node.as_str()))
         .collect();
-    let nodes: Vec<&NodeRecord> = all.iter().filter(|n| names.contains(n.name.as_str())).collect();
+    let nodes: Vec<&NodeRecord> = all
+        .iter()
+        .filter(|n| names.contains(n.name.as_str()) && n.image.as_deref() == super::images::of_case(case))
+        .collect();
     let [first, _, ..] = nodes.as_slice() else { return None };
     let lines = differences(&nodes);
     if !lines.is_empty() {

@@ -56,6 +56,7 @@ impl Script {
                 up_ms: 212.4,
                 components: components(criu),
                 machine: MachineRecord::read("6.18.5", &format!("model name: AMD EPYC 7B13\nflags: fpu sse{more}\n")),
+                image: None,
             }));
         }
     }
