@@ -7,7 +7,7 @@ use crate::image::{Image, NodeRoot, WorkloadBinaries};
 use crate::provider::Provider;
 use crate::record::{CriuChoices, Failure};
 use crate::workload::{Target, Workload};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ impl Program {
             memory_limit: None,
             mounts: Vec::new(),
             criu: CriuChoices::default(),
+            without: BTreeSet::new(),
         }
     }
 

@@ -9,7 +9,9 @@ mod nodes;
 mod outage;
 mod overhead;
 mod script;
+mod strategies;
 mod table;
+mod tricks;
 
 pub use table::{Comparison, Goal, Row, Table};
 
@@ -30,6 +32,10 @@ pub enum What {
     Overhead,
     /// Downtime of redis, against bare runc and bare criu
     Downtime,
+    /// Strategies of migration, against the plain way of containerd
+    Strategies,
+    /// What each trick is worth that keeps a migration short
+    Tricks,
     /// The error of a measured outage
     Outage,
     /// Checking 10,000 scenarios
@@ -38,7 +44,8 @@ pub enum What {
 
 impl What {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [What; 5] = [What::Nodes, What::Overhead, What::Downtime, What::Outage, What::Lint];
+    pub const ALL: [What; 7] =
+        [What::Nodes, What::Overhead, What::Downtime, What::Strategies, What::Tricks, What::Outage, What::Lint];
 }
 
 /// With what to measure.
@@ -53,6 +60,8 @@ pub struct Bench {
     pub dir: PathBuf,
     /// How many samples of each side.
     pub pairs: usize,
+    /// The smallest data set of redis, in MiB.
+    pub smallest: u64,
     /// The largest data set of redis, in MiB.
     pub largest: u64,
 }
@@ -67,9 +76,17 @@ impl Bench {
             What::Nodes => nodes::measure(self, say).await.map(|t| vec![t]),
             What::Overhead => overhead::measure(self, say).await.map(|t| vec![t]),
             What::Downtime => downtime::measure(self, say).await,
+            What::Strategies => strategies::measure(self, say).await,
+            What::Tricks => tricks::measure(self, say).await.map(|t| vec![t]),
             What::Outage => outage::measure(self, say).await.map(|t| vec![t]),
             What::Lint => lint::measure(self, say).await.map(|t| vec![t]),
         }
+    }
+
+    /// The sizes, in MiB, that are asked for of these; the largest alone where it is below them all.
+    fn sizes(&self, all: &[u64]) -> Vec<u64> {
+        let asked: Vec<u64> = all.iter().copied().filter(|s| (self.smallest..=self.largest).contains(s)).collect();
+        if asked.is_empty() { vec![self.largest] } else { asked }
     }
 
     fn provider(&self) -> Result<Arc<LocalProvider>, Failure> {

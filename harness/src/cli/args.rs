@@ -222,6 +222,9 @@ pub(super) struct BenchArgs {
     /// Samples of each side
     #[arg(long, value_name = "N", default_value = "10")]
     pub(super) pairs: usize,
+    /// The smallest data set of redis, in MiB
+    #[arg(long, value_name = "MIB", default_value = "1")]
+    pub(super) smallest: u64,
     /// The largest data set of redis, in MiB
     #[arg(long, value_name = "MIB", default_value = "1024")]
     pub(super) largest: u64,

@@ -59,6 +59,7 @@ async fn in_scratch(args: &BenchArgs, id: &RunId, ledger: &Arc<Ledger>, scratch:
         image: stack.image,
         dir: scratch.to_owned(),
         pairs: args.pairs,
+        smallest: args.smallest,
         largest: args.largest,
     };
     let mut stop = interrupts();

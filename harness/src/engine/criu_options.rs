@@ -8,6 +8,9 @@ use crate::record::{CriuChoices, TcpChoice};
 /// The annotation by which runc takes CRIU's options from another file than `/etc/criu/runc.conf`.
 pub(super) const ANNOTATION: &str = "org.criu.config";
 
+/// What CRIU keeps of what it found out about the kernel (criu 4.2.1: on a tmpfs only). `criu check` writes it.
+pub(super) const KERNEL_DATA: &str = "/run/criu.kdat";
+
 /// How a node's CRIU can be told to lock the network while it dumps and restores.
 ///
 /// Locking is for connections that are kept; where they are closed it only costs: iptables-restore is spawned four times a
@@ -40,7 +43,7 @@ fn takes_network_lock(version: &str) -> bool {
 /// The name of the file for these choices. It must be the same on all nodes, whatever their CRIU takes: containerd
 /// gives a restored container the annotations of the *checkpointed* one, not those of the new request.
 pub(super) fn file_name(choices: &CriuChoices) -> String {
-    let CriuChoices { tcp, file_locks, ghost_limit, irmap } = choices;
+    let CriuChoices { tcp, file_locks, ghost_limit, irmap, lock_network } = choices;
     let mut name = "criu".to_owned();
     name += match tcp {
         TcpChoice::Close => "",
@@ -58,6 +61,9 @@ pub(super) fn file_name(choices: &CriuChoices) -> String {
         name += "-irmap";
         name.extend(folder.bytes().map(|b| format!("{b:02x}")));
     }
+    if *lock_network {
+        name += "-lock";
+    }
     name + ".conf"
 }
 
@@ -67,7 +73,7 @@ pub(super) fn file_name(choices: &CriuChoices) -> String {
 /// - `skip-in-flight`: a client that is just connecting does not make the dump fail.
 /// - `file-locks`: a workload that holds locks on its own files can be dumped.
 pub(super) fn text(choices: &CriuChoices, network_lock: Option<NetworkLock>) -> String {
-    let CriuChoices { tcp, file_locks, ghost_limit, irmap } = choices;
+    let CriuChoices { tcp, file_locks, ghost_limit, irmap, lock_network } = choices;
     let mut lines = Vec::new();
     lines.extend(match tcp {
         TcpChoice::Close => Some("tcp-close".to_owned()),
@@ -80,7 +86,7 @@ pub(super) fn text(choices: &CriuChoices, network_lock: Option<NetworkLock>) -> 
     lines.extend(irmap.iter().flat_map(|folder| ["force-irmap".to_owned(), format!("irmap-scan-path {folder}")]));
     // Connections that are kept need the lock: what arrives in between would be answered by a reset.
     let lock = match (network_lock, tcp) {
-        (Some(_), TcpChoice::Close | TcpChoice::Refuse) => Some("network-lock skip"),
+        (Some(_), TcpChoice::Close | TcpChoice::Refuse) if !lock_network => Some("network-lock skip"),
         (Some(NetworkLock { nftables: true }), TcpChoice::Keep) => Some("network-lock nftables"),
         _ => None,
     };
@@ -114,6 +120,7 @@ mod tests {
             file_locks: false,
             ghost_limit: Some(8 << 20),
             irmap: Some("/w".to_owned()),
+            lock_network: false,
         };
         assert_eq!(file_name(&all), "criu-keep-nolocks-ghost8388608-irmap2f77.conf");
         let lines = "tcp-established\nskip-in-flight\nghost-limit 8388608\nforce-irmap\nirmap-scan-path /w\n";
@@ -121,6 +128,9 @@ mod tests {
         let by_nftables = format!("{lines}network-lock nftables\n");
         assert_eq!(text(&all, Some(NetworkLock { nftables: true })), by_nftables);
         assert_eq!(text(&all, None), lines);
+        let locked = CriuChoices { lock_network: true, ..usual.clone() };
+        assert_eq!(file_name(&locked), "criu-lock.conf");
+        assert_eq!(text(&locked, Some(NetworkLock { nftables: true })), "tcp-close\nskip-in-flight\nfile-locks\n");
         let refused = CriuChoices { tcp: TcpChoice::Refuse, ..usual };
         assert_eq!(text(&refused, None), "skip-in-flight\nfile-locks\n");
     }

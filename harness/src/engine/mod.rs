@@ -1,6 +1,7 @@
 //! Engines: what makes containers, freezes, checkpoints and restores them. One value of [`Engine`] serves one node; a
 //! migration is composed of two of them in the room `run`, so that every engine has every leg timed alike.
 
+mod attributes;
 mod capabilities;
 pub mod cri;
 mod criu_log;
@@ -12,6 +13,9 @@ pub mod docker;
 mod failing;
 mod group;
 mod kernel;
+mod layers;
+#[cfg(test)]
+mod layers_tests;
 mod meta;
 mod migration;
 mod mounts;
@@ -32,9 +36,10 @@ pub use registry::{Supplies, connect};
 use crate::archive::Form;
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, MemoryReport, OutsideReport};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, Failure, GiveUp, MemoryReport, OutsideReport, Trick};
 use async_trait::async_trait;
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +67,15 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     /// What CRIU is told to do with what it does not carry by itself.
     pub criu: CriuChoices,
+    /// What is left out of what the engine does to be fast; of its [`Engine::tricks`].
+    pub without: BTreeSet<Trick>,
+}
+
+impl ContainerSpec {
+    /// Whether the engine is to do this.
+    pub fn does(&self, trick: Trick) -> bool {
+        !self.without.contains(&trick)
+    }
 }
 
 /// A folder of the node inside of a container.
@@ -168,6 +182,11 @@ pub trait Engine: Any + Send + Sync {
     /// The node that it is on.
     fn node(&self) -> &SharedNode;
 
+    /// What it does to keep a migration short, and can leave out.
+    fn tricks(&self) -> &'static [Trick] {
+        &[]
+    }
+
     /// What it can do.
     fn capabilities(&self) -> &Capabilities;
 
@@ -227,6 +246,14 @@ pub trait Engine: Any + Send + Sync {
     /// Takes a checkpoint and leaves the container there: frozen if it was frozen, else running. On an error the
     /// container is as it was before, thawed if it was, and no partial archive is left.
     async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError>;
+
+    /// Takes a checkpoint of a container that runs, with which the container ends: CRIU freezes it and kills it after the
+    /// dump, so that nothing is acknowledged that is in no image. For [`Trick::PauseFirst`] left out. On an error the
+    /// container goes on.
+    async fn checkpoint_last(&self, container: &Container, _name: &str) -> Result<Checkpoint, EngineError> {
+        let message = format!("{} ends no container with its checkpoint, so not {}", self.kind(), container.id);
+        Err(EngineError::new(ErrorClass::Unsupported, message))
+    }
 
     /// Restores a checkpoint that is on this node into a slot of this node.
     async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError>;

@@ -27,11 +27,14 @@ pub struct CriuChoices {
     /// A folder of the container in which watched files are looked for by their inode. `None`: they are found by their
     /// handle or not at all, and an overlay filesystem gives none.
     pub irmap: Option<String>,
+    /// Whether CRIU locks the network also where no connection is kept (see [`super::Trick::SkipNetworkLock`]).
+    #[serde(default)]
+    pub lock_network: bool,
 }
 
 impl Default for CriuChoices {
     /// What lets most workloads be carried: connections closed, locks kept.
     fn default() -> Self {
-        CriuChoices { tcp: TcpChoice::Close, file_locks: true, ghost_limit: None, irmap: None }
+        CriuChoices { tcp: TcpChoice::Close, file_locks: true, ghost_limit: None, irmap: None, lock_network: false }
     }
 }

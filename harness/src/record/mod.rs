@@ -18,6 +18,7 @@ mod run;
 mod strategy;
 mod survey;
 mod time;
+mod trick;
 
 pub use checks::{
     AckedWritesCheck, ArchiveCheck, BudgetCheck, Check, CheckSpec, ConnectionCheck, ConnectionExpectation,
@@ -45,3 +46,4 @@ pub use run::{
 pub use strategy::Strategy;
 pub use survey::{Fate, Finding, KindReport, KindWord, Survey, SurveyColumn, SurveyRow, SurveyStage};
 pub use time::{At, Millis};
+pub use trick::Trick;

@@ -40,6 +40,9 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
                 return Ok(Some(format!("{} on node {node} can't {what}: {reason}", can.version)));
             }
         }
+        if let Some(trick) = case.without.iter().find(|t| !engine.tricks().contains(t)) {
+            return Ok(Some(format!("{} on node {node} can't leave out the trick {trick}", can.version)));
+        }
         for strategy in &needs.strategies {
             if let Err(reason) = can.strategies.of(*strategy) {
                 return Ok(Some(format!("{} on node {node} can't migrate by {strategy}: {reason}", can.version)));

@@ -47,9 +47,20 @@ macro_rules! own {
 
 impl CaseRun<'_> {
     /// Takes a checkpoint. Whoever stops waiting for it leaves it among the calls under way; so it is for the others.
-    pub(super) async fn await_checkpoint(&mut self, live: &Live, name: String) -> Result<Checkpoint, Failure> {
+    /// `last`: the container ends with it.
+    pub(super) async fn await_checkpoint(
+        &mut self,
+        live: &Live,
+        name: String,
+        last: bool,
+    ) -> Result<Checkpoint, Failure> {
         let (engine, container, called) = (live.engine.clone(), live.container.clone(), name.clone());
-        let task = async move { engine.checkpoint(&container, &called).await };
+        let task = async move {
+            match last {
+                true => engine.checkpoint_last(&container, &called).await,
+                false => engine.checkpoint(&container, &called).await,
+            }
+        };
         own!(self, live.node.clone(), name, task, Call::Checkpoint(call) => call, Call::Checkpoint)
     }
 

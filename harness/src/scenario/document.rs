@@ -13,7 +13,7 @@ use super::{
     explain,
     plan::{ClientKind, HostTrait},
 };
-use crate::record::{EngineKind, TcpChoice, Tier};
+use crate::record::{EngineKind, TcpChoice, Tier, Trick};
 use schemars::JsonSchema;
 use std::time::Duration;
 
@@ -108,6 +108,8 @@ shape! {
         "clients" => clients: Option<ByName<Client>>,
         /// What CRIU is told of things that it does not carry by itself.
         "criu" => criu: Option<Criu>,
+        /// What engines do to keep a migration short, to be left out: all of it is done if left out here.
+        "tricks" => tricks: Option<Tricks>,
         /// What is done, in order.
         "steps" => steps: Vec<Step>,
         /// What must be true at the end, or of what was recorded.
@@ -204,6 +206,34 @@ shape! {
         /// A folder of the container in which CRIU looks for watched files (inotify). Without, a dump with a watch on
         /// the root filesystem fails.
         "irmap" => irmap: Option<Field<String>>,
+    }
+}
+
+shape! {
+    /// What engines do to keep a migration short. `false` leaves it out, to show what it is worth.
+    pub(super) struct Tricks ("`tricks`") {
+        /// The runtime freezes a container before its dump. Without, CRIU does, and the source of a fenced migration ends
+        /// with its dump.
+        "pauseFirst" => pause_first: Option<Field<bool>>,
+        /// Containers have no more mounts than they need. Without, those that containerd gives its containers.
+        "leanMounts" => lean_mounts: Option<Field<bool>>,
+        /// What CRIU knows of the kernel is kept. Without, it finds it out in every dump and restore.
+        "warmProbe" => warm_probe: Option<Field<bool>>,
+        /// CRIU does not lock the network where connections are closed anyway.
+        "skipNetworkLock" => skip_network_lock: Option<Field<bool>>,
+    }
+}
+
+impl Tricks {
+    /// Each that is written, with what it says.
+    pub(super) fn written(&self) -> impl Iterator<Item = (Trick, &Field<bool>)> {
+        let all = [
+            (Trick::PauseFirst, &self.pause_first),
+            (Trick::LeanMounts, &self.lean_mounts),
+            (Trick::WarmProbe, &self.warm_probe),
+            (Trick::SkipNetworkLock, &self.skip_network_lock),
+        ];
+        all.into_iter().filter_map(|(trick, field)| Some((trick, field.as_ref()?)))
     }
 }
 

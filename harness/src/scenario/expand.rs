@@ -22,7 +22,7 @@ use super::{Scenario, explain, matrix, title};
 use crate::record::{
     AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, ConnectionCheck, ConsistentCheck,
     CounterCheck, CriuChoices, EngineKind, ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck,
-    LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate, WorkLostCheck,
+    LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate, Trick, WorkLostCheck,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -125,6 +125,7 @@ impl Cellular<'_> {
             allocatable: self.allocatable()?,
             clients: self.clients()?,
             criu: self.criu()?,
+            without: self.without()?,
             steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
             checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
             repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
@@ -141,13 +142,15 @@ impl Cellular<'_> {
     }
 
     fn criu(&self) -> Resolved<CriuChoices> {
-        let usual = CriuChoices::default();
+        let lock_network = self.without()?.contains(&Trick::SkipNetworkLock);
+        let usual = CriuChoices { lock_network, ..CriuChoices::default() };
         let Some(written) = &self.document().spec.criu else { return Ok(usual) };
         Ok(CriuChoices {
             tcp: self.or(&written.tcp, usual.tcp)?,
             file_locks: self.or(&written.file_locks, usual.file_locks)?,
             ghost_limit: written.ghost_limit.as_ref().map(|s| self.get(s)).transpose()?.map(|s| s.0),
             irmap: written.irmap.as_ref().map(|p| self.get(p)).transpose()?,
+            lock_network,
         })
     }
 

@@ -14,8 +14,8 @@ pub use migrate::Migrate;
 pub use pods::{PodFreeze, container_of};
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, NODE_IMAGE, Origin, SourceFate, Tier};
-use std::collections::BTreeMap;
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, NODE_IMAGE, Origin, SourceFate, Tier, Trick};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Everything that a run is to do, in order.
@@ -92,6 +92,8 @@ pub struct Case {
     pub clients: BTreeMap<String, Client>,
     /// What CRIU is told in dumps and restores.
     pub criu: CriuChoices,
+    /// What engines leave out of what they do to be fast.
+    pub without: BTreeSet<Trick>,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// The checks.

@@ -11,7 +11,7 @@ use crate::run::carry;
 use crate::run::preparation::Prepared;
 use crate::scenario::plan;
 use crate::workload::Target;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +86,7 @@ impl Column<'_> {
             memory_limit: None,
             mounts: Vec::new(),
             criu: rows[0].criu.clone(),
+            without: BTreeSet::new(),
         }
     }
 

@@ -133,6 +133,7 @@ pub(crate) fn spec(name: &str, image: &Arc<Image>) -> ContainerSpec {
         memory_limit: None,
         mounts: Vec::new(),
         criu: CriuChoices::default(),
+        without: std::collections::BTreeSet::new(),
     }
 }
 

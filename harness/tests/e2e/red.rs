@@ -37,7 +37,7 @@ const LOST: &str = "  workloads: {redis: {use: redis}}
     - deploy: {workload: redis, node: a}
     - client: {start: writer}
     - wait: {answers: {client: writer, count: 200}}
-    - migrate: {of: redis, to: b, as: copy, source: stopped}
+    - migrate: {of: redis, to: b, as: copy, strategy: live-copy}
     - wait: {answers: {client: writer, count: 200}}
     - client: {stop: writer}
   checks:

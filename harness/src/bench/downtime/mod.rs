@@ -80,7 +80,7 @@ struct Sides {
 
 pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Result<Vec<Table>, Failure> {
     let mut tables = Vec::new();
-    for mib in SIZES.into_iter().filter(|mib| *mib <= bench.largest) {
+    for mib in SIZES.into_iter().filter(|mib| (bench.smallest..=bench.largest).contains(mib)) {
         // Nodes of their own for each size: what a size leaves in caches is not the next one's.
         let bed = Bed::up(bench, &["a", "b"]).await?;
         let measured = size(bench, &bed, mib, say).await;

@@ -3,12 +3,12 @@
 use super::classify::During;
 use super::generated::runtime::v1::StatusRequest;
 use super::version::{Support, support};
-use super::{CriOptions, Inner, config, leftovers};
+use super::{CriOptions, Inner, config, leftovers, placed};
 use crate::engine::daemon::{PATH, READY_POLL};
-use crate::engine::{Capabilities, EngineError, criu_processes, network};
+use crate::engine::{Capabilities, EngineError, Strategies, criu_processes, network};
 use crate::node::SharedNode;
 use crate::process::Exec;
-use crate::record::{EngineKind, ErrorClass};
+use crate::record::{EngineKind, ErrorClass, Strategy};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(super) async fn probe(node: &SharedNode) -> Result<(Capabilities, Support), 
     let (major, minor, patch) = support.number;
     let switched = if support.switched { " (restore switched on in its configuration)" } else { "" };
     let capabilities = Capabilities {
+        strategies: Strategies::default()
+            .with(Strategy::Placed, with_criu(&placed::able(support.number, node.shared_dir().is_some()))),
         checkpoint: with_criu(&support.checkpoint),
         restore: with_criu(&support.restore),
         restore_image: with_criu(&support.restore),

@@ -22,6 +22,7 @@ mod generated;
 mod inspect;
 mod leftovers;
 mod network;
+mod placed;
 mod restore;
 mod tasks;
 mod version;
@@ -29,12 +30,12 @@ mod version;
 use super::criu_options;
 use super::daemon::Daemon;
 use super::{
-    BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored,
-    Supplies, to_its_end,
+    BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Migration, Moved,
+    Restored, Slot, Stored, Supplies, target_of, to_its_end,
 };
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
+use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
 use async_trait::async_trait;
 use classify::During;
 use client::Client;
@@ -294,6 +295,15 @@ impl Engine for CriEngine {
 
     async fn heal(&self) -> Result<(), EngineError> {
         self.0.heal().await
+    }
+
+    async fn migrate_to(&self, migration: &Migration) -> Result<Moved, EngineError> {
+        let (Strategy::Placed, Some(target)) = (migration.strategy, target_of::<CriEngine>(migration)) else {
+            let message = format!("cri has no migration by {} to {}", migration.strategy, migration.target.kind());
+            return Err(EngineError::new(ErrorClass::Unsupported, message));
+        };
+        let (inner, target, migration) = (Arc::clone(&self.0), Arc::clone(&target.0), migration.clone());
+        to_its_end(async move { inner.place(&target, &migration).await }).await
     }
 
     async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {

@@ -70,7 +70,7 @@ impl Inner {
         }
     }
 
-    async fn start_watched(&self, container: &Container, image: &str) -> Result<(), EngineError> {
+    pub(super) async fn start_watched(&self, container: &Container, image: &str) -> Result<(), EngineError> {
         let writing = self.criu.begin();
         let request = cri::StartContainerRequest { container_id: container.id.clone() };
         let mut runtime = self.client.runtime.clone();
@@ -129,7 +129,7 @@ impl Inner {
 
     /// containerd marks what it restored. What is not marked was started afresh: an image without the annotation of a
     /// checkpoint is an ordinary image to it, and from 2.4 on every image is.
-    async fn was_restored(&self, container: &Container) -> Result<(), EngineError> {
+    pub(super) async fn was_restored(&self, container: &Container) -> Result<(), EngineError> {
         let request = cri::ContainerStatusRequest { container_id: container.id.clone(), verbose: false };
         let mut runtime = self.client.runtime.clone();
         let name = &container.slot.spec.name;

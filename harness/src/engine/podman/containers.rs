@@ -153,6 +153,7 @@ mod tests {
             memory_limit: Some(1 << 20),
             mounts: vec![Mount { source: "/data/volumes/v".into(), target: "/v".into() }],
             criu: CriuChoices::default(),
+            without: std::collections::BTreeSet::new(),
         };
         let args = arguments(&spec, "/podferry/podman", Path::new("/l"), Path::new("/o.conf"));
         insta::assert_snapshot!(args.join("\n"));

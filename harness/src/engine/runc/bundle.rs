@@ -3,6 +3,7 @@
 
 use crate::engine::ContainerSpec;
 use crate::engine::criu_options::ANNOTATION;
+use crate::record::Trick;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -23,6 +24,41 @@ const CAPABILITIES: [&str; 14] = [
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
 ];
+
+/// A mount: where, of which type, with which options.
+type Mount = (&'static str, &'static str, &'static [&'static str]);
+
+/// What nearly every program needs.
+const LEAN: [Mount; 3] = [
+    ("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+    ("/dev", "tmpfs", &["nosuid", "mode=755", "size=64m"]),
+    ("/dev/shm", "tmpfs", &["nosuid", "nodev", "mode=1777"]),
+];
+
+/// What containerd gives its containers beside those (2.1.9, `pkg/oci` and its CRI), but for `/sys/fs/cgroup`.
+const MORE: [Mount; 4] = [
+    ("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+    ("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+    ("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+    ("/run", "tmpfs", &["nosuid", "mode=755", "size=64m"]),
+];
+
+/// What containerd hides from its containers: a folder is hidden by a tmpfs of its own.
+const MASKED: [&str; 10] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/sys/firmware",
+    "/proc/scsi",
+];
+
+/// What it lets them read only.
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// `config.json`.
 ///
@@ -45,11 +81,7 @@ pub(super) fn config(spec: &ContainerSpec, cgroup: &str, netns: &Path, criu_opti
         },
         "root": { "path": "rootfs" },
         "hostname": spec.name,
-        "mounts": [
-            { "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] },
-            { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64m"] },
-            { "destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "nodev", "mode=1777"] },
-        ],
+        "mounts": LEAN.map(mount),
         "annotations": { ANNOTATION: criu_options },
         "linux": {
             "cgroupsPath": cgroup,
@@ -62,6 +94,12 @@ pub(super) fn config(spec: &ContainerSpec, cgroup: &str, netns: &Path, criu_opti
             ],
         },
     });
+    if !spec.does(Trick::LeanMounts) {
+        let mounts = config["mounts"].as_array_mut().expect("an array above");
+        mounts.extend(MORE.map(mount));
+        config["linux"]["maskedPaths"] = json!(MASKED);
+        config["linux"]["readonlyPaths"] = json!(READ_ONLY);
+    }
     for mount in &spec.mounts {
         let bind =
             json!({ "destination": mount.target, "type": "bind", "source": mount.source, "options": ["rbind", "rw"] });
@@ -71,6 +109,10 @@ pub(super) fn config(spec: &ContainerSpec, cgroup: &str, netns: &Path, criu_opti
         config["linux"]["resources"] = json!({ "memory": { "limit": limit } });
     }
     config
+}
+
+fn mount((destination, kind, options): (&str, &str, &[&str])) -> Value {
+    json!({ "destination": destination, "type": kind, "source": kind, "options": options })
 }
 
 /// The image's variables, overridden by the container's; with a `PATH`.
@@ -89,6 +131,7 @@ mod tests {
     use super::*;
     use crate::image::Image;
     use crate::record::CriuChoices;
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     fn spec() -> ContainerSpec {
@@ -110,6 +153,7 @@ mod tests {
             memory_limit: Some(1 << 20),
             mounts: Vec::new(),
             criu: CriuChoices::default(),
+            without: BTreeSet::new(),
         }
     }
 
@@ -122,6 +166,16 @@ mod tests {
             netns,
             Path::new("/data/runc/criu.conf")
         ));
+    }
+
+    #[test]
+    fn a_bundle_that_is_not_lean_has_what_containerd_gives() {
+        let spec = ContainerSpec { without: BTreeSet::from([Trick::LeanMounts]), ..spec() };
+        let config = config(&spec, "/c", Path::new("/n"), Path::new("/o"));
+        let places: Vec<&str> =
+            config["mounts"].as_array().unwrap().iter().filter_map(|m| m["destination"].as_str()).collect();
+        assert_eq!(places, ["/proc", "/dev", "/dev/shm", "/dev/pts", "/dev/mqueue", "/sys", "/run"]);
+        assert!(config["linux"]["maskedPaths"].as_array().is_some_and(|p| p.contains(&json!("/sys/firmware"))));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! Freezing, thawing, and checkpoints.
 
 use super::classify::During;
-use super::layers;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
 use crate::engine::meta::Meta;
-use crate::engine::{Checkpoint, Container, EngineError, group};
-use crate::record::{ErrorClass, OutsideReport};
+use crate::engine::{Checkpoint, Container, EngineError, group, layers};
+use crate::record::{ErrorClass, OutsideReport, Trick};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -14,6 +13,24 @@ use std::path::Path;
 /// The name of the folder for the logs of a dump.
 pub(super) fn dump_logs(id: &str, name: &str) -> String {
     format!("{id}-dump-{name}")
+}
+
+/// What becomes of a container after its dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It is as it was: frozen, or running.
+    GoesOn,
+    /// CRIU kills it.
+    Ends,
+}
+
+/// How a container is dumped.
+pub(super) struct Dump<'a> {
+    /// Whether it is frozen already.
+    pub(super) was_frozen: bool,
+    pub(super) after: After,
+    /// Images of an earlier dump, as seen from the new images' folder: what did not change since is left out.
+    pub(super) parent: Option<&'a str>,
 }
 
 impl Inner {
@@ -61,16 +78,25 @@ impl Inner {
         self.call(&["resume", name], During::Control, &what).await.map(drop)
     }
 
-    pub(super) async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError> {
+    pub(super) async fn checkpoint(
+        &self,
+        container: &Container,
+        name: &str,
+        after: After,
+    ) -> Result<Checkpoint, EngineError> {
         self.capabilities.checkpoint.clone().map_err(|reason| {
             EngineError::new(ErrorClass::CriuMissing, format!("can't checkpoint container {}: {reason}", container.id))
         })?;
         let was_frozen = self.frozen("checkpoint", &container.id)?;
         let path = self.checkpoints.join(name);
         self.make_checkpoint(&path, name)?;
-        let dumped = self.dump(container, name, &path, was_frozen).await;
+        let dumped = self.dump(container, name, &path, Dump { was_frozen, after, parent: None }).await;
         // The thaw comes first: whatever the dump said, a container that ran goes on running.
-        let thawed = if was_frozen { Ok(()) } else { self.thaw_for_sure(&container.id).await };
+        let thawed = match (after, &dumped) {
+            (After::Ends, Ok(())) => Ok(()),
+            _ if was_frozen => Ok(()),
+            _ => self.thaw_for_sure(&container.id).await,
+        };
         if let Err(e) = dumped.and(thawed) {
             let e = self.never_started(container, e).await;
             // The error counts; what cannot be removed shows up among what is left.
@@ -116,26 +142,39 @@ impl Inner {
 
     /// The container is frozen by the runtime before the dump: CRIU freezes it in steps of 100 ms on cgroup v1, and
     /// finds it frozen so (criu 4.2.1). The changes of its root are written while CRIU writes its memory.
-    async fn dump(&self, container: &Container, name: &str, path: &Path, was_frozen: bool) -> Result<(), EngineError> {
+    ///
+    /// With [`Trick::PauseFirst`] left out CRIU freezes it, and the changes are written when the dump has ended: of a container
+    /// that goes on then, files may be newer than memory.
+    pub(super) async fn dump(
+        &self,
+        container: &Container,
+        name: &str,
+        path: &Path,
+        Dump { was_frozen, after, parent }: Dump<'_>,
+    ) -> Result<(), EngineError> {
         let id = &container.id;
         let logs = self.home.join("logs").join(dump_logs(id, name));
         let images = path.join("checkpoint");
         self.make_folder(&images)?;
         self.make_folder(&logs)?;
         self.write_meta(container, path)?;
-        if !was_frozen {
+        let stands = was_frozen || container.slot.spec.does(Trick::PauseFirst);
+        if stands && !was_frozen {
             self.freeze(id).await?;
         }
+        self.warm_or_cold(&container.slot.spec);
         let diff = self.write_changes(container, path);
         let what = format!("can't checkpoint container {id} on node {}", self.node.name());
-        let args = ["checkpoint", "--leave-running", "--image-path"].map(str::to_owned).into_iter();
-        let args =
-            args.chain([images.display().to_string(), "--work-path".into(), logs.display().to_string(), id.clone()]);
+        let mut args = vec!["checkpoint".to_owned()];
+        args.extend((after == After::GoesOn).then(|| "--leave-running".to_owned()));
+        args.extend(parent.into_iter().flat_map(|parent| ["--parent-path".to_owned(), parent.to_owned()]));
+        args.extend(["--image-path".to_owned(), images.display().to_string()]);
+        args.extend(["--work-path".to_owned(), logs.display().to_string(), id.clone()]);
         let dump = self.supervised(Supervised {
             program: self.kind.name(),
             what: &what,
             during: During::Checkpoint,
-            args: args.collect(),
+            args,
             container: id,
             folder: &logs,
             out: None,
@@ -143,7 +182,13 @@ impl Inner {
             patience: Patience::Watch(self.limits.dump),
         });
         // Both are waited for, also when one fails: nobody may write on while the folder is removed.
-        let (diff, dump) = tokio::join!(diff, dump);
+        let (diff, dump) = match stands {
+            true => tokio::join!(diff, dump),
+            false => {
+                let dump = dump.await;
+                (diff.await, dump)
+            }
+        };
         dump.and(diff)?;
         let (from, to) = (self.host(&logs.join("stats-dump")), self.host(&path.join("stats-dump")));
         fs::copy(&from, &to).map(drop).map_err(|e| io_error("copy", &from, &e))

@@ -4,20 +4,17 @@
 //! each container with its bundle and the upper folder of its overlay, the runtime's state, logs. Checkpoints go to the
 //! folder that the nodes share, if there is one.
 
-mod attributes;
 mod bundle;
 pub(in crate::engine) mod classify;
 mod dump;
 mod faults_held;
 mod gate;
 mod kernel;
-mod layers;
-#[cfg(test)]
-mod layers_tests;
 mod page_wire;
 mod pipe_size;
 mod pod;
 mod postcopy;
+mod pre_copy;
 mod probe;
 mod removal;
 mod restore;
@@ -26,6 +23,7 @@ mod slot;
 mod stream;
 mod watchdog;
 
+use self::dump::After;
 pub(super) use self::probe::able;
 use self::restore::Pages;
 use self::runtime::{Inner, task_failed};
@@ -34,7 +32,7 @@ use super::{
     Supplies, target_of,
 };
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
+use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy, Trick};
 use async_trait::async_trait;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -119,6 +117,10 @@ impl Engine for RuncEngine {
         &self.0.capabilities
     }
 
+    fn tricks(&self) -> &'static [Trick] {
+        &Trick::ALL
+    }
+
     async fn prepare(&self, spec: &ContainerSpec) -> Result<Slot, EngineError> {
         self.0.prepare(spec, None).await
     }
@@ -174,7 +176,14 @@ impl Engine for RuncEngine {
     /// Runs to its end in a task of its own, so that a caller that goes away leaves nothing frozen.
     async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError> {
         let (inner, container, name) = (Arc::clone(&self.0), container.clone(), name.to_owned());
-        tokio::spawn(async move { inner.checkpoint(&container, &name).await }).await.map_err(task_failed)?
+        let taken = tokio::spawn(async move { inner.checkpoint(&container, &name, After::GoesOn).await });
+        taken.await.map_err(task_failed)?
+    }
+
+    async fn checkpoint_last(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError> {
+        let (inner, container, name) = (Arc::clone(&self.0), container.clone(), name.to_owned());
+        let taken = tokio::spawn(async move { inner.checkpoint(&container, &name, After::Ends).await });
+        taken.await.map_err(task_failed)?
     }
 
     /// Runs to its end in a task of its own, likewise.
@@ -195,6 +204,7 @@ impl Engine for RuncEngine {
             match strategy {
                 Strategy::Stream => source.stream(&target, &migration).await,
                 Strategy::PostCopy => source.post_copy(&target, &migration).await,
+                Strategy::PreCopy => source.pre_copy(&target, &migration).await,
                 _ => Err(unable(format!("{kind} has no migration by {strategy}"))),
             }
         };

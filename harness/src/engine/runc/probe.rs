@@ -25,17 +25,23 @@ pub(super) async fn capabilities(node: &SharedNode, kind: EngineKind) -> Result<
     }
     let version = version.text();
     let able = with_criu(node, kind, &version).await;
+    let shares = node.shared_dir().is_some();
+    let tracks = match &able {
+        Ok(()) => tracks_memory(node, shares).await,
+        Err(reason) => Err(reason.clone()),
+    };
     Ok(Capabilities {
         strategies: Strategies::default()
             .with(Strategy::Stream, stream(kind))
-            .with(Strategy::PostCopy, post_copy(node, kind)),
+            .with(Strategy::PostCopy, post_copy(node, kind))
+            .with(Strategy::PreCopy, tracks),
         checkpoint: able.clone(),
         restore: able,
         restore_image: Err(format!("{kind} knows no images")),
         archive: Err(format!("{kind} makes no archive: what it dumps is what is kept")),
         bare_checkpoint: Err(format!("{kind} has no daemon that a naive client could leave in the middle of a call")),
         daemon: Err(format!("{kind} has no daemon")),
-        shared_images: node.shared_dir().is_some(),
+        shared_images: shares,
         ..Capabilities::all(first_line(&version, kind))
     })
 }
@@ -86,6 +92,21 @@ async fn built_with_criu(node: &SharedNode, kind: EngineKind, version: &str) -> 
     match features["annotations"]["org.opencontainers.runc.checkpoint.enabled"].as_str() {
         Some("false") => Err("runc was built without checkpoints".into()),
         _ => Ok(()),
+    }
+}
+
+/// Whether the kernel tells which memory was written, as pre-copy needs it. CRIU finds out by doing.
+async fn tracks_memory(node: &SharedNode, shares: bool) -> Result<(), String> {
+    if !shares {
+        return Err("the nodes share no folder that images could be written to".to_owned());
+    }
+    let asked = Exec::new("criu").args(["check", "--feature", "mem_dirty_track"]);
+    let output = node.output(asked).await.map_err(|e| format!("criu check on node {}: {e}", node.name()))?;
+    match output.code {
+        0 => Ok(()),
+        _ => {
+            Err("the kernel does not track which memory is written (`criu check --feature mem_dirty_track`)".to_owned())
+        }
     }
 }
 

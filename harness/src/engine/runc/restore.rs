@@ -1,12 +1,11 @@
 //! Restores.
 
 use super::classify::During;
-use super::layers;
 use super::runtime::{Inner, Supervised, blocking, io_error};
 use super::watchdog::Patience;
 use crate::clock;
 use crate::engine::meta::Meta;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, layers, mounts, yards};
 use crate::record::ErrorClass;
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -62,6 +61,7 @@ impl Inner {
         if bare.is_none() || self.host(&from.path.join("rootfs-diff.tar")).exists() {
             self.apply_diff(slot, &from.path).await.map_err(|e| cannot(e.class, e.message))?;
         }
+        self.warm_or_cold(&slot.spec);
         self.run_restore(slot, from, bare, pages).await?;
         let container = Container { id: name.clone(), slot: slot.clone(), log: self.log(name) };
         if bare.is_none() && !slot.spec.mounts.is_empty() {

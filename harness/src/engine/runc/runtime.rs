@@ -8,12 +8,12 @@ use super::probe;
 use super::watchdog::{Ended, Patience, watch};
 use crate::engine::failing::read_tail;
 use crate::engine::network::Addresses;
-use crate::engine::{Capabilities, EngineError};
+use crate::engine::{Capabilities, ContainerSpec, EngineError};
 use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::CONTAINERS;
 use crate::node::{Program, SharedNode};
 use crate::process::Exec;
-use crate::record::{CriuChoices, EngineKind, ErrorClass};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, Trick};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,14 @@ impl Inner {
         let path = self.host(&inside);
         fs::write(&path, criu_options::text(choices, self.network_lock)).map_err(|e| io_error("write", &path, &e))?;
         Ok(inside)
+    }
+
+    /// Makes CRIU find out anew what the kernel can do, if that is what is to be shown.
+    pub(super) fn warm_or_cold(&self, spec: &ContainerSpec) {
+        if !spec.does(Trick::WarmProbe) {
+            // Where there is none, it is cold.
+            let _ = fs::remove_file(self.host(Path::new(criu_options::KERNEL_DATA)));
+        }
     }
 
     pub(super) fn state(&self) -> PathBuf {

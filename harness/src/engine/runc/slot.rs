@@ -1,10 +1,10 @@
 //! Slots: image, overlay, network and bundle, made before a container is started or restored in them.
 
+use super::bundle;
 use super::classify::During;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
-use super::{bundle, layers};
-use crate::engine::{Container, ContainerSpec, EngineError, Slot, network};
+use crate::engine::{Container, ContainerSpec, EngineError, Slot, layers, network};
 use crate::image::Image;
 use crate::process::Exec;
 use crate::record::ErrorClass;

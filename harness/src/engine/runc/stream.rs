@@ -3,12 +3,12 @@
 
 use super::classify::During;
 use super::dump::dump_logs;
-use super::layers;
 use super::restore::Pages;
 use super::runtime::{Inner, SAID, Supervised, blocking, exec_error, io_error};
 use super::watchdog::Patience;
 use crate::archive::{ArchiveError, Capture, Sent, extract};
 use crate::clock;
+use crate::engine::layers;
 use crate::engine::meta::Meta;
 use crate::engine::{Checkpoint, Container, EngineError, Migration, Moved};
 use crate::process::Exec;

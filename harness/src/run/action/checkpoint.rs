@@ -1,7 +1,7 @@
 use crate::archive;
 use crate::clock;
 use crate::engine::{Checkpoint, Stored};
-use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord};
+use crate::record::{CheckpointRecord, Event, Failure, Phase, SourceFate, TransferRecord, Trick};
 use crate::run::carry::{self, Carried};
 use crate::run::case::{CaseRun, Held, Live};
 use crate::run::link;
@@ -17,14 +17,12 @@ pub(super) async fn checkpoint(
     medium: Medium,
 ) -> Result<(), Failure> {
     let live = run.ever(instance)?.clone();
-    if source != SourceFate::Running {
-        let from = clock::now();
-        run.fenced.push(live.clone());
-        live.engine.freeze(&live.container).await?;
-        run.phase(Phase::Freeze, &live.node, from);
-    }
-    let taken = take(run, instance, name).await;
-    if taken.is_err() && source != SourceFate::Running {
+    let last = match source {
+        SourceFate::Running => false,
+        SourceFate::Stopped | SourceFate::Fenced => fence(run, &live).await?,
+    };
+    let taken = take(run, instance, name, last).await;
+    if taken.is_err() && source != SourceFate::Running && !last {
         live.engine.thaw(&live.container).await?;
     }
     let held = taken?;
@@ -42,11 +40,24 @@ pub(super) async fn checkpoint(
     Ok(())
 }
 
-/// The engine's call alone, timed.
-pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str) -> Result<Held, Failure> {
+/// Sees to it that an instance never goes on after its checkpoint: by freezing it first, or, if it is to be shown what that
+/// is worth, by a checkpoint that ends it; then gives true.
+pub(super) async fn fence(run: &mut CaseRun<'_>, live: &Live) -> Result<bool, Failure> {
+    if !live.spec.does(Trick::PauseFirst) {
+        return Ok(true);
+    }
+    let from = clock::now();
+    run.fenced.push(live.clone());
+    live.engine.freeze(&live.container).await?;
+    run.phase(Phase::Freeze, &live.node, from);
+    Ok(false)
+}
+
+/// The engine's call alone, timed. `last`: the instance ends with it.
+pub(super) async fn take(run: &mut CaseRun<'_>, instance: &str, name: &str, last: bool) -> Result<Held, Failure> {
     let live = run.ever(instance)?.clone();
     let from = clock::now();
-    let checkpoint = run.await_checkpoint(&live, format!("{}-{name}", run.tag)).await?;
+    let checkpoint = run.await_checkpoint(&live, format!("{}-{name}", run.tag), last).await?;
     run.phase(Phase::Checkpoint, &live.node, from);
     Ok(held_of(&live, checkpoint))
 }

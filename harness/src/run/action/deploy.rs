@@ -27,6 +27,7 @@ pub(super) async fn deploy(
         mounts: run.mounts(workload, node, given)?,
         user: run.case.workloads[workload].user,
         criu: run.case.criu.clone(),
+        without: run.case.without.clone(),
     };
     let from = clock::now();
     let slot = run.await_slot(&engine, &spec).await?;

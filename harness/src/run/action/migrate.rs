@@ -141,14 +141,9 @@ async fn carry_over(
     engine: &Arc<dyn Engine>,
     seen: &mut Seen,
 ) -> Result<Held, Failure> {
-    if what.source == SourceFate::Fenced {
-        let from = clock::now();
-        run.fenced.push(source.clone());
-        source.engine.freeze(&source.container).await?;
-        run.phase(Phase::Freeze, &source.node, from);
-    }
+    let last = what.source == SourceFate::Fenced && checkpoint::fence(run, source).await?;
     address::leave(run).await?;
-    let mut held = checkpoint::take(run, &what.instance, step).await?;
+    let mut held = checkpoint::take(run, &what.instance, step, last).await?;
     run.checkpoints.insert(step.to_owned(), held.clone());
     let from = clock::now();
     let mut bytes = 0;

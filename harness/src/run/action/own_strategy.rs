@@ -58,6 +58,7 @@ pub(super) async fn attempt(
         to: restored.restore_from,
     }));
     let held = images.map(|images| held(run, step, what, source, images));
+    run.phase_until(Phase::Restore, &what.to, restored.restore_from, restored.restore_to);
     let restore_to = restored.restore_to;
     let arrived = arrive(run, step, what, source, restored, seen).await;
     // Waited for also when it never answered: that its memory did not come may be why.

@@ -45,6 +45,7 @@ pub(super) async fn start(run: &mut CaseRun<'_>, pod: &str, node: &str) -> Resul
             mounts: run.mounts(workload, node, &Given::default())?,
             user: run.case.workloads[workload].user,
             criu: run.case.criu.clone(),
+            without: run.case.without.clone(),
         });
     }
     let from = clock::now();
@@ -204,7 +205,7 @@ async fn each(
 
 async fn take(run: &mut CaseRun<'_>, what: &Move<'_>, name: &str, source: &Live) -> Result<Held, Failure> {
     let as_of = format!("{}-{}", what.step, source.workload);
-    let mut held = checkpoint::take(run, name, &as_of).await?;
+    let mut held = checkpoint::take(run, name, &as_of, false).await?;
     let known = checkpoint::digest(run, &held).await?;
     checkpoint::record(run, name, &as_of, &held, &known);
     held.known = Some(known);

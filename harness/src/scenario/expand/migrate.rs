@@ -1,7 +1,8 @@
 use super::super::action::Migrate as Written;
 use super::super::plan::{Address, Medium, Migrate, Over};
 use super::{Cellular, Resolved};
-use crate::record::{SourceFate, Strategy};
+use crate::record::{SourceFate, Strategy, Trick};
+use std::collections::BTreeSet;
 
 impl Cellular<'_> {
     pub(super) fn migrate(&self, m: &Written) -> Resolved<Migrate> {
@@ -17,5 +18,16 @@ impl Cellular<'_> {
             over: self.or(&m.over, Over::File)?,
             address: self.or(&m.address, Address::New)?,
         })
+    }
+
+    /// The tricks that are left out.
+    pub(super) fn without(&self) -> Resolved<BTreeSet<Trick>> {
+        let mut without = BTreeSet::new();
+        for (trick, field) in self.document().spec.tricks.iter().flat_map(|t| t.written()) {
+            if !self.get(field)? {
+                without.insert(trick);
+            }
+        }
+        Ok(without)
     }
 }
