@@ -1,4 +1,4 @@
-//! `cargo run -p codegen [-- --check]`: gRPC definitions from pinned Go modules -> `harness/src/engine/cri/generated/`.
+//! `cargo run -p codegen [-- --check]`: gRPC definitions from pinned Go modules -> `harness/src/engine/containerd/generated/`.
 //!
 //! The definitions are not copied into this tree: `fixtures/protos/go.mod` names the modules and versions, `go.sum`
 //! their digests, and the Go command fetches and verifies them. `protox` compiles them, so no `protoc` is needed.
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Where the output is kept, from the workspace's root.
-const OUTPUT: &str = "harness/src/engine/cri/generated";
+const OUTPUT: &str = "harness/src/engine/containerd/generated";
 
 fn main() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();

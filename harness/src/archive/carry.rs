@@ -11,7 +11,7 @@ use std::path::Path;
 /// [`ArchiveError::NoSpace`] when the target is full; otherwise what could not be read or written.
 pub fn copy(from: &Path, to: &Path) -> Result<u64, ArchiveError> {
     match Form::of(from)? {
-        Form::CriArchive | Form::PodmanArchive => copy_file(from, to),
+        Form::CriArchive | Form::PodmanArchive | Form::OciArchive => copy_file(from, to),
         Form::ImageFolder => {
             fs::create_dir(to).map_err(|e| ArchiveError::io("write", to, e))?;
             copy_folder(from, to).inspect_err(|_| {

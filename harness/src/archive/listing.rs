@@ -1,8 +1,9 @@
 //! One view on both forms: the files of a checkpoint by name, each with its size and the place of its bytes.
 
-use super::ArchiveError;
+use super::{ArchiveError, oci};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -15,6 +16,8 @@ pub enum Form {
     PodmanArchive,
     /// A folder of images with the same inner names.
     ImageFolder,
+    /// A checkpoint image as `ctr images export` writes it (containerd 2.1): an OCI layout in an uncompressed tar file.
+    OciArchive,
 }
 
 impl Form {
@@ -29,7 +32,12 @@ impl Form {
     /// Nothing is there, or it is neither a file nor a folder.
     pub fn of(path: &Path) -> Result<Form, ArchiveError> {
         match fs::metadata(path) {
-            Ok(m) if m.is_file() => Ok(Form::CriArchive),
+            Ok(m) if m.is_file() => {
+                let mut head = [0; 16];
+                let read = File::open(path).and_then(|file| file.read_at(&mut head, 0));
+                read.map_err(|e| ArchiveError::io("read", path, e))?;
+                Ok(if oci::begins_so(&head) { Form::OciArchive } else { Form::CriArchive })
+            }
             Ok(m) if m.is_dir() => Ok(Form::ImageFolder),
             Ok(_) => Err(ArchiveError::invalid(path, None, "it is neither a file nor a folder")),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(ArchiveError::Absent { archive: path.to_owned() }),
@@ -50,6 +58,8 @@ pub(super) struct Item {
     pub(super) header: u64,
     pub(super) data: u64,
     pub(super) end: u64,
+    /// Where the bytes begin of the entry that it is within, if the archive holds another.
+    pub(super) within: Option<u64>,
 }
 
 /// What is in a checkpoint.
@@ -85,7 +95,30 @@ impl Listing {
             };
             return Err(ArchiveError::invalid(path, None, what));
         }
-        let mut listing = Listing {
+        let mut listing = Listing::empty(path, form);
+        match form {
+            Form::CriArchive | Form::PodmanArchive => listing.read_tar()?,
+            Form::ImageFolder => listing.read_folder(Path::new(""))?,
+            Form::OciArchive => {
+                listing.read_tar()?;
+                oci::look_inside(&mut listing)?;
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The entries of a tar file alone, whatever it is.
+    pub(super) fn outside(path: &Path) -> Result<Listing, ArchiveError> {
+        let mut listing = Listing::empty(path, Form::of(path)?);
+        if listing.form == Form::ImageFolder {
+            return Err(ArchiveError::invalid(path, None, "it is a folder where an archive is wanted"));
+        }
+        listing.read_tar()?;
+        Ok(listing)
+    }
+
+    fn empty(path: &Path, form: Form) -> Listing {
+        Listing {
             path: path.to_owned(),
             form,
             items: Vec::new(),
@@ -93,37 +126,54 @@ impl Listing {
             strange: Vec::new(),
             end: 0,
             file: None,
-        };
-        match form.is_archive() {
-            true => listing.read_tar()?,
-            false => listing.read_folder(Path::new(""))?,
         }
-        Ok(listing)
     }
 
     fn read_tar(&mut self) -> Result<(), ArchiveError> {
         let file = File::open(&self.path).map_err(|e| ArchiveError::io("read", &self.path, e))?;
         let length = file.metadata().map_err(|e| ArchiveError::io("read", &self.path, e))?.len();
-        let broken = |what: String| ArchiveError::invalid(&self.path, None, what);
-        let mut tar = tar::Archive::new(Window { file: &file, start: 0, length, at: 0 });
+        self.end = self.read_entries(&file, 0..length, "", None)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Adds the entries of a tar file that is an entry itself, with something before their names.
+    pub(super) fn read_within(&mut self, item: &Item, before: &str) -> Result<(), ArchiveError> {
+        let file = self.open(item)?;
+        self.read_entries(&file, item.data..item.data + item.size, before, Some(item.data)).map(drop)
+    }
+
+    /// Adds the entries of the tar file that lies there; gives where the last one ends.
+    fn read_entries(
+        &mut self,
+        file: &File,
+        at: Range<u64>,
+        before: &str,
+        within: Option<u64>,
+    ) -> Result<u64, ArchiveError> {
+        let path = self.path.clone();
+        let broken = |what: String| ArchiveError::invalid(&path, None, what);
+        let length = at.end - at.start;
+        let mut tar = tar::Archive::new(Window { file, start: at.start, length, at: 0 });
         let entries = tar.entries_with_seek().map_err(|e| broken(plain(&e)))?;
+        let mut header = at.start;
         for entry in entries {
             let entry = entry.map_err(|e| {
                 broken(format!("it is no readable tar file after {} entries: {}", self.items.len(), plain(&e)))
             })?;
-            let name = entry_name(&entry.path_bytes());
+            let name = format!("{before}{}", entry_name(&entry.path_bytes()));
             let size = entry.header().entry_size().map_err(|e| broken(format!("entry `{name}`: {e}")))?;
-            let data = entry.raw_file_position();
+            let data = at.start + entry.raw_file_position();
             // Saturating: a header can claim any size up to 2^64.
             let end = data.saturating_add(size.div_ceil(512).saturating_mul(512));
-            if data.saturating_add(size) > length {
-                let have = length.saturating_sub(data);
+            if data.saturating_add(size) > at.end {
+                let have = at.end.saturating_sub(data);
                 let what = format!("it is cut: {have} of {size} bytes are there");
-                return Err(ArchiveError::invalid(&self.path, Some(&name), what));
+                return Err(ArchiveError::invalid(&path, Some(&name), what));
             }
             match entry.header().entry_type() {
                 tar::EntryType::Regular | tar::EntryType::Continuous => {
-                    self.items.push(Item { name, size, header: self.end, data, end });
+                    self.items.push(Item { name, size, header, data, end, within });
                 }
                 tar::EntryType::Directory => self.check_folder_name(name)?,
                 kind @ (tar::EntryType::Symlink | tar::EntryType::Link) => {
@@ -133,10 +183,9 @@ impl Listing {
                 }
                 _ => self.strange.push(name),
             }
-            self.end = end;
+            header = end;
         }
-        self.file = Some(file);
-        Ok(())
+        Ok(header)
     }
 
     /// A folder entry is kept only if its name is bad: it can escape as well as a file can.
@@ -161,7 +210,7 @@ impl Listing {
             if meta.is_dir() {
                 self.read_folder(&relative)?;
             } else if meta.is_file() {
-                self.items.push(Item { name, size: meta.len(), header: 0, data: 0, end: 0 });
+                self.items.push(Item { name, size: meta.len(), header: 0, data: 0, end: 0, within: None });
             } else if meta.is_symlink() {
                 let target = fs::read_link(entry.path()).map_err(fail)?;
                 self.links.push((name, target, LinkKind::Symbolic));

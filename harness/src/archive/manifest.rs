@@ -45,7 +45,7 @@ pub fn manifest(path: &Path) -> Result<Manifest, ArchiveError> {
 /// It cannot be read.
 pub fn digest(path: &Path) -> Result<(u64, String), ArchiveError> {
     match Form::of(path)? {
-        Form::CriArchive | Form::PodmanArchive => digest_file(path),
+        Form::CriArchive | Form::PodmanArchive | Form::OciArchive => digest_file(path),
         Form::ImageFolder => digest_of(&Listing::read(path, Form::ImageFolder)?),
     }
 }

@@ -10,6 +10,7 @@
 //! | `checkpoint/descriptors.json` | the standard streams, written by the runtime |
 //! | `rootfs-diff.tar` | changes of the root filesystem; gzip in a CRI archive; none where `meta.json` says so, or podman found none (what was deleted it lists in `deleted.files`) |
 //! | `stats-dump`, `dump.log` | CRIU's own figures and log |
+//! | `index.json`, `blobs/*` | OCI archive only: the layout around it; in one blob lie CRIU's images, another is `rootfs-diff.tar` |
 //! | `config.dump`, `spec.dump`, `status.dump` | archives only, the last CRI's only: what the container was |
 //! | `meta.json` | image folder only: likewise |
 
@@ -19,6 +20,7 @@ mod error;
 mod listing;
 mod live;
 mod manifest;
+mod oci;
 mod stream;
 mod tamper;
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use error::ArchiveError;
 pub use listing::Form;
 pub use live::{Beside, Capture, Sent, extract};
 pub use manifest::{Manifest, ManifestEntry, digest, manifest};
+pub use oci::{Blob, OciCheckpoint, oci_checkpoint};
 pub use stream::{receive, send};
 pub use tamper::tamper;
 pub use verify::verify;

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 pub fn send(from: &Path, mut to: impl Write) -> Result<(), ArchiveError> {
     let broken = |e| ArchiveError::of_link("send", from, e);
     match Form::of(from)? {
-        Form::CriArchive | Form::PodmanArchive => {
+        Form::CriArchive | Form::PodmanArchive | Form::OciArchive => {
             let mut file = fs::File::open(from).map_err(|e| ArchiveError::io("read", from, e))?;
             io::copy(&mut file, &mut to).map_err(broken)?;
         }
@@ -34,7 +34,7 @@ pub fn send(from: &Path, mut to: impl Write) -> Result<(), ArchiveError> {
 pub fn receive(from: impl Read, to: &Path, form: Form) -> Result<u64, ArchiveError> {
     let mut from = Counted { inner: from, bytes: 0 };
     let received = match form {
-        Form::CriArchive | Form::PodmanArchive => receive_file(&mut from, to),
+        Form::CriArchive | Form::PodmanArchive | Form::OciArchive => receive_file(&mut from, to),
         Form::ImageFolder => receive_folder(&mut from, to),
     };
     received.inspect_err(|_| {

@@ -30,7 +30,7 @@ use std::path::Path;
 pub fn tamper(path: &Path, out: &Path, damage: &Damage) -> Result<(), ArchiveError> {
     let form = Form::of(path)?;
     let done = match form {
-        Form::CriArchive | Form::PodmanArchive => tamper_archive(path, out, damage),
+        Form::CriArchive | Form::PodmanArchive | Form::OciArchive => tamper_archive(path, form, out, damage),
         Form::ImageFolder => tamper_folder(path, out, damage),
     };
     // What lies at `out` is ours, unless the error is that something lay there before.
@@ -41,13 +41,13 @@ pub fn tamper(path: &Path, out: &Path, damage: &Damage) -> Result<(), ArchiveErr
     done
 }
 
-fn tamper_archive(path: &Path, out: &Path, damage: &Damage) -> Result<(), ArchiveError> {
+fn tamper_archive(path: &Path, form: Form, out: &Path, damage: &Damage) -> Result<(), ArchiveError> {
     match damage {
         Damage::Truncate { keep } => {
             copy(path, out)?;
             cut(out, *keep)
         }
-        Damage::CutEntry { entry, keep } => cut_entry(path, out, entry, *keep),
+        Damage::CutEntry { entry, keep } => cut_entry(path, form, out, entry, *keep),
         Damage::Empty => OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -59,15 +59,16 @@ fn tamper_archive(path: &Path, out: &Path, damage: &Damage) -> Result<(), Archiv
             scramble(out)
         }
         Damage::DropEntry { entry } => {
-            let listing = Listing::read(path, Form::CriArchive)?;
+            let listing = Listing::read(path, form)?;
             let item = find(&listing, entry)?;
             let length = fs::metadata(path).map_err(|e| ArchiveError::io("read", path, e))?.len();
             let mut target = create(out)?;
             append(path, &mut target, out, 0, item.header)?;
-            append(path, &mut target, out, item.end, length - item.end)
+            append(path, &mut target, out, item.end, length - item.end)?;
+            shrink_outer(out, item, item.end - item.header)
         }
         Damage::FlipBit { entry: Some(entry) } => {
-            let listing = Listing::read(path, Form::CriArchive)?;
+            let listing = Listing::read(path, form)?;
             let item = find(&listing, entry)?;
             copy(path, out)?;
             flip(out, item)
@@ -77,7 +78,7 @@ fn tamper_archive(path: &Path, out: &Path, damage: &Damage) -> Result<(), Archiv
             turn(out, 0)
         }
         Damage::EscapingEntry | Damage::EscapingLink => {
-            let listing = Listing::read(path, Form::CriArchive)?;
+            let listing = Listing::read(path, form)?;
             let mut target = create(out)?;
             append(path, &mut target, out, 0, listing.end)?;
             let written = match damage {
@@ -167,8 +168,8 @@ fn shorter(path: &Path, entry: Option<&str>, length: u64, keep: u64) -> Result<(
 }
 
 /// Cuts an entry of a tar file, which says of it in its header that it was never longer.
-fn cut_entry(path: &Path, out: &Path, entry: &str, keep: u64) -> Result<(), ArchiveError> {
-    let listing = Listing::read(path, Form::CriArchive)?;
+fn cut_entry(path: &Path, form: Form, out: &Path, entry: &str, keep: u64) -> Result<(), ArchiveError> {
+    let listing = Listing::read(path, form)?;
     let item = find(&listing, entry)?;
     shorter(path, Some(&item.name), item.size, keep)?;
     let length = fs::metadata(path).map_err(|e| ArchiveError::io("read", path, e))?.len();
@@ -184,7 +185,21 @@ fn cut_entry(path: &Path, out: &Path, entry: &str, keep: u64) -> Result<(), Arch
     append(path, &mut target, out, item.data, keep)?;
     let padding = keep.next_multiple_of(512) - keep;
     target.write_all(&[0; 512][..padding as usize]).map_err(|e| ArchiveError::io("write", out, e))?;
-    append(path, &mut target, out, item.end, length - item.end)
+    append(path, &mut target, out, item.end, length - item.end)?;
+    shrink_outer(out, item, item.end - item.data - keep - padding)
+}
+
+/// What an entry lost is lost to the one that it is within, whose header must say so: the outer archive stays whole.
+fn shrink_outer(out: &Path, item: &Item, by: u64) -> Result<(), ArchiveError> {
+    let Some(at) = item.outer_header() else { return Ok(()) };
+    let mut header = tar::Header::new_old();
+    let shrunk = OpenOptions::new().read(true).write(true).open(out).and_then(|file| {
+        file.read_exact_at(header.as_mut_bytes(), at)?;
+        header.set_size(header.entry_size()? - by);
+        header.set_cksum();
+        file.write_all_at(header.as_bytes(), at)
+    });
+    shrunk.map_err(|e| ArchiveError::io("write", out, e))
 }
 
 /// The same bytes in every run, so that what an engine says of them can be compared.

@@ -41,7 +41,7 @@ fn files(form: Form) -> BTreeMap<String, Vec<u8>> {
     header.set_cksum();
     rootfs.append_data(&mut header, "data/new", &b"hello"[..]).unwrap();
     let mut rootfs = rootfs.into_inner().unwrap();
-    if form == Form::CriArchive {
+    if form != Form::ImageFolder {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&rootfs).unwrap();
         rootfs = gzip.finish().unwrap();
@@ -63,6 +63,7 @@ fn files(form: Form) -> BTreeMap<String, Vec<u8>> {
         Form::CriArchive => files.extend(["config.dump", "spec.dump", "status.dump"].map(|n| (n, b"{}".to_vec()))),
         Form::PodmanArchive => files.extend(["config.dump", "spec.dump"].map(|n| (n, b"{}".to_vec()))),
         Form::ImageFolder => files.extend([("meta.json", b"{}".to_vec())]),
+        Form::OciArchive => {}
     }
     files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
 }
@@ -90,6 +91,7 @@ impl Place {
         let path = self.path(name);
         match form {
             Form::CriArchive | Form::PodmanArchive => fs::write(&path, tar_of(files)).unwrap(),
+            Form::OciArchive => fs::write(&path, tar_of(&oci_of(files))).unwrap(),
             Form::ImageFolder => {
                 for (name, bytes) in files {
                     let file = path.join(name);
@@ -120,6 +122,60 @@ fn tar_of(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
         tar.append_data(&mut header, name, &bytes[..]).unwrap();
     }
     tar.into_inner().unwrap()
+}
+
+/// The layout of `ctr images export`, with names in the place of digests.
+fn oci_of(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    let images = files.iter().filter_map(|(name, bytes)| Some((name.strip_prefix("checkpoint/")?, bytes)));
+    let memory = tar_of(&images.map(|(name, bytes)| (name.to_owned(), bytes.clone())).collect());
+    let changes = files.get("rootfs-diff.tar").cloned().unwrap_or_default();
+    let blob = |kind: &str, name: &str, size: usize| serde_json::json!({ "mediaType": kind, "digest": format!("sha256:{name}"), "size": size });
+    let inner = serde_json::json!({
+        "manifests": [
+            blob("application/vnd.containerd.container.criu.checkpoint.criu.tar", "memory", memory.len()),
+            blob("application/vnd.oci.image.layer.v1.tar+gzip", "changes", changes.len()),
+        ],
+        "annotations": { "image.name": "localhost:5000/x:1" },
+    });
+    let mut image = blob("application/vnd.oci.image.index.v1+json", "image", inner.to_string().len());
+    image["annotations"] = serde_json::json!({ "io.containerd.image.name": "containerd.io/checkpoint/x:1" });
+    let outer = serde_json::json!({ "manifests": [image] });
+    let entries = [
+        ("blobs/sha256/changes", changes),
+        ("blobs/sha256/image", inner.to_string().into_bytes()),
+        ("blobs/sha256/memory", memory),
+        ("index.json", outer.to_string().into_bytes()),
+        ("oci-layout", b"{}".to_vec()),
+    ];
+    entries.map(|(name, bytes)| (name.to_owned(), bytes)).into()
+}
+
+#[test]
+fn an_image_of_containerd_is_read_and_damaged_like_the_other_forms() {
+    let (place, form) = (Place::new(), Form::OciArchive);
+    let path = place.write("cp", form, &files(form));
+    assert_eq!(Form::of(&path).unwrap(), form);
+    verify(&path, form).unwrap();
+    let parts = oci_checkpoint(&path).unwrap();
+    assert_eq!(
+        (parts.name.as_str(), parts.base.as_deref()),
+        ("containerd.io/checkpoint/x:1", Some("localhost:5000/x:1"))
+    );
+    assert_eq!(parts.memory.digest, "sha256:memory");
+    let entry = |name: &str| name.to_owned();
+    let damages = [
+        ("inventory", Damage::DropEntry { entry: entry("checkpoint/inventory.img") }, "inventory.img"),
+        ("pages", Damage::CutEntry { entry: entry("checkpoint/pages-1.img"), keep: 4096 }, "pages-1.img"),
+        ("changes", Damage::DropEntry { entry: entry("rootfs-diff.tar") }, "blobs/sha256/changes"),
+        ("cut", Damage::Truncate { keep: 1600 }, "cut"),
+    ];
+    for (name, damage, named) in damages {
+        tamper(&path, &place.path(name), &damage).unwrap();
+        // The archive around it is whole, but where it is cut itself.
+        assert_eq!(listing::Listing::outside(&place.path(name)).is_ok(), name != "cut", "{name}");
+        let told = place.error(name, Form::of(&place.path(name)).unwrap());
+        assert!(told.starts_with("invalid-archive") && told.contains(named), "{name}: {told}");
+    }
 }
 
 const FORMS: [Form; 3] = [Form::CriArchive, Form::PodmanArchive, Form::ImageFolder];

@@ -55,6 +55,9 @@ const PODMAN_ENTRIES: [&str; 4] =
 const FOLDER_ENTRIES: [&str; 4] =
     ["meta.json", ROOT_CHANGES, "checkpoint/descriptors.json", "checkpoint/inventory.img"];
 
+const OCI_ENTRIES: [&str; 5] =
+    ["oci-layout", "index.json", "rootfs-diff.tar", "checkpoint/descriptors.json", "checkpoint/inventory.img"];
+
 fn is_metadata(name: &str) -> bool {
     ["config.dump", "spec.dump", "status.dump", "meta.json", "checkpoint/descriptors.json"].contains(&name)
 }
@@ -143,6 +146,7 @@ fn check_presence(listing: &Listing) -> Result<(), ArchiveError> {
         Form::CriArchive => &CRI_ENTRIES,
         Form::PodmanArchive => &PODMAN_ENTRIES,
         Form::ImageFolder => &FOLDER_ENTRIES,
+        Form::OciArchive => &OCI_ENTRIES,
     };
     let wanted = wanted.iter().filter(|name| **name != ROOT_CHANGES || has_root_changes(listing));
     match wanted.into_iter().find(|name| listing.get(name).is_none()) {

@@ -3,11 +3,13 @@
 
 mod attributes;
 mod capabilities;
+mod containerd;
 pub mod cri;
 mod criu_log;
 mod criu_options;
 mod criu_processes;
 mod criu_words;
+mod ctr;
 mod daemon;
 pub mod docker;
 mod failing;
@@ -131,6 +133,7 @@ impl Checkpoint {
         match self.engine {
             _ if !self.archive => Form::ImageFolder,
             EngineKind::Podman | EngineKind::PodmanRunc => Form::PodmanArchive,
+            EngineKind::Ctr => Form::OciArchive,
             _ => Form::CriArchive,
         }
     }

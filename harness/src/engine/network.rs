@@ -41,7 +41,7 @@ impl Addresses {
     }
 
     /// One that is free, and not the one that was freed last: neighbours may still remember that.
-    pub(super) fn take(&mut self, name: &str) -> Option<u8> {
+    fn take(&mut self, name: &str) -> Option<u8> {
         let (first, last) = (*self.all.start(), *self.all.end());
         let all = (self.next..=last).chain(first..self.next);
         let free = all.into_iter().find(|octet| !self.taken.contains_key(octet))?;
@@ -51,12 +51,20 @@ impl Addresses {
     }
 
     /// This one, if nobody here has it.
-    pub(super) fn claim(&mut self, octet: u8, name: &str) -> bool {
+    fn claim(&mut self, octet: u8, name: &str) -> bool {
         let free = !self.taken.contains_key(&octet);
         if free {
             self.taken.insert(octet, name.to_owned());
         }
         free
+    }
+
+    /// To be called when the container is gone; an address of another node's network was never this one's to give.
+    pub(super) fn take_back(&mut self, node: &SharedNode, was: Ipv4Addr, name: &str) {
+        let octet = was.octets()[3];
+        if was == address(node.pod_network(), octet) {
+            self.free(octet, name);
+        }
     }
 
     /// Only by the one that has it.

@@ -11,10 +11,14 @@ macro_rules! engine_table {
         $read! {
             /// containerd by the Container Runtime Interface.
             Cri = "cri", cri::connect;
+            /// The same over crun, by a wrapper that leaves out the option of containerd's that crun does not know.
+            CriCrun = "cri-crun", cri::connect;
             /// runc, called directly: no containerd between.
             Runc = "runc", runc::connect;
             /// crun, by the same code as `runc`.
             Crun = "crun", runc::connect;
+            /// containerd without CRI, as its own client `ctr` uses it.
+            Ctr = "ctr", ctr::connect;
             /// podman over crun.
             Podman = "podman", podman::connect;
             /// podman over runc.

@@ -1,13 +1,12 @@
 //! The calls as a client makes them that knows none of containerd's traps, and the mending of what they leave. Only for
 //! scenarios that show those traps.
 
-use super::classify::During;
-use super::generated::containerd::v1::types::Status as TaskStatus;
+use super::Inner;
 use super::generated::runtime::v1 as cri;
-use super::{Inner, config, leftovers};
 use crate::clock::now;
+use crate::engine::containerd::classify::During;
 use crate::engine::{BareCheckpoint, Checkpoint, Container, EngineError, Restored, Slot, criu_processes};
-use crate::record::{EngineKind, ErrorClass, GiveUp};
+use crate::record::{ErrorClass, GiveUp};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tonic::{Code, Status};
@@ -21,7 +20,7 @@ impl Inner {
         container: &Container,
         bare: &BareCheckpoint,
     ) -> Result<Checkpoint, EngineError> {
-        let own = || Path::new(config::CHECKPOINTS).join(format!("{}.tar", bare.name));
+        let own = || Path::new(&self.places.checkpoints).join(format!("{}.tar", bare.name));
         let path = bare.over.clone().unwrap_or_else(own);
         let mut request = tonic::Request::new(cri::CheckpointContainerRequest {
             container_id: container.id.clone(),
@@ -45,7 +44,7 @@ impl Inner {
         };
         let Err(status) = answer else {
             let name = bare.name.clone();
-            return Ok(Checkpoint { name, engine: EngineKind::Cri, path, archive: true, shared: false });
+            return Ok(Checkpoint { name, engine: self.kind, path, archive: true, shared: false });
         };
         self.state().bare_archives.push(path);
         let what = format!("checkpoint container {}", container.slot.spec.name);
@@ -127,21 +126,8 @@ impl Inner {
             let _ = std::fs::remove_file(self.host(&path));
         }
         if self.criu.idle() {
-            leftovers::clear_tmp(&self.node);
+            self.clear_tmp();
         }
         Ok(())
-    }
-
-    /// Thaws every container that is frozen and that nobody froze; whether there was one.
-    pub(super) async fn thaw_forgotten(&self, why: &str) -> Result<bool, EngineError> {
-        let mut thawed = false;
-        for (id, status) in self.tasks().await? {
-            if status == TaskStatus::Paused && !self.state().frozen.contains(&id) {
-                let what = format!("thaw container {id}, frozen {why},");
-                self.resume(&id).await.map_err(|e| self.error(During::Control, &what, &e, Vec::new()))?;
-                thawed = true;
-            }
-        }
-        Ok(thawed)
     }
 }

@@ -1,13 +1,13 @@
 //! A checkpoint, from the call to the archive, with what must be put right when it fails.
 
-use super::classify::{self, During};
+use super::Inner;
 use super::containers::plain;
-use super::criu_log::Said;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1::CheckpointContainerRequest;
-use super::{Inner, config, leftovers};
+use crate::engine::containerd::classify::{self, During};
+use crate::engine::containerd::criu_log::Said;
 use crate::engine::{Checkpoint, Container, EngineError};
-use crate::record::{EngineKind, ErrorClass};
+use crate::record::ErrorClass;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tonic::Status;
@@ -29,7 +29,7 @@ impl Inner {
         let (result, looks) = self.checkpoint_watched(&container.id, &path).await;
         let Err(status) = result else {
             let shared = self.shared_folder().is_some();
-            return Ok(Checkpoint { name: name.to_owned(), engine: EngineKind::Cri, path, archive: true, shared });
+            return Ok(Checkpoint { name: name.to_owned(), engine: self.kind, path, archive: true, shared });
         };
 
         let Said { lines, mixed } = writing.said();
@@ -42,7 +42,7 @@ impl Inner {
         // A partial archive would be taken for a whole one.
         let _ = std::fs::remove_file(self.host(&path));
         if self.criu.idle() {
-            leftovers::clear_tmp(&self.node);
+            self.clear_tmp();
         }
         Err(error)
     }
@@ -117,7 +117,7 @@ impl Inner {
             let message = format!("`{name}` can't name a checkpoint: it becomes a file's name");
             return Err(EngineError::new(ErrorClass::Other, message));
         }
-        let dir = self.shared_folder().unwrap_or_else(|| PathBuf::from(config::CHECKPOINTS));
+        let dir = self.shared_folder().unwrap_or_else(|| PathBuf::from(&self.places.checkpoints));
         std::fs::create_dir_all(self.host(&dir)).map_err(|e| self.surroundings("make the checkpoint folder", e))?;
         loop {
             let path = dir.join(format!("{name}-{}-{}.tar", self.node.name(), self.next()));

@@ -1,41 +1,24 @@
 //! The files that containerd, CNI and CRIU read in a node. Pure: text from settings.
 
-use super::version::Support;
-use crate::engine::criu_options::{self, NetworkLock};
-use crate::engine::network;
-use crate::record::CriuChoices;
+use crate::engine::containerd::Places;
+use crate::engine::containerd::version::Support;
+use crate::engine::{criu_options, network};
+use crate::record::EngineKind;
+use serde_json::json;
 use std::net::Ipv4Addr;
-use std::ops::RangeInclusive;
 
-/// containerd's root. On `/data`, the node's tmpfs: overlay cannot lie on the node's own overlay root (pods fail with
-/// `fstype: overlay ... invalid argument`, although the snapshotter reports `ok`), and ext4 makes times erratic.
-pub(super) const ROOT: &str = "/data/containerd";
-/// containerd's state, and its socket: the defaults, so that `ctr` and `crictl` in the node need no flags.
-pub(super) const STATE: &str = "/run/containerd";
-/// See [`STATE`].
-pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
-/// Everything else that this engine writes in a node.
-pub(super) const HOME: &str = "/run/podferry-cri";
-/// `TMPDIR` of containerd: CRIU's images are written here first, as `ctrd-checkpointNNN`.
-pub(super) const TMP: &str = "/data/containerd-tmp";
-/// Archives.
-pub(super) const CHECKPOINTS: &str = "/data/checkpoints";
-
-/// The pods' network, in [`HOME`].
+/// The pods' network, in [`Places::home`].
 pub(super) const CNI: &str = "cni/10-podferry.conflist";
 
-pub(super) fn in_home(file: &str) -> String {
-    format!("{HOME}/{file}")
-}
-
 /// containerd's configuration.
-pub(super) fn containerd(support: &Support, pause: &str, runtime: &str) -> String {
+pub(super) fn containerd(places: &Places, support: &Support, pause: &str, runtime: &str) -> String {
+    let Places { root, state, socket, .. } = places;
     let head = format!(
-        "version = {}\nroot = \"{ROOT}\"\nstate = \"{STATE}\"\n\n[grpc]\naddress = \"{SOCKET}\"\n",
+        "version = {}\nroot = \"{root}\"\nstate = \"{state}\"\n\n[grpc]\naddress = \"{socket}\"\n",
         support.config_version()
     );
-    let certs = in_home("certs.d");
-    let cni = in_home("cni");
+    let certs = places.in_home("certs.d");
+    let cni = places.in_home("cni");
     // Every option below is named in the configuration of the version that it is for; keys that a version does not
     // know are only warned of, so the two switches of 2.2.7 and 2.3.4 can always be there.
     let body = if support.config_version() == 2 {
@@ -81,43 +64,40 @@ pub(super) fn hosts(registry: &str) -> String {
     format!("server = \"http://{registry}\"\n\n[host.\"http://{registry}\"]\ncapabilities = [\"pull\", \"resolve\"]\n")
 }
 
-/// The pods' network: a bridge in the node with the first address of its /24. No masquerading: every node routes to the
+/// The pods' network: a bridge in the node with the first address of its /24; or, where another engine has the bridge, a
+/// pair of veths for each pod with a route to its address. No masquerading: every node routes to the
 /// others' pods, so clients see the pod's own address, and nothing depends on iptables.
-pub(super) fn cni(pods: Ipv4Addr, octets: RangeInclusive<u8>) -> String {
-    let conf = serde_json::json!({
-        "cniVersion": "1.0.0",
-        "name": "podferry",
-        "plugins": [{
-            "type": "bridge",
-            "bridge": "cni0",
-            "isGateway": true,
-            "ipMasq": false,
-            "ipam": {
-                "type": "host-local",
-                "dataDir": in_home("addresses"),
-                "ranges": [[{
-                    "subnet": format!("{pods}/24"),
-                    "rangeStart": network::address(pods, *octets.start()),
-                    "rangeEnd": network::address(pods, *octets.end()),
-                }]],
-                "routes": [{ "dst": "0.0.0.0/0" }],
-            },
-        }],
+pub(super) fn cni(places: &Places, kind: EngineKind, pods: Ipv4Addr) -> String {
+    let octets = network::octets(kind);
+    let mut plugin = match kind {
+        EngineKind::Cri => json!({ "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false }),
+        _ => json!({ "type": "ptp", "ipMasq": false }),
+    };
+    plugin["ipam"] = json!({
+        "type": "host-local",
+        "dataDir": places.in_home("addresses"),
+        "ranges": [[{
+            "subnet": format!("{pods}/24"),
+            "rangeStart": network::address(pods, *octets.start()),
+            "rangeEnd": network::address(pods, *octets.end()),
+        }]],
+        "routes": [{ "dst": "0.0.0.0/0" }],
     });
+    let conf = json!({ "cniVersion": "1.0.0", "name": "podferry", "plugins": [plugin] });
     format!("{conf:#}\n")
 }
 
 /// The pods' network while a sandbox is made that gets an address of another node: a cable of its own, with a route to it,
 /// so that it takes nothing of that node's network along. By the same name as [`cni`], under which it is removed.
-pub(super) fn cni_at(address: Ipv4Addr) -> String {
+pub(super) fn cni_at(places: &Places, address: Ipv4Addr) -> String {
     let [a, b, c, _] = address.octets();
-    let range = serde_json::json!({
+    let range = json!({
         "subnet": format!("{a}.{b}.{c}.0/24"),
         "rangeStart": address,
         "rangeEnd": address,
         "gateway": format!("{a}.{b}.{c}.1"),
     });
-    let conf = serde_json::json!({
+    let conf = json!({
         "cniVersion": "1.0.0",
         "name": "podferry",
         "plugins": [{
@@ -125,7 +105,7 @@ pub(super) fn cni_at(address: Ipv4Addr) -> String {
             "ipMasq": false,
             "ipam": {
                 "type": "host-local",
-                "dataDir": in_home("addresses"),
+                "dataDir": places.in_home("addresses"),
                 "ranges": [[range]],
                 "routes": [{ "dst": "0.0.0.0/0" }],
             },
@@ -134,56 +114,38 @@ pub(super) fn cni_at(address: Ipv4Addr) -> String {
     format!("{conf:#}\n")
 }
 
-/// The file with CRIU's options for a container. A file of our own leaves the `runc` engine on the same node alone.
-pub(super) fn criu_config_path(choices: &CriuChoices) -> String {
-    in_home(&criu_options::file_name(choices))
-}
-
-/// Where CRIU logs, by [`criu_config`].
-pub(super) fn criu_log_path() -> String {
-    in_home("criu.log")
-}
-
-/// CRIU's options. `log-file` saves the log of a restore: it would be deleted with the bundle, and the RPC says only
-/// `criu failed: type RESTORE`.
-pub(super) fn criu_config(choices: &CriuChoices, network_lock: Option<NetworkLock>) -> String {
-    format!("log-file {}\n{}", criu_log_path(), criu_options::text(choices, network_lock))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::version::support;
     use super::*;
+    use crate::engine::containerd::version::support;
+
+    fn cri() -> Places {
+        Places::of(EngineKind::Cri)
+    }
 
     #[test]
     fn containerd_1_7() {
-        insta::assert_snapshot!(containerd(&support("1.7.24").unwrap(), "localhost:5000/pause:1", "runc"));
+        insta::assert_snapshot!(containerd(&cri(), &support("1.7.24").unwrap(), "localhost:5000/pause:1", "runc"));
     }
 
     #[test]
     fn containerd_2_1() {
-        insta::assert_snapshot!(containerd(&support("2.1.9").unwrap(), "localhost:5000/pause:1", "/opt/runc"));
+        insta::assert_snapshot!(containerd(&cri(), &support("2.1.9").unwrap(), "localhost:5000/pause:1", "/opt/runc"));
     }
 
     #[test]
     fn containerd_2_0_knows_one_folder_of_cni_plugins() {
-        let text = containerd(&support("2.0.0").unwrap(), "p", "runc");
+        let text = containerd(&cri(), &support("2.0.0").unwrap(), "p", "runc");
         assert!(text.contains("\nbin_dir = ") && !text.contains("bin_dirs"), "{text}");
     }
 
     #[test]
     fn pod_network() {
-        insta::assert_snapshot!(cni(Ipv4Addr::new(10, 99, 2, 0), 2..=85));
+        insta::assert_snapshot!(cni(&cri(), EngineKind::Cri, Ipv4Addr::new(10, 99, 2, 0)));
     }
 
     #[test]
     fn pod_network_of_one_address() {
-        insta::assert_snapshot!(cni_at(Ipv4Addr::new(10, 99, 3, 7)));
-    }
-
-    #[test]
-    fn criu_logs_where_its_log_is_read() {
-        let text = criu_config(&CriuChoices::default(), None);
-        assert_eq!(text, "log-file /run/podferry-cri/criu.log\ntcp-close\nskip-in-flight\nfile-locks\n");
+        insta::assert_snapshot!(cni_at(&cri(), Ipv4Addr::new(10, 99, 3, 7)));
     }
 }

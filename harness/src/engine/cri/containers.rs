@@ -1,10 +1,10 @@
 //! Sandboxes and containers: made, started, removed.
 
-use super::classify::During;
+use super::Inner;
 use super::generated::runtime::v1 as cri;
-use super::{Inner, config, tasks};
+use crate::engine::containerd::classify::During;
+use crate::engine::containerd::tasks;
 use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options, pods};
-use crate::node::CONTAINERS;
 use crate::record::ErrorClass;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -15,11 +15,6 @@ use std::time::Duration;
 const PULL_LIMIT: Duration = Duration::from_secs(300);
 /// Everything else: 0.05-0.4 s on an idle machine.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
-
-/// The parent of a container's cgroup. Never systemd's: the node has none.
-pub(super) fn cgroup_parent(name: &str) -> String {
-    format!("{CONTAINERS}/{name}")
-}
 
 impl Inner {
     /// Pulls an image by its reference, from the registry that it names. Never `ctr images import`: an image without a
@@ -69,14 +64,14 @@ impl Inner {
             }
             Ok(())
         };
-        pods::frozen_together(&self.node, pod, &cgroup_parent(pod), each).await
+        pods::frozen_together(&self.node, pod, &self.pod_group(pod), each).await
     }
 
     /// The parent of the cgroup of what is in a slot: its pod's.
     pub(super) fn group_above(&self, slot: &Slot) -> String {
         let state = self.state();
         let linux = state.sandboxes.get(&slot.handle).and_then(|config| config.linux.as_ref());
-        linux.map_or_else(|| cgroup_parent(&slot.spec.name), |linux| linux.cgroup_parent.clone())
+        linux.map_or_else(|| self.pod_group(&slot.spec.name), |linux| linux.cgroup_parent.clone())
     }
 
     /// Makes a sandbox: its address and its id.
@@ -127,11 +122,11 @@ impl Inner {
                 attempt: 0,
             }),
             hostname: name.to_owned(),
-            log_directory: config::in_home(&format!("logs/{name}-{}", self.next())),
+            log_directory: self.places.in_home(&format!("logs/{name}-{}", self.next())),
             // Given, so that nothing depends on the node's own; nobody listens there, so a lookup fails at once.
             dns_config: Some(cri::DnsConfig { servers: vec!["127.0.0.1".to_owned()], ..Default::default() }),
             linux: Some(cri::LinuxPodSandboxConfig {
-                cgroup_parent: cgroup_parent(name),
+                cgroup_parent: self.pod_group(name),
                 security_context: Some(cri::LinuxSandboxSecurityContext {
                     namespace_options: Some(namespaces()),
                     ..Default::default()
@@ -152,10 +147,10 @@ impl Inner {
         let of_its_own = sandbox.metadata.as_ref().is_some_and(|m| m.name == *name);
         let file = if of_its_own { LOG.to_owned() } else { format!("{name}.log") };
         let log = PathBuf::from(&sandbox.log_directory).join(&file);
-        self.write_criu_config(&slot.spec)?;
+        self.write_criu_config(&slot.spec.criu)?;
         let request = cri::CreateContainerRequest {
             pod_sandbox_id: slot.handle.clone(),
-            config: Some(container_config(&slot.spec, image, file)),
+            config: Some(container_config(&slot.spec, image, file, self.places.criu_config(&slot.spec.criu))),
             sandbox_config: Some(sandbox),
         };
         let mut runtime = self.client.runtime.clone();
@@ -171,13 +166,6 @@ impl Inner {
                 Err(e)
             }
         }
-    }
-
-    /// CRIU reads it when it dumps the container or restores it; containers with the same choices share it.
-    fn write_criu_config(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
-        let path = self.host(config::criu_config_path(&spec.criu));
-        let text = config::criu_config(&spec.criu, self.network_lock);
-        std::fs::write(path, text).map_err(|e| self.surroundings("write CRIU's options", e))
     }
 
     pub(super) async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
@@ -225,9 +213,7 @@ impl Inner {
             removed = self.remove_sandbox(name, &container.slot.handle).await;
         }
         removed?;
-        let mut state = self.state();
-        state.frozen.remove(id);
-        state.turns.remove(id);
+        self.forget(id);
         Ok(())
     }
 
@@ -240,17 +226,12 @@ impl Inner {
         let remove = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
         self.call(During::Control, &what, LIMIT, runtime.remove_pod_sandbox(remove)).await?;
         let config = self.state().sandboxes.remove(id);
-        let parent = config.and_then(|c| c.linux).map_or_else(|| cgroup_parent(name), |linux| linux.cgroup_parent);
+        let parent = config.and_then(|c| c.linux).map_or_else(|| self.pod_group(name), |linux| linux.cgroup_parent);
         // containerd leaves the parent, empty.
         for controller in CGROUPS {
             let _ = std::fs::remove_dir(self.host(format!("/sys/fs/cgroup/{controller}{parent}")));
         }
         Ok(())
-    }
-
-    pub(super) fn surroundings(&self, what: &str, why: impl std::fmt::Display) -> EngineError {
-        let message = format!("can't {what} on node {}: {why}", self.node.name());
-        EngineError::new(ErrorClass::Surroundings, message)
     }
 }
 
@@ -283,7 +264,7 @@ fn namespaces() -> cri::NamespaceOption {
     }
 }
 
-fn container_config(spec: &ContainerSpec, image: &str, log_path: String) -> cri::ContainerConfig {
+fn container_config(spec: &ContainerSpec, image: &str, log_path: String, criu: String) -> cri::ContainerConfig {
     let env = |(key, value): &(String, String)| cri::KeyValue { key: key.clone(), value: value.clone() };
     let mount = |mount: &Mount| cri::Mount {
         container_path: mount.target.to_string_lossy().into_owned(),
@@ -298,7 +279,7 @@ fn container_config(spec: &ContainerSpec, image: &str, log_path: String) -> cri:
         envs: spec.env.iter().map(env).collect(),
         mounts: spec.mounts.iter().map(mount).collect(),
         log_path,
-        annotations: HashMap::from([(criu_options::ANNOTATION.to_owned(), config::criu_config_path(&spec.criu))]),
+        annotations: HashMap::from([(criu_options::ANNOTATION.to_owned(), criu)]),
         linux: Some(cri::LinuxContainerConfig {
             resources: spec.memory_limit.map(|limit| cri::LinuxContainerResources {
                 memory_limit_in_bytes: i64::try_from(limit).unwrap_or(i64::MAX),

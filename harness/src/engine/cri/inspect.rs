@@ -1,13 +1,12 @@
 //! What containerd and the node's kernel say of a container.
 
-use super::classify::During;
+use super::Inner;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
-use super::{Inner, tasks};
-use crate::engine::{Container, EngineError, mounts};
-use crate::node::MemoryGroup;
+use crate::engine::containerd::classify::During;
+use crate::engine::containerd::{Outside, tasks};
+use crate::engine::{Container, EngineError};
 use crate::record::{EndReport, ErrorClass, MemoryReport, OutsideReport};
-use std::path::Path;
 
 /// What is used of the verbose status: JSON under the key `info`.
 #[derive(serde::Deserialize)]
@@ -28,7 +27,8 @@ impl Inner {
         };
         let status = answer.status.unwrap_or_default();
         let task = self.task(&container.id).await.map_err(|e| self.error(During::Control, &what, &e, Vec::new()))?;
-        let group = CgroupFiles { container, inner: self };
+        let group = self.group(container);
+        let group = Outside::new(&self.node, &group);
         let mut report = OutsideReport {
             engine_state: engine_state(status.state(), task).to_owned(),
             engine_says: Some(word(status.state()).to_owned()),
@@ -47,24 +47,19 @@ impl Inner {
         }
         let info = answer.info.get("info").and_then(|info| serde_json::from_str::<Info>(info).ok());
         if let Some(pid) = info.map(|info| info.pid).filter(|pid| *pid != 0) {
-            self.look_into_proc(pid, &mut report);
+            group.look_into_proc(pid, &mut report);
         }
         Ok(Some(report))
     }
 
     /// The container's own group is gone with its task, as a rule.
     pub(super) fn memory(&self, container: &Container) -> Option<MemoryReport> {
-        let group = format!("{}/{}", self.group_above(&container.slot), container.id);
-        MemoryGroup::of(&self.host("/sys/fs/cgroup"), &group).report()
+        Outside::new(&self.node, &self.group(container)).memory()
     }
 
-    /// The node's `/proc` has the node's process ids, also when read from outside.
-    fn look_into_proc(&self, pid: u32, report: &mut OutsideReport) {
-        let read = |file: &str| std::fs::read_to_string(self.host(format!("/proc/{pid}/{file}"))).ok();
-        report.comm = read("comm").map(|comm| comm.trim_end().to_owned());
-        report.pid_inside = read("status").as_deref().and_then(innermost_pid);
-        report.mounts = read("mountinfo").as_deref().map(mounts::points).unwrap_or_default();
-        report.argv = read("cmdline").as_deref().map(arguments).unwrap_or_default();
+    /// The container's control group: under the parent that its sandbox was given.
+    fn group(&self, container: &Container) -> String {
+        format!("{}/{}", self.group_above(&container.slot), container.id)
     }
 }
 
@@ -99,43 +94,6 @@ fn word(state: cri::ContainerState) -> &'static str {
     }
 }
 
-/// `NSpid: 4711 1`: the last is the id in the innermost PID namespace.
-fn innermost_pid(status: &str) -> Option<u32> {
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    line.split_whitespace().next_back()?.parse().ok()
-}
-
-fn arguments(cmdline: &str) -> Vec<String> {
-    cmdline.split_terminator('\0').map(str::to_owned).collect()
-}
-
-/// The container's cgroup as the node sees it: under the parent that its sandbox was given.
-struct CgroupFiles<'a> {
-    container: &'a Container,
-    inner: &'a Inner,
-}
-
-impl CgroupFiles<'_> {
-    fn read(&self, controller: &str, file: &str) -> Option<String> {
-        let parent = self.inner.group_above(&self.container.slot);
-        let path = format!("/sys/fs/cgroup/{controller}{parent}/{}/{file}", self.container.id);
-        std::fs::read_to_string(self.inner.host(Path::new(&path))).ok()
-    }
-
-    /// Version 1 by the freezer, version 2 by the group's events.
-    fn frozen(&self) -> Option<bool> {
-        if let Some(state) = self.read("freezer", "freezer.state") {
-            return Some(state.trim() == "FROZEN");
-        }
-        self.read(".", "cgroup.events").map(|events| events.lines().any(|line| line == "frozen 1"))
-    }
-
-    fn processes(&self) -> Option<u32> {
-        let list = self.read("freezer", "cgroup.procs").or_else(|| self.read(".", "cgroup.procs"))?;
-        u32::try_from(list.lines().count()).ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,17 +110,5 @@ mod tests {
     #[case(C::ContainerRunning, None, "unknown")]
     fn states(#[case] cri: C, #[case] task: Option<TaskStatus>, #[case] says: &str) {
         assert_eq!(engine_state(cri, task), says);
-    }
-
-    #[test]
-    fn pid_of_the_innermost_namespace() {
-        assert_eq!(innermost_pid("Name:\tx\nNSpid:\t4711\t1\nNSsid:\t9\n"), Some(1));
-        assert_eq!(innermost_pid("Name:\tx\n"), None);
-    }
-
-    #[test]
-    fn arguments_may_be_empty() {
-        assert_eq!(arguments("sh\0-c\0\0"), ["sh", "-c", ""]);
-        assert!(arguments("").is_empty());
     }
 }

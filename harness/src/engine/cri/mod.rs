@@ -6,42 +6,32 @@
 //! - no deadline on a checkpoint, no cancelling, one at a time a container (`checkpoint.rs`);
 //! - a restore is watched, and CRIU is killed when it spins (`restore.rs`);
 //! - a frozen container is removed without being thawed, or it would answer clients once more (`containers.rs`);
-//! - what a dead daemon left frozen is thawed when it comes back (`daemon.rs`).
+//! - what a dead daemon left frozen is thawed when it comes back (`containerd/orphans.rs`).
 
 mod bare;
 mod checkpoint;
-mod classify;
-mod client;
 mod config;
 mod containers;
-mod criu_log;
-mod daemon;
-/// Written by `cargo run -p codegen`.
-#[allow(missing_docs, unreachable_pub, dead_code, clippy::all, rustdoc::all)]
-mod generated;
+mod crun;
 mod inspect;
 mod leftovers;
 mod network;
 mod placed;
 mod restore;
 mod tasks;
-mod version;
 
-use super::criu_options;
-use super::daemon::Daemon;
+use super::containerd::classify::During;
+use super::containerd::{self, Containerd, generated};
 use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Migration, Moved,
-    Restored, Slot, Stored, Supplies, target_of, to_its_end,
+    Restored, Slot, Stored, Strategies, Supplies, target_of, to_its_end,
 };
 use crate::image::Image;
 use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
 use async_trait::async_trait;
-use classify::During;
-use client::Client;
-use criu_log::CriuLog;
 use generated::runtime::v1::PodSandboxConfig;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,8 +43,7 @@ use std::time::Duration;
 pub struct CriOptions {
     /// The image of the sandbox's own container: any that waits for ever. The node's registry must serve it.
     pub pause: Arc<Image>,
-    /// The OCI runtime: a name on the node's `PATH`, or a path. crun cannot restore here: containerd gives it an option
-    /// that crun 1.28 does not know.
+    /// The OCI runtime: a name on the node's `PATH`, or a path.
     pub runtime: String,
     /// Write archives into the folder that the nodes share, where there is one, so that nothing need be carried.
     pub shared_archives: bool,
@@ -74,13 +63,17 @@ impl CriOptions {
     }
 }
 
-/// The engine `cri` with its usual options; see [`super::connect`].
+/// The engines `cri` and `cri-crun` with their usual options; see [`super::connect`].
 pub(super) async fn connect(
-    _: EngineKind,
+    kind: EngineKind,
     node: SharedNode,
     supplies: &dyn Supplies,
 ) -> Result<Arc<dyn Engine>, EngineError> {
-    CriEngine::connect(node, CriOptions::new(supplies.pause().await?)).await
+    let options = CriOptions::new(supplies.pause().await?);
+    match kind {
+        EngineKind::CriCrun => crun::connect(node, options).await,
+        _ => CriEngine::connect(node, options).await,
+    }
 }
 
 /// containerd on one node.
@@ -88,28 +81,28 @@ pub struct CriEngine(Arc<Inner>);
 
 /// What the engine's own tasks share with it: they may outlive a caller that stopped waiting.
 struct Inner {
-    node: SharedNode,
+    containerd: Containerd,
     options: CriOptions,
     capabilities: Capabilities,
-    client: Client,
-    criu: CriuLog,
-    /// The line for CRIU's configuration, if this node's CRIU takes it.
-    network_lock: Option<criu_options::NetworkLock>,
-    daemon: Daemon,
     state: Mutex<State>,
     serial: AtomicU64,
     /// Sandboxes are made side by side, but for one that gets an address from elsewhere: that is alone.
     addressing: tokio::sync::RwLock<()>,
 }
 
+/// What all engines of containerd share is called as if it were this one's own.
+impl std::ops::Deref for Inner {
+    type Target = Containerd;
+
+    fn deref(&self) -> &Containerd {
+        &self.containerd
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// By sandbox id: CRI wants the sandbox's configuration again with every container.
     sandboxes: HashMap<String, PodSandboxConfig>,
-    /// Containers frozen by [`Engine::freeze`], not by a checkpoint that broke off.
-    frozen: HashSet<String>,
-    /// One lock a container: two checkpoints at once fail both.
-    turns: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
     /// What bare checkpoints that failed may have written.
     bare_archives: Vec<PathBuf>,
 }
@@ -121,22 +114,44 @@ impl CriEngine {
     /// # Errors
     /// `Surroundings` if containerd is not there or does not come up; the end of its log is in the error.
     pub async fn connect(node: SharedNode, options: CriOptions) -> Result<Arc<dyn Engine>, EngineError> {
-        let (capabilities, support) = daemon::probe(&node).await?;
-        let network_lock = criu_options::network_lock(&node).await;
-        daemon::configure(&node, &support, &options)?;
+        Self::connect_as(EngineKind::Cri, node, options, String::new()).await
+    }
+
+    async fn connect_as(
+        kind: EngineKind,
+        node: SharedNode,
+        options: CriOptions,
+        over: String,
+    ) -> Result<Arc<dyn Engine>, EngineError> {
+        let asked = containerd::probe(&node, |support| (support.checkpoint.clone(), support.restore.clone())).await;
+        let (mut capabilities, support) = asked?;
+        capabilities.version += &over;
+        if support.switched {
+            capabilities.version += " (restore switched on in its configuration)";
+        }
+        capabilities.bare_checkpoint = Ok(());
+        let placed = placed::able(support.number, node.shared_dir().is_some());
+        capabilities.strategies =
+            Strategies::default().with(Strategy::Placed, capabilities.checkpoint.clone().and(placed));
+        let daemon = Containerd::new(node, kind, "k8s.io", &options.runtime).await;
+        let places = &daemon.places;
+        let pause = &options.pause.reference;
+        let registry = pause.split('/').next().unwrap_or_default();
+        let files = [
+            (places.config(), config::containerd(places, &support, pause, &options.runtime)),
+            (places.in_home(&format!("certs.d/{registry}/hosts.toml")), config::hosts(registry)),
+            (places.in_home(config::CNI), config::cni(places, kind, daemon.node.pod_network())),
+        ];
+        containerd::write(&daemon.node, files, &[&places.tmp, &places.checkpoints])?;
         let inner = Arc::new(Inner {
-            client: Client::new(&node.host_path(Path::new(config::SOCKET))),
-            criu: CriuLog::new(node.host_path(Path::new(&config::criu_log_path()))),
-            daemon: Daemon::new(Arc::clone(&node), "containerd", daemon::log_path()),
-            node,
+            containerd: daemon,
             options,
-            network_lock,
             capabilities,
             state: Mutex::default(),
             serial: AtomicU64::new(0),
             addressing: tokio::sync::RwLock::default(),
         });
-        inner.start_daemon().await?;
+        inner.containerd.start().await?;
         inner.same_version(&support).await?;
         inner.pull(&inner.options.pause.reference, During::Start).await?;
         Ok(Arc::new(CriEngine(inner)))
@@ -149,56 +164,16 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock that checkpoints, freezes and thaws of one container take in turn.
-    fn turn(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(self.state().turns.entry(id.to_owned()).or_default())
-    }
-
     /// A number that this engine gives once.
     fn next(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn host(&self, inside: impl AsRef<Path>) -> PathBuf {
-        self.node.host_path(inside.as_ref())
-    }
-
-    /// An error of this node in the words `can't WHAT on node NAME: SAID`, with its class.
-    fn error(&self, during: During, what: &str, said: &tonic::Status, criu: Vec<String>) -> EngineError {
-        let class = match said.code() {
-            // Only the connection itself makes this code: containerd answers UNKNOWN to nearly everything.
-            tonic::Code::Unavailable => ErrorClass::DaemonGone,
-            _ => classify::classify(during, said.message(), &criu),
-        };
-        let message = format!("can't {what} on node {}: {}", self.node.name(), said.message());
-        let message = super::criu_log::named(class, message, &criu);
-        EngineError { class, message, hint: classify::hint(class).map(str::to_owned), log: criu }
-    }
-
-    /// Waits for a call that may be given up: none that checkpoints or restores.
-    async fn call<T>(
-        &self,
-        during: During,
-        what: &str,
-        limit: Duration,
-        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
-    ) -> Result<T, EngineError> {
-        match tokio::time::timeout(limit, call).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(self.error(during, what, &status, Vec::new())),
-            Err(_) => {
-                let node = self.node.name();
-                let message = format!("can't {what} on node {node}: containerd did not answer within {limit:?}");
-                Err(EngineError::new(ErrorClass::Timeout, message))
-            }
-        }
     }
 }
 
 #[async_trait]
 impl Engine for CriEngine {
     fn kind(&self) -> EngineKind {
-        EngineKind::Cri
+        self.0.kind
     }
 
     fn node(&self) -> &SharedNode {
@@ -290,7 +265,7 @@ impl Engine for CriEngine {
 
     async fn start_again(&self) -> Result<(), EngineError> {
         let inner = Arc::clone(&self.0);
-        to_its_end(async move { inner.start_daemon().await }).await
+        to_its_end(async move { inner.containerd.start().await }).await
     }
 
     async fn heal(&self) -> Result<(), EngineError> {
@@ -333,7 +308,7 @@ impl Engine for CriEngine {
     }
 
     async fn kill_daemon(&self) -> Result<(), EngineError> {
-        self.0.kill_daemon().await
+        self.0.kill().await
     }
 
     async fn revive(&self) -> Result<(), EngineError> {
@@ -342,13 +317,13 @@ impl Engine for CriEngine {
     }
 
     fn runtime(&self) -> &str {
-        &self.0.options.runtime
+        &self.0.runtime
     }
 
     fn folder(&self, of: Stored) -> PathBuf {
         match of {
-            Stored::Images => PathBuf::from(config::TMP),
-            Stored::Archives => PathBuf::from(config::CHECKPOINTS),
+            Stored::Images => PathBuf::from(&self.0.places.tmp),
+            Stored::Archives => PathBuf::from(&self.0.places.checkpoints),
         }
     }
 

@@ -1,13 +1,12 @@
 //! A sandbox with an address of another node. CRI has no word for that: the address comes from the network's
 //! configuration, which containerd reads whenever it changes.
 
-use super::classify::During;
 use super::containers::LIMIT;
 use super::generated::runtime::v1::StatusRequest;
 use super::{Inner, config};
 use crate::engine::EngineError;
-use crate::engine::network::octets;
-use crate::record::{EngineKind, ErrorClass};
+use crate::engine::containerd::classify::During;
+use crate::record::ErrorClass;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -25,19 +24,19 @@ impl Inner {
         made: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
         let _alone = self.addressing.write().await;
-        let changed = self.network_is(&config::cni_at(address)).await;
+        let changed = self.network_is(&config::cni_at(&self.places, address)).await;
         let made = match changed {
             Ok(()) => made.await,
             Err(e) => Err(e),
         };
         // Pods are removed by what the network is then; by name and id, so that any will do.
-        let back = self.network_is(&config::cni(self.node.pod_network(), octets(EngineKind::Cri))).await;
+        let back = self.network_is(&config::cni(&self.places, self.kind, self.node.pod_network())).await;
         made.and_then(|made| back.map(|()| made))
     }
 
     /// Writes the network's configuration, and waits until containerd has read it.
     async fn network_is(&self, text: &str) -> Result<(), EngineError> {
-        let path = self.host(config::in_home(config::CNI));
+        let path = self.host(self.places.in_home(config::CNI));
         // Whole or not at all: containerd may read at any time. It reads no file of another ending.
         let new = path.with_extension("new");
         let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path));

@@ -6,11 +6,12 @@
 //! whatever lies in the folder [`RESTORE`] of the container then. That folder is no interface of containerd's: earlier
 //! 2.1 versions have none. So it is looked for after the container was made.
 
-use super::classify::During;
+use super::Inner;
 use super::generated::containerd::services::tasks::v1::CheckpointTaskRequest;
 use super::generated::runtime::v1 as cri;
-use super::{Inner, config, tasks};
 use crate::clock;
+use crate::engine::containerd::classify::During;
+use crate::engine::containerd::tasks;
 use crate::engine::{Checkpoint, Container, EngineError, Migration, Moved, Restored, Slot, layers};
 use crate::record::{EngineKind, ErrorClass, Phase};
 use prost::Message as _;
@@ -82,9 +83,8 @@ impl Inner {
         };
         target.clear_slot(slot).await;
         target.clear_yards().await;
-        if self.resume(&container.id).await.is_ok() {
-            self.state().frozen.remove(&container.id);
-        }
+        // A source that has ended meanwhile has nothing to thaw; the migration's own error is the one to tell.
+        let _ = self.thaw_task(&container.id).await;
         // What cannot be removed shows up among what is left.
         let _ = fs::remove_dir_all(self.host(&place));
         Err(failed)
@@ -100,9 +100,8 @@ impl Inner {
         let container = &migration.container;
         let (node, name) = (self.node.name(), &container.slot.spec.name);
         let from = clock::now();
-        let paused = self.pause(&container.id).await;
+        let paused = self.freeze_task(&container.id).await;
         paused.map_err(|e| self.error(During::Control, &format!("freeze container {name}"), &e, Vec::new()))?;
-        self.state().frozen.insert(container.id.clone());
         migration.timed.ends(Phase::Freeze, node, from);
 
         let from = clock::now();
@@ -150,7 +149,7 @@ impl Inner {
     /// The changes of its root, from the upper folder of its overlay.
     async fn write_diff(&self, container: &Container, place: &Path) -> Result<(), EngineError> {
         let what = format!("read the root of container {}", container.slot.spec.name);
-        let root = PathBuf::from(config::STATE)
+        let root = PathBuf::from(&self.places.state)
             .join("io.containerd.runtime.v2.task/k8s.io")
             .join(&container.id)
             .join("rootfs");
@@ -185,10 +184,10 @@ impl Inner {
         place: &Path,
         name: &str,
     ) -> Result<Container, EngineError> {
-        let archive = PathBuf::from(config::CHECKPOINTS).join(format!("{name}-placed.tar"));
+        let archive = PathBuf::from(&self.places.checkpoints).join(format!("{name}-placed.tar"));
         let file = self.host(&archive);
         let broken = |e: io::Error| self.surroundings("write the description of a checkpoint", e);
-        fs::create_dir_all(self.host(config::CHECKPOINTS)).map_err(broken)?;
+        fs::create_dir_all(self.host(&self.places.checkpoints)).map_err(broken)?;
         let written = write_archive(&file, dumps);
         let made = match written {
             Ok(()) => self.create(slot, &archive.display().to_string(), During::Restore).await,
@@ -197,7 +196,7 @@ impl Inner {
         // containerd has read it.
         let _ = fs::remove_file(&file);
         let copy = made?;
-        let folder = self.host(Path::new(config::ROOT).join(CONTAINERS).join(&copy.id).join(RESTORE));
+        let folder = self.host(Path::new(&self.places.root).join(CONTAINERS).join(&copy.id).join(RESTORE));
         if !folder.is_dir() {
             let message = format!(
                 "can't place images for container {}: {} on node {} keeps no folder `{RESTORE}`",

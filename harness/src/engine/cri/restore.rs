@@ -1,23 +1,14 @@
 //! A restore: create from the archive or image, start under a watchdog, and a look whether it was one at all.
 
-use super::classify::During;
-use super::criu_log::{Said, Writing};
+use super::Inner;
 use super::generated::runtime::v1 as cri;
-use super::{Inner, config, tasks};
 use crate::clock::now;
-use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_processes, criu_words, mounts, yards};
+use crate::engine::containerd::classify::During;
+use crate::engine::containerd::criu_log::{Said, Writing};
+use crate::engine::containerd::{Patience, Watched, tasks};
+use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts};
 use crate::record::ErrorClass;
-use std::path::Path;
-use std::time::{Duration, Instant};
 use tonic::Status;
-
-/// How often the watchdog looks. Nothing waits for this but a restore that is lost already.
-const LOOK: Duration = Duration::from_millis(100);
-/// A pages image that is cut short makes CRIU read past its end for ever and log each try: gigabytes in minutes, in the
-/// node's memory. A restore that goes well logs some 100 KiB.
-const SPINNING: u64 = 32 << 20;
-/// How long the call may take to return once CRIU was killed.
-const RETURN_LIMIT: Duration = Duration::from_secs(30);
 
 impl Inner {
     pub(super) async fn restore_archive(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
@@ -61,55 +52,24 @@ impl Inner {
         Ok(Restored { container, create_from, restore_from, restore_to })
     }
 
-    /// After a restore that failed. CRIU's working folder lies under the root; its bundle under the state.
-    pub(super) async fn clear_yards(&self) {
-        if self.criu.idle() {
-            for below in [config::ROOT, config::STATE] {
-                yards::clear(&self.node, Path::new(below)).await;
-            }
-        }
-    }
-
     pub(super) async fn start_watched(&self, container: &Container, image: &str) -> Result<(), EngineError> {
         let writing = self.criu.begin();
         let request = cri::StartContainerRequest { container_id: container.id.clone() };
         let mut runtime = self.client.runtime.clone();
-        let mut call = std::pin::pin!(runtime.start_container(request));
-        let began = Instant::now();
-        let stuck = loop {
-            tokio::select! {
-                answer = &mut call => match answer {
-                    Ok(_) => return Ok(()),
-                    Err(status) => return Err(self.restore_error(container, image, &status, &writing)),
-                },
-                () = tokio::time::sleep(LOOK) => if let Some(stuck) = self.stuck(&writing, began) {
-                    break stuck;
-                },
+        let patience = Patience::Watch(self.options.restore_limit);
+        let call = runtime.start_container(request);
+        match self.watch_restore(&writing, &container.slot.handle, patience, call).await {
+            Watched::Done => Ok(()),
+            Watched::Refused(status) => Err(self.restore_error(container, image, &status, &writing)),
+            Watched::Killed(class, why, log) => {
+                let name = &container.slot.spec.name;
+                let message =
+                    format!("can't restore container {name} from {image} on node {}: {why}", self.node.name());
+                let mut error = EngineError::new(class, message);
+                error.log = log;
+                Err(error)
             }
-        };
-        criu_processes::kill(&self.node, &container.slot.handle).await;
-        let ended = tokio::time::timeout(RETURN_LIMIT, &mut call).await;
-        let (class, why) = stuck;
-        let name = &container.slot.spec.name;
-        let message = format!("can't restore container {name} from {image} on node {}: {why}", self.node.name());
-        let mut error = EngineError::new(class, message);
-        let Said { lines, mixed } = writing.said();
-        error.log = lines.into_iter().chain(mixed).chain(writing.end()).collect();
-        if ended.is_err() {
-            error.log.push(format!("the call did not return within {RETURN_LIMIT:?} after CRIU was killed"));
         }
-        writing.discard();
-        Err(error)
-    }
-
-    fn stuck(&self, writing: &Writing, began: Instant) -> Option<(ErrorClass, String)> {
-        if writing.len() > SPINNING {
-            let why = "its pages image is cut short: CRIU went on reading past its end and was killed".to_owned();
-            return Some((ErrorClass::InvalidArchive, why));
-        }
-        let limit = self.options.restore_limit;
-        let why = || format!("CRIU did not end within {limit:?} and was killed");
-        (began.elapsed() > limit).then(|| (ErrorClass::RestoreFailed, why()))
     }
 
     pub(super) fn restore_error(

@@ -6,7 +6,7 @@ use crate::record::ErrorClass as C;
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum During {
+pub(in crate::engine) enum During {
     /// Making a sandbox, pulling an image, starting from an image.
     Start,
     /// Freezing, thawing, looking.
@@ -19,7 +19,7 @@ pub(super) enum During {
 
 /// The class of an error, from the engine's message and the lines of CRIU's log. The first rule that matches wins:
 /// causes stand before the general failures that they make.
-pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
+pub(in crate::engine) fn classify(during: During, message: &str, criu: &[String]) -> C {
     let says = |text: &str| message.contains(text) || criu.iter().any(|line| line.contains(text));
     let any = |texts: &[&str]| texts.iter().any(|text| says(text));
 
@@ -163,10 +163,14 @@ const ARCHIVE: &[&str] = &[
     "failed to check if this is a checkpoint image",
     "invalid tar header",
     ": is a directory",
+    // The words of `ctr images import`.
+    "failed to ingest",
+    "unrecognized image format",
+    "unexpected commit digest",
 ];
 
 /// What a user can do about it.
-pub(super) fn hint(class: C) -> Option<&'static str> {
+pub(in crate::engine) fn hint(class: C) -> Option<&'static str> {
     Some(match class {
         C::BaseImageMissing => {
             "containerd 2.1 asks the registry for the base image by digest at every restore: the target's registry must \

@@ -2,27 +2,27 @@
 
 /// What one version can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Support {
+pub(in crate::engine) struct Support {
     /// Major, minor and patch number.
-    pub(super) number: (u32, u32, u32),
+    pub(in crate::engine) number: (u32, u32, u32),
     /// `CheckpointContainer`; `Err` says why not.
-    pub(super) checkpoint: Result<(), String>,
+    pub(in crate::engine) checkpoint: Result<(), String>,
     /// Restore through `CreateContainer`, from an archive or a checkpoint image; likewise.
-    pub(super) restore: Result<(), String>,
+    pub(in crate::engine) restore: Result<(), String>,
     /// Whether restore is there but off unless the configuration switches it on.
-    pub(super) switched: bool,
+    pub(in crate::engine) switched: bool,
 }
 
 impl Support {
     /// Which layout its configuration file has: 2 up to containerd 1.7, 3 from 2.0 on.
-    pub(super) fn config_version(&self) -> u32 {
+    pub(in crate::engine) fn config_version(&self) -> u32 {
         if self.number.0 < 2 { 2 } else { 3 }
     }
 }
 
 /// Finds the version in what `containerd --version` prints (`containerd github.com/containerd/containerd/v2 2.1.9~ds1
 /// 5fb4..`) and says what it can do. `None`: there is no version in it.
-pub(super) fn support(printed: &str) -> Option<Support> {
+pub(in crate::engine) fn support(printed: &str) -> Option<Support> {
     let number = printed.split_whitespace().find_map(parse)?;
     let (checkpoint, restore, switched) = match number {
         (0 | 1, ..) => (

@@ -12,34 +12,34 @@ struct Use {
 }
 
 /// The log, and who writes to it now.
-pub(super) struct CriuLog {
+pub(in crate::engine) struct CriuLog {
     path: PathBuf,
     now: Arc<Mutex<Use>>,
 }
 
 /// One dump or restore under way.
-pub(super) struct Writing {
+pub(in crate::engine) struct Writing {
     path: PathBuf,
     now: Arc<Mutex<Use>>,
 }
 
 /// What a dump or restore left in the log.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(in crate::engine) struct Said {
     /// CRIU's errors; ours for certain.
-    pub(super) lines: Vec<String>,
+    pub(in crate::engine) lines: Vec<String>,
     /// Set instead of `lines` if another operation wrote to the log at the same time.
-    pub(super) mixed: Vec<String>,
+    pub(in crate::engine) mixed: Vec<String>,
 }
 
 impl CriuLog {
     /// The log at `path` (on the host).
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(in crate::engine) fn new(path: PathBuf) -> Self {
         CriuLog { path, now: Arc::default() }
     }
 
     /// A dump or restore begins. If it is the only one, what the last one left is deleted.
-    pub(super) fn begin(&self) -> Writing {
+    pub(in crate::engine) fn begin(&self) -> Writing {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.active += 1;
         now.mixed = now.active > 1;
@@ -51,14 +51,14 @@ impl CriuLog {
     }
 
     /// Whether no dump or restore is under way.
-    pub(super) fn idle(&self) -> bool {
+    pub(in crate::engine) fn idle(&self) -> bool {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).active == 0
     }
 }
 
 impl Writing {
     /// What CRIU said. To be asked when it has ended.
-    pub(super) fn said(&self) -> Said {
+    pub(in crate::engine) fn said(&self) -> Said {
         let lines = criu_log::errors(&criu_log::ends(&self.path));
         if !self.now.lock().unwrap_or_else(PoisonError::into_inner).mixed {
             return Said { lines, mixed: Vec::new() };
@@ -69,7 +69,7 @@ impl Writing {
     }
 
     /// The log's last three lines, whatever they say: what CRIU was doing when it was killed.
-    pub(super) fn end(&self) -> Vec<String> {
+    pub(in crate::engine) fn end(&self) -> Vec<String> {
         let log = criu_log::ends(&self.path);
         let mut lines: Vec<String> = log.lines().rev().take(3).map(|line| line.trim().to_owned()).collect();
         lines.reverse();
@@ -77,12 +77,12 @@ impl Writing {
     }
 
     /// The log's length in bytes; 0 if there is none.
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::engine) fn len(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |meta| meta.len())
     }
 
     /// Deletes the log: it lies in memory.
-    pub(super) fn discard(&self) {
+    pub(in crate::engine) fn discard(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
 }
