@@ -65,7 +65,16 @@ const GONE: &[&str] = &[
 ];
 
 /// The second is what runc 1.3.6 says of a CRIU that calls itself 2.6: `CRIU version 20600 must be 30000 or higher`.
-const CRIU: &[&str] = &["CRIU binary not found or too old", "CRIU version ", "exec: \"criu\"", "criu binary not found"];
+const CRIU: &[&str] = &[
+    "CRIU binary not found or too old",
+    "CRIU version ",
+    "exec: \"criu\"",
+    "criu binary not found",
+    // crun's.
+    "could not load `libcriu",
+    "failed CRIU version check",
+    "CRIU: failed checking version",
+];
 
 const BASE_IMAGE: &[&str] = &[
     "failed to pull checkpoint base image",
@@ -166,7 +175,8 @@ const ARCHIVE: &[&str] = &[
     // The words of `ctr images import`.
     "failed to ingest",
     "unrecognized image format",
-    "unexpected commit digest",
+    // What it imports has the digest that it is found to have; what was meant is not there then.
+    "content digest ",
 ];
 
 /// What a user can do about it.

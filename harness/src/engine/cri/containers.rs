@@ -1,11 +1,14 @@
 //! Sandboxes and containers: made, started, removed.
 
 use super::Inner;
+use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::tasks;
 use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options, pods};
 use crate::record::ErrorClass;
+use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
+use crate::record::{EngineKind, ErrorClass};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -206,6 +209,12 @@ impl Inner {
     /// fails is it killed and thawed here.
     pub(super) async fn remove(&self, container: &Container) -> Result<(), EngineError> {
         let (name, id) = (&container.slot.spec.name, &container.id);
+        if self.kind == EngineKind::CriCrun && matches!(self.task(id).await, Ok(Some(TaskStatus::Paused))) {
+            // crun 1.28 does not thaw what it kills, as runc does: containerd would wait for its end without end. The
+            // signal comes first, and is the first thing that it meets.
+            let _ = self.kill_task(id).await;
+            let _ = self.resume(id).await;
+        }
         let mut removed = self.remove_sandbox(name, &container.slot.handle).await;
         if removed.as_ref().is_err_and(|e| e.class != ErrorClass::DaemonGone) {
             let _ = self.kill_task(id).await;

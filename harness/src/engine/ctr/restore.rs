@@ -30,7 +30,9 @@ impl Inner {
         let listed = tokio::task::spawn_blocking(move || archive::oci_checkpoint(&path)).await;
         let image = listed.map_err(|e| cannot(ErrorClass::Other, &e.to_string()))?.map_err(|e| {
             let class = if from.archive { ErrorClass::InvalidArchive } else { ErrorClass::Unsupported };
-            cannot(class, &Chain(&e).to_string())
+            // Where it lies as users know it: inside of the node.
+            let root = self.host("/").to_string_lossy().into_owned();
+            cannot(class, &Chain(&e).to_string().replace(root.trim_end_matches('/'), ""))
         })?;
         if image.base.as_ref().is_some_and(|base| *base != slot.spec.image.reference) {
             let why =
