@@ -50,6 +50,11 @@ impl Containerd {
     pub(in crate::engine) async fn freeze_task(&self, id: &str) -> Result<(), Status> {
         let turn = self.turn(id);
         let _turn = turn.lock().await;
+        self.freeze_in_turn(id).await
+    }
+
+    /// Freezes likewise, for who has the container's turn.
+    pub(in crate::engine) async fn freeze_in_turn(&self, id: &str) -> Result<(), Status> {
         self.pause(id).await?;
         self.hold().frozen.insert(id.to_owned());
         Ok(())
@@ -59,6 +64,11 @@ impl Containerd {
     pub(in crate::engine) async fn thaw_task(&self, id: &str) -> Result<(), Status> {
         let turn = self.turn(id);
         let _turn = turn.lock().await;
+        self.thaw_in_turn(id).await
+    }
+
+    /// Thaws likewise, for who has the container's turn.
+    pub(in crate::engine) async fn thaw_in_turn(&self, id: &str) -> Result<(), Status> {
         self.resume(id).await?;
         self.hold().frozen.remove(id);
         Ok(())

@@ -84,7 +84,7 @@ impl Inner {
         target.clear_slot(slot).await;
         target.clear_yards().await;
         // A source that has ended meanwhile has nothing to thaw; the migration's own error is the one to tell.
-        let _ = self.thaw_task(&container.id).await;
+        let _ = self.thaw_in_turn(&container.id).await;
         // What cannot be removed shows up among what is left.
         let _ = fs::remove_dir_all(self.host(&place));
         Err(failed)
@@ -100,7 +100,7 @@ impl Inner {
         let container = &migration.container;
         let (node, name) = (self.node.name(), &container.slot.spec.name);
         let from = clock::now();
-        let paused = self.freeze_task(&container.id).await;
+        let paused = self.freeze_in_turn(&container.id).await;
         paused.map_err(|e| self.error(During::Control, &format!("freeze container {name}"), &e, Vec::new()))?;
         migration.timed.ends(Phase::Freeze, node, from);
 

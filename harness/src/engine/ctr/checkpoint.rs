@@ -58,9 +58,11 @@ impl Inner {
             }
         };
         drop(writing);
-        // Without the option it wants to add a list in Docker's format, and reads CRIU's images for it: `invalid character`.
+        // Without the second option it wants to add a list in Docker's format, and reads CRIU's images for it: `invalid
+        // character`. Without the first it can end well before the file is written to its end (seen once of containerd
+        // 2.1.9, by the transfer service: 131072 of 186368 bytes of a blob were there).
         let path = path.to_string_lossy();
-        let args = ["images", "export", "--skip-manifest-json", &path, &image];
+        let args = ["images", "export", "--local", "--skip-manifest-json", &path, &image];
         let exported = self.ctr(During::Checkpoint, what, args).await.map(drop);
         exported.and(self.remove_image(&image).await)
     }
