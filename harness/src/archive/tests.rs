@@ -41,7 +41,7 @@ fn files(form: Form) -> BTreeMap<String, Vec<u8>> {
     header.set_cksum();
     rootfs.append_data(&mut header, "data/new", &b"hello"[..]).unwrap();
     let mut rootfs = rootfs.into_inner().unwrap();
-    if form != Form::ImageFolder {
+    if [Form::CriArchive, Form::OciArchive].contains(&form) {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&rootfs).unwrap();
         rootfs = gzip.finish().unwrap();
