@@ -7,7 +7,6 @@ use crate::engine::containerd::classify::During;
 use crate::engine::containerd::tasks;
 use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
 use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options, pods};
-use crate::record::ErrorClass;
 use crate::record::{EngineKind, ErrorClass};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
