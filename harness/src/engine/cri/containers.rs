@@ -5,7 +5,6 @@ use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::tasks;
-use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options};
 use crate::engine::{Container, ContainerSpec, EngineError, Mount, Slot, criu_options, pods};
 use crate::record::{EngineKind, ErrorClass};
 use std::collections::HashMap;
