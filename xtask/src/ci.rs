@@ -8,15 +8,22 @@ pub(crate) fn run(args: &[String]) -> Result<u8, String> {
     match args.first().map(String::as_str) {
         Some("lint") => lint(),
         Some("e2e") => e2e(),
+        Some("engines") => engines(),
         Some("reds") => crate::test::run(&["reds".to_owned()]),
-        Some(other) => Err(format!("no lane `{other}`: lint, e2e, reds")),
-        None => Err("which lane: lint, e2e, reds".to_owned()),
+        Some(other) => Err(format!("no lane `{other}`: lint, e2e, engines, reds")),
+        None => Err("which lane: lint, e2e, engines, reds".to_owned()),
     }
 }
 
 /// The whole suite: every tier.
 fn e2e() -> Result<u8, String> {
     build::binaries(Profile::Dev)?.podferry(&["run", "--deny-skips", "--tier", "all"].map(str::to_owned))
+}
+
+/// The core tier on every engine that the whole suite does not run on; what one of them cannot do is skipped and told.
+fn engines() -> Result<u8, String> {
+    const BESIDE: &str = "crun,cri-crun,ctr,podman,podman-runc,docker";
+    build::binaries(Profile::Dev)?.podferry(&["run", "--engine", BESIDE].map(str::to_owned))
 }
 
 fn lint() -> Result<u8, String> {

@@ -16,7 +16,8 @@ Commands:
   e2e [ARGS]    build podferry and the workloads, then run `podferry ARGS` (no ARGS: the shipped suite on two nodes)
   test [PART]   run the tests, each part with its time: unit, nodes (real ones: needs root), or one such as e2e
   bench [ARGS]  build optimised, then run `podferry bench ARGS`: the figures of the README
-  ci LANE       what CI runs after the tests: lint, e2e (every tier), reds (the suite made wrong must fail)
+  ci LANE       what CI runs after the tests: lint, e2e (every tier), engines (the core tier on the other engines),
+                reds (the suite made wrong must fail)
   codegen       generate committed code again (needs the Go module proxy); --check only compares
 ";
 
