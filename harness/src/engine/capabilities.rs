@@ -19,6 +19,8 @@ pub struct Capabilities {
     pub restore_mounts: Result<(), String>,
     /// What was changed and deleted in the container's root file system goes with a checkpoint.
     pub root_changes: Result<(), String>,
+    /// So does a folder of the image that was removed and made again, with what is in it now and nothing else.
+    pub remade_folders: Result<(), String>,
     /// An archive is made of what the OCI runtime dumped: a stage of its own, which a fault can strike.
     pub archive: Result<(), String>,
     /// A naive client's checkpoint, see [`super::Engine::checkpoint_bare`].
@@ -41,6 +43,7 @@ impl Capabilities {
             restore_image: Ok(()),
             restore_mounts: Ok(()),
             root_changes: Ok(()),
+            remade_folders: Ok(()),
             archive: Ok(()),
             bare_checkpoint: Err("no client of it can be left in the middle of a call".to_owned()),
             daemon: Ok(()),
@@ -50,13 +53,14 @@ impl Capabilities {
     }
 
     /// Each capability with its name, in the order of the table in `docs/engines.md`.
-    pub fn named(&self) -> [(&'static str, &Result<(), String>); 8] {
+    pub fn named(&self) -> [(&'static str, &Result<(), String>); 9] {
         [
             ("checkpoint", &self.checkpoint),
             ("restore", &self.restore),
             ("restore from an image", &self.restore_image),
             ("restore with mounts", &self.restore_mounts),
             ("changes of the root", &self.root_changes),
+            ("folders made again", &self.remade_folders),
             ("archive", &self.archive),
             ("bare checkpoint", &self.bare_checkpoint),
             ("daemon", &self.daemon),

@@ -33,7 +33,7 @@ impl Inner {
         let name = &spec.name;
         if self.slots().insert(name.clone(), false).is_some() {
             // As it was: that of the other.
-            let there = format!("there is one of this name");
+            let there = "there is one of this name".to_owned();
             return Err(self.told(ErrorClass::NameTaken, &format!("prepare container {name}"), &there, Vec::new()));
         }
         let made = self.make_slot(spec, at).await;

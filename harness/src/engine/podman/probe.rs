@@ -24,7 +24,7 @@ pub(super) async fn capabilities(node: &SharedNode, runtime: &'static str) -> Re
         checkpoint: able.clone(),
         restore: able,
         restore_image: Err(IMAGES.to_owned()),
-        root_changes: Err(
+        remade_folders: Err(
             "podman carries all changes but a folder that was removed and made again: it is lost".to_owned()
         ),
         bare_checkpoint: Err("podman has no daemon that a naive client could leave in the middle of a call".to_owned()),
