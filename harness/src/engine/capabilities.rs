@@ -19,8 +19,9 @@ pub struct Capabilities {
     pub restore_mounts: Result<(), String>,
     /// What was changed and deleted in the container's root file system goes with a checkpoint.
     pub root_changes: Result<(), String>,
-    /// So does a folder of the image that was removed and made again, with what is in it now and nothing else.
-    pub remade_folders: Result<(), String>,
+    /// So does what became of the image's own files and folders: one that was changed in place, one that was removed and
+    /// made again.
+    pub image_changes: Result<(), String>,
     /// An archive is made of what the OCI runtime dumped: a stage of its own, which a fault can strike.
     pub archive: Result<(), String>,
     /// A naive client's checkpoint, see [`super::Engine::checkpoint_bare`].
@@ -43,7 +44,7 @@ impl Capabilities {
             restore_image: Ok(()),
             restore_mounts: Ok(()),
             root_changes: Ok(()),
-            remade_folders: Ok(()),
+            image_changes: Ok(()),
             archive: Ok(()),
             bare_checkpoint: Err("no client of it can be left in the middle of a call".to_owned()),
             daemon: Ok(()),
@@ -60,7 +61,7 @@ impl Capabilities {
             ("restore from an image", &self.restore_image),
             ("restore with mounts", &self.restore_mounts),
             ("changes of the root", &self.root_changes),
-            ("folders made again", &self.remade_folders),
+            ("changes of the image's files", &self.image_changes),
             ("archive", &self.archive),
             ("bare checkpoint", &self.bare_checkpoint),
             ("daemon", &self.daemon),

@@ -27,7 +27,7 @@ pub(super) async fn probe(node: &SharedNode) -> Result<Capabilities, EngineError
         restore: criu,
         restore_image: Err("docker restores no images".to_owned()),
         root_changes: Err("a docker checkpoint holds no files: what was written into the root stays behind".to_owned()),
-        remade_folders: Err("a docker checkpoint holds no files".to_owned()),
+        image_changes: Err("a docker checkpoint holds no files".to_owned()),
         archive: Err("docker makes no archive: what the runtime dumps is what is kept".to_owned()),
         ..Capabilities::all(format!("docker {version}"))
     })

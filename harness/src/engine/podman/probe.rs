@@ -24,8 +24,8 @@ pub(super) async fn capabilities(node: &SharedNode, runtime: &'static str) -> Re
         checkpoint: able.clone(),
         restore: able,
         restore_image: Err(IMAGES.to_owned()),
-        remade_folders: Err(
-            "podman carries all changes but a folder that was removed and made again: it is lost".to_owned()
+        image_changes: Err(
+            "a file of the image that was changed is restored as the image has it, and a folder that was removed and made again is not there".to_owned()
         ),
         bare_checkpoint: Err("podman has no daemon that a naive client could leave in the middle of a call".to_owned()),
         daemon: Err(DAEMON.to_owned()),
