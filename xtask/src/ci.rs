@@ -20,10 +20,11 @@ fn e2e() -> Result<u8, String> {
     build::binaries(Profile::Dev)?.podferry(&["run", "--deny-skips", "--tier", "all"].map(str::to_owned))
 }
 
-/// The core tier on every engine that the whole suite does not run on; what one of them cannot do is skipped and told.
+/// The core tier on every engine that the whole suite does not run on; what one of them cannot do is skipped and told. Little
+/// data, since some of them write it many times over.
 fn engines() -> Result<u8, String> {
     const BESIDE: &str = "crun,cri-crun,ctr,podman,podman-runc,docker";
-    build::binaries(Profile::Dev)?.podferry(&["run", "--engine", BESIDE].map(str::to_owned))
+    build::binaries(Profile::Dev)?.podferry(&["run", "--engine", BESIDE, "--param", "data=16Mi"].map(str::to_owned))
 }
 
 fn lint() -> Result<u8, String> {

@@ -141,7 +141,7 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             pods: BTreeMap::new(),
             hanging: Vec::new(),
         };
-        let this = run.repetition(repetition >= case.warmup).await;
+        let this = Box::pin(run.repetition(repetition >= case.warmup)).await;
         if !this.passed() {
             return this;
         }
@@ -165,7 +165,7 @@ impl CaseRun<'_> {
         if let Err(failure) = self.allocate().await {
             return Ended::new(Outcome::Errored, Some(failure.message));
         }
-        let failed = self.steps().await;
+        let failed = Box::pin(self.steps()).await;
         // Before anything else: nothing can be looked at or removed on a node that is broken.
         let unmended = self.world.faults.mend_all(&self.teller()).await;
         self.settle().await;
@@ -193,7 +193,8 @@ impl CaseRun<'_> {
             self.step = index;
             self.record(Event::StepStarted { index, title: step.title.clone() });
             let (from, refusals) = (clock::now(), Refusals::now(self));
-            let done = tokio::time::timeout(step.timeout, action::step(self, step)).await;
+            // In the heap, here and where one action is chosen of many: a future of all of them does not fit on a thread's stack.
+            let done = tokio::time::timeout(step.timeout, Box::pin(action::step(self, step))).await;
             let failure = match done {
                 Ok(done) => {
                     self.fenced.clear();

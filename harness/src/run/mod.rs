@@ -97,7 +97,7 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
 async fn on_each(worlds: &[World], plan: &Plan, recorder: &Recorder) {
     for world in worlds {
         let here = |case: &&Case| case.params.get(NODE_IMAGE).map(String::as_str) == world.image();
-        cases(world, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder).await;
+        Box::pin(cases(world, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder)).await;
         raze(world, recorder).await;
     }
 }
@@ -124,7 +124,7 @@ async fn cases(world: &World, planned: &[&Case], recorder: &Recorder) {
     }
     for (number, case) in planned.iter().enumerate() {
         recorder.case(&case.id, Event::CaseStarted);
-        let done = tokio::time::timeout(case.timeout, case::run(world, case, number, recorder)).await;
+        let done = tokio::time::timeout(case.timeout, Box::pin(case::run(world, case, number, recorder))).await;
         let ended = done.unwrap_or_else(|_| {
             Ended::new(Outcome::Failed, Some(format!("the case did not end within {:?}", case.timeout)))
         });

@@ -23,8 +23,14 @@ impl Inner {
         container.id == super::id(name) && self.slots().get(name).is_some_and(|made| *made)
     }
 
+    /// Whether containerd has a container of this id: one that was made before the node was restarted is known to it alone.
+    async fn is_listed(&self, id: &str) -> Result<bool, EngineError> {
+        let list = self.ctr(During::Control, "list containers", ["containers", "ls", "-q"]).await?;
+        Ok(list.lines().any(|line| line == id))
+    }
+
     pub(super) async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
-        if !self.is_known(container) {
+        if !self.is_known(container) && !self.is_listed(&container.id).await? {
             return Ok(None);
         }
         let what = format!("inspect container {}", container.slot.spec.name);

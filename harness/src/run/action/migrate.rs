@@ -33,7 +33,7 @@ pub(super) async fn migrate(run: &mut CaseRun<'_>, step: &str, what: &Migrate) -
     let source = run.live(&what.instance)?.clone();
     let sent_before = sent::by(source.engine.node());
     let mut seen = Seen::default();
-    let done = attempt(run, step, what, &source, &mut seen).await;
+    let done = Box::pin(attempt(run, step, what, &source, &mut seen)).await;
     let sent_after = sent::by(source.engine.node());
     if done.is_err() {
         run.move_back().await;
@@ -90,9 +90,9 @@ async fn attempt(
     let slot = slot.map_err(super::restore::for_restore)?;
     run.phase(Phase::Prepare, &what.to, from);
     if let Some(strategy) = what.of_engine() {
-        return own_strategy::attempt(run, step, (what, strategy), source, (&engine, &slot), seen).await;
+        return Box::pin(own_strategy::attempt(run, step, (what, strategy), source, (&engine, &slot), seen)).await;
     }
-    let moved = carry_over(run, step, what, source, &engine, seen).await;
+    let moved = Box::pin(carry_over(run, step, what, source, &engine, seen)).await;
     let held = match moved {
         Ok(held) => held,
         Err(e) => {

@@ -23,8 +23,8 @@ use crate::scenario::plan::{Action, Step};
 /// Does a step, with its fault if it has one.
 pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
     match &step.during {
-        Some(during) => fault::during(run, step, during).await,
-        None => act(run, step).await,
+        Some(during) => Box::pin(fault::during(run, step, during)).await,
+        None => Box::pin(act(run, step)).await,
     }
 }
 
@@ -63,13 +63,13 @@ async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
             Ok(live.engine.thaw(&live.container).await?)
         }
         Action::Checkpoint { instance, name, times, raw: Some(raw), .. } => {
-            bare::checkpoint(run, instance, name, *times, raw).await
+            Box::pin(bare::checkpoint(run, instance, name, *times, raw)).await
         }
         Action::Checkpoint { instance, name, times, raw: None, .. } if *times > 1 => {
-            bare::guarded_at_once(run, instance, name, *times).await
+            Box::pin(bare::guarded_at_once(run, instance, name, *times)).await
         }
         Action::Checkpoint { instance, name, source, medium, .. } => {
-            checkpoint::checkpoint(run, instance, name, *source, *medium).await
+            Box::pin(checkpoint::checkpoint(run, instance, name, *source, *medium)).await
         }
         Action::Transfer { checkpoint, to, over } => checkpoint::transfer(run, checkpoint, to, *over).await,
         Action::Tamper { checkpoint, name, damage } => checkpoint::tamper(run, checkpoint, name, damage).await,
@@ -79,14 +79,14 @@ async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
                 (None, true) => restore::How::Verified,
                 (None, false) => restore::How::Unseen,
             };
-            restore::restore(run, checkpoint, node, instance, how, given).await
+            Box::pin(restore::restore(run, checkpoint, node, instance, how, given)).await
         }
-        Action::Migrate(what) => migrate::migrate(run, &step.id, what).await,
+        Action::Migrate(what) => Box::pin(migrate::migrate(run, &step.id, what)).await,
         Action::Restart { node } => restart::restart(run, node).await,
         Action::CopyVolume { volume, from, to } => run.copy_volume(volume, from, to).await,
         Action::StartPod { pod, node } => pod::start(run, pod, node).await,
         Action::MigratePod { pod, to, into, freeze } => {
-            pod::migrate(run, &pod::Move { step: &step.id, pod, to, into, freeze: *freeze }).await
+            Box::pin(pod::migrate(run, &pod::Move { step: &step.id, pod, to, into, freeze: *freeze })).await
         }
         Action::Remove { instance } => deploy::remove(run, instance).await,
         Action::Fault(what) => fault::lay(run, what).await,
