@@ -1,6 +1,6 @@
 //! What is changed in a case.
 
-use podferry::record::{CheckSpec, ErrorClass, InstanceExpectation};
+use podferry::record::{CheckSpec, ErrorClass, InstanceExpectation, TcpChoice};
 use podferry::scenario::plan::{Action, Case, Fault, FaultKind, Given, Migrate, Role, Step};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(crate) fn harmless(mut case: Case) -> Result<Mutant, String> {
     changed |= !renamed.is_empty() || as_before(&mut case) || guarded(&mut case) || as_root(&mut case);
     // A node with memory for all, and a program that needs nothing which a checkpoint does not carry.
     changed |= !std::mem::take(&mut case.allocatable).is_empty() || without_volumes(&mut case);
-    changed |= free(&mut case);
+    changed |= free(&mut case) | unconnected(&mut case);
     // A counter that holds nothing is one that CRIU takes.
     for workload in case.workloads.values_mut() {
         changed |= workload.with.remove("hold").is_some();
@@ -189,6 +189,13 @@ fn as_before(case: &mut Case) -> bool {
         }
     }
     changed
+}
+
+/// Whether established connections stood in the way of a step; now they are closed in the copy.
+fn unconnected(case: &mut Case) -> bool {
+    let classes = [ErrorClass::ConnectedTcp, ErrorClass::AddressMissing];
+    let expected = case.steps.iter().filter_map(|s| s.expect_error.as_ref()).any(|e| classes.contains(&e.class));
+    expected && std::mem::take(&mut case.criu.tcp) != TcpChoice::Close
 }
 
 /// Whether some workload ran as another user.
