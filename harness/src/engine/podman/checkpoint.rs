@@ -18,8 +18,8 @@ use std::sync::PoisonError;
 const AGAIN: u32 = 2;
 
 /// A task that was frozen while it came to be, or ended, may not be seized by CRIU, which waits for it for 10 s and gives up
-/// (crun 1.28 and runc 1.3.6 under podman 5.8.6, criu 4.2.1; 3 of some 150 dumps of shells that start a program ten times
-/// a second). Nothing was dumped then, and the source is as it was.
+/// (crun 1.28 and runc 1.3.6 under podman 5.8.6, criu 4.2.1; seen three times, of shells that start programs all the while).
+/// Nothing was dumped then, and the source is as it was.
 fn is_unseizable(e: &EngineError) -> bool {
     e.log.iter().any(|line| line.contains("Unseizable non-zombie"))
 }
