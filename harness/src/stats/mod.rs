@@ -1,10 +1,16 @@
-//! What samples say: quantiles, and intervals that say how sure that is. Pure; samples are finite numbers, in any
-//! order and unit.
+//! What samples say: quantiles, and intervals that say how sure that is; and whether one side of a comparison is slower.
+//! Pure; samples are finite numbers, in any order and unit.
 
+mod abba;
 mod bootstrap;
 mod quantile;
+mod regression;
+mod signed_rank;
 mod summary;
 
+pub use abba::{Side, Unusable, log_ratios, order};
 pub use bootstrap::{Ratio, ratio_of_medians};
 pub use quantile::{MedianInterval, median, median_interval, quantile};
+pub use regression::{Effect, Rule, Way, Word, word};
+pub use signed_rank::{Centre, centre};
 pub use summary::Summary;
