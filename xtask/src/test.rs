@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 const PURE_TESTS: [&str; 5] = ["architecture", "cli", "report", "workloads", "zoo"];
 
 /// Test targets on real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 14] = [
+const NODE_TESTS: [&str; 15] = [
     "component",
+    "modules",
     "nodes",
     "clients",
     "images",

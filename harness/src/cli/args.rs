@@ -190,10 +190,33 @@ pub(super) struct ComponentArgs {
     pub(super) command: ComponentCommand,
 }
 
+/// Components that are built from Go modules.
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct NamesArgs {
+    /// etcd, kube-apiserver, kubelet, ...; all if not given
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum ComponentCommand {
     /// Show components with version, source and digest
     List(StackArgs),
+    /// Fetch the sources of what is built from Go modules, so that it can be built without a network
+    Fetch(NamesArgs),
+    /// Build components from Go modules, unless the cache has them
+    Build {
+        #[command(flatten)]
+        names: NamesArgs,
+        /// A folder of *.patch files for the module of the component, which is named alone then
+        #[arg(long, value_name = "DIR")]
+        patches: Option<PathBuf>,
+        /// Print only the paths of the programs
+        #[arg(long)]
+        path: bool,
+    },
+    /// Compare what was built with its digest
+    Verify(NamesArgs),
     /// Prepare the node image
     Image {
         #[command(flatten)]

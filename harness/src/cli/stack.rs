@@ -86,7 +86,7 @@ pub(super) fn parse(args: &StackArgs) -> Result<(NodeImageSpec, Vec<Override>), 
     Ok((spec, overrides))
 }
 
-fn refusal(e: ComponentError) -> Refusal {
+pub(super) fn refusal(e: ComponentError) -> Refusal {
     let exit = match e.fault() {
         Fault::Host => Exit::HostLacks,
         Fault::Usage => Exit::Usage,

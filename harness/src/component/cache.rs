@@ -15,6 +15,7 @@ use std::time::Instant;
 ///
 /// - `images/<content key>/`: `rootfs/`, `image.json`, and `in-use`, a file that users of the image hold a shared lock
 ///   on, so that nobody prunes it under them;
+/// - `components/<key>/`: a program that was built, and `component.json`;
 /// - `specs/<spec key>.json`: to which content a description came last;
 /// - `locks/<spec key>`: held by the one that makes it.
 #[derive(Clone, Debug)]
@@ -74,14 +75,15 @@ impl Cache {
         Held::of(self.images().join(pointer.key)).ok().flatten()
     }
 
-    /// Waits for the right to make an image. The wait ends with the one that makes it: a lock dies with its process.
+    /// Waits for the right to make `what`: `node image sid`. The wait ends with the one that makes it: a lock dies with its
+    /// process.
     pub(super) async fn lock(
         &self,
         spec_key: &str,
-        name: &str,
+        what: &str,
         progress: &dyn Progress,
     ) -> Result<File, ComponentError> {
-        for sub in ["images", "specs", "locks"] {
+        for sub in ["images", "specs", "locks", PROGRAMS] {
             let dir = self.dir.join(sub);
             fs::create_dir_all(&dir).map_err(ComponentError::io("can't make", &dir))?;
         }
@@ -93,7 +95,7 @@ impl Cache {
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(e)) => return Err(ComponentError::io("can't lock", &path)(e)),
         }
-        progress.say(&format!("node image {name}: another run is making it; waiting for it to be done"));
+        progress.say(&format!("{what}: another run is making it; waiting for it to be done"));
         let from = Instant::now();
         let (send, done) = tokio::sync::oneshot::channel();
         // A thread of its own and not one of the runtime's: an interrupted run does not have to wait for it.
@@ -103,15 +105,30 @@ impl Cache {
         });
         let locked = done.await.unwrap_or_else(|_| Err(io::Error::other("the waiting thread died")));
         let file = locked.map_err(ComponentError::io("can't lock", &path))?;
-        progress.say(&format!("node image {name}: the other run is done after {}", Millis::from(from.elapsed())));
+        progress.say(&format!("{what}: the other run is done after {}", Millis::from(from.elapsed())));
         Ok(file)
     }
 
     /// An empty folder to make an image in; the caller holds the lock for it, so what is there is of a dead run.
     pub(super) fn unfinished(&self, spec_key: &str, progress: &dyn Progress) -> Result<Unfinished, ComponentError> {
-        let dir = self.images().join(format!("{UNFINISHED}{spec_key}"));
+        self.unfinished_in("images", "node image", spec_key, progress)
+    }
+
+    /// Likewise for a program that is built.
+    pub(super) fn unfinished_program(&self, key: &str, progress: &dyn Progress) -> Result<Unfinished, ComponentError> {
+        self.unfinished_in(PROGRAMS, "component", key, progress)
+    }
+
+    fn unfinished_in(
+        &self,
+        folder: &str,
+        what: &str,
+        key: &str,
+        progress: &dyn Progress,
+    ) -> Result<Unfinished, ComponentError> {
+        let dir = self.dir.join(folder).join(format!("{UNFINISHED}{key}"));
         if dir.exists() {
-            progress.say("node image: removing what an interrupted run had begun");
+            progress.say(&format!("{what}: removing what an interrupted run had begun"));
             fs::remove_dir_all(&dir).map_err(ComponentError::io("can't remove", &dir))?;
         }
         let unfinished = Unfinished { dir, ledger: self.ledger.clone() };
@@ -121,6 +138,21 @@ impl Cache {
         }
         fs::create_dir(&unfinished.dir).map_err(ComponentError::io("can't make", &unfinished.dir))?;
         Ok(unfinished)
+    }
+
+    /// The folder of a program that was built, by the key of all that it is made of.
+    pub(super) fn program(&self, key: &str) -> PathBuf {
+        self.dir.join(PROGRAMS).join(key)
+    }
+
+    /// Puts a program that was built in its place. The caller holds the lock for it.
+    pub(super) fn publish_program(&self, key: &str, unfinished: &Unfinished) -> Result<(), ComponentError> {
+        let place = self.program(key);
+        let no = || ComponentError::io("can't put in place", &place);
+        if place.exists() {
+            fs::remove_dir_all(&place).map_err(no())?;
+        }
+        fs::rename(&unfinished.dir, &place).map_err(no())
     }
 
     /// Puts a finished image in its place. One of the same content that is there already goes.
@@ -178,6 +210,8 @@ impl Cache {
 
 const IN_USE: &str = "in-use";
 const UNFINISHED: &str = ".unfinished-";
+/// Where programs lie that were built, each in a folder of its own.
+const PROGRAMS: &str = "components";
 
 /// Removes the unfinished node image of a dead run (claim kind [`UNFINISHED_IMAGE`]; `path` is the claim's name), unless
 /// another run is making that image now: then it did so already, and what is there is its own.

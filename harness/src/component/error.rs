@@ -15,7 +15,7 @@ pub enum Fault {
     Surroundings,
 }
 
-/// Why a node image is not to be had.
+/// Why a node image or a component is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
     /// The description of the image is wrong.
@@ -39,6 +39,26 @@ pub enum ComponentError {
         /// What went wrong, in one sentence.
         reason: String,
         /// The last lines of the bootstrap tool's output.
+        tail: Vec<String>,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// No component of this name is built from a module.
+    #[error("podferry builds no component `{name}`")]
+    Unknown {
+        /// What was written.
+        name: String,
+        /// Those that are.
+        all: Vec<String>,
+    },
+    /// A component could not be built.
+    #[error("can't build {name}: {reason}{}", quoted(tail))]
+    Module {
+        /// The component.
+        name: String,
+        /// What went wrong, in one sentence.
+        reason: String,
+        /// The last lines of what the program said that failed.
         tail: Vec<String>,
         /// What the user can do.
         remedy: String,
@@ -73,18 +93,22 @@ impl ComponentError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            ComponentError::Spec(_) => Fault::Usage,
+            ComponentError::Spec(_) | ComponentError::Unknown { .. } => Fault::Usage,
             ComponentError::Lacks { .. } => Fault::Host,
-            ComponentError::Build { .. } | ComponentError::Exec { .. } | ComponentError::Io { .. } => {
-                Fault::Surroundings
-            }
+            ComponentError::Build { .. }
+            | ComponentError::Module { .. }
+            | ComponentError::Exec { .. }
+            | ComponentError::Io { .. } => Fault::Surroundings,
         }
     }
 
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ComponentError::Lacks { remedy, .. } | ComponentError::Build { remedy, .. } => Some(remedy.clone()),
+            ComponentError::Lacks { remedy, .. }
+            | ComponentError::Build { remedy, .. }
+            | ComponentError::Module { remedy, .. } => Some(remedy.clone()),
+            ComponentError::Unknown { all, .. } => Some(format!("one of {}", all.join(", "))),
             ComponentError::Spec(e) => e.hint(),
             ComponentError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room, or name another place by PODFERRY_CACHE".to_owned())
@@ -106,11 +130,12 @@ impl From<&ComponentError> for Failure {
             _ => ErrorClass::Surroundings,
         };
         let log = match error {
-            ComponentError::Build { tail, .. } => tail.clone(),
+            ComponentError::Build { tail, .. } | ComponentError::Module { tail, .. } => tail.clone(),
             _ => Vec::new(),
         };
         let message = match error {
             ComponentError::Build { name, reason, .. } => format!("can't make the node image {name}: {reason}"),
+            ComponentError::Module { name, reason, .. } => format!("can't build {name}: {reason}"),
             _ => Chain(error).to_string(),
         };
         Failure { class, message, hint: error.hint(), log }

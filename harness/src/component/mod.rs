@@ -1,5 +1,5 @@
-//! Where the programs of a node come from: the node image (made once from a distribution's packages and cached), and
-//! binaries of the user's own that take the place of the image's. Both say exactly what they are: version and digest.
+//! Where the programs of a node come from: the node image (made once from a distribution's packages and cached), programs
+//! that are built from Go modules, and binaries of the user's own. All say exactly what they are: version and digest.
 
 mod bootstrap;
 mod cache;
@@ -8,6 +8,8 @@ mod error;
 mod fixup;
 mod host;
 mod identity;
+mod manifest;
+mod module;
 mod node_image;
 mod overrides;
 mod spec;
@@ -15,6 +17,8 @@ mod spec;
 pub use cache::{Cache, sweep_unfinished};
 pub use error::{ComponentError, Fault};
 pub use host::host_record;
+pub use manifest::Manifest;
+pub use module::{Built, Patches, build, built, fetch, verify};
 pub use node_image::{NodeImage, node_image, refresh_node_image};
 pub use overrides::{Bind, Override, OverrideError, Resolved, look_at, resolve};
 pub use spec::{NodeImageSpec, SpecError};

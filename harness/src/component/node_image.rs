@@ -66,7 +66,7 @@ pub async fn node_image(
     if let Some(image) = cached(cache, &spec_key) {
         return Ok(image);
     }
-    let _lock = cache.lock(&spec_key, &spec.name, progress).await?;
+    let _lock = cache.lock(&spec_key, &format!("node image {}", spec.name), progress).await?;
     // The one that held the lock before may have made it.
     match cached(cache, &spec_key) {
         Some(image) => Ok(image),
@@ -84,7 +84,7 @@ pub async fn refresh_node_image(
     progress: &dyn Progress,
 ) -> Result<NodeImage, ComponentError> {
     let spec_key = spec.key(BUILDER);
-    let _lock = cache.lock(&spec_key, &spec.name, progress).await?;
+    let _lock = cache.lock(&spec_key, &format!("node image {}", spec.name), progress).await?;
     make(spec, &spec_key, cache, progress).await
 }
 

@@ -95,7 +95,7 @@ fn what_a_killed_run_had_begun_goes_and_it_is_said() {
 async fn a_sweep_leaves_what_a_living_run_is_making() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::at(dir.path());
-    let lock = cache.lock("k", "sid", &()).await.unwrap();
+    let lock = cache.lock("k", "node image sid", &()).await.unwrap();
     let unfinished = cache.unfinished("k", &()).unwrap();
     sweep_unfinished(&unfinished.dir).unwrap();
     assert!(unfinished.dir.exists());
@@ -111,10 +111,10 @@ async fn a_sweep_leaves_what_a_living_run_is_making() {
 async fn the_second_waits_for_the_first_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::at(dir.path());
-    let first = cache.lock("k", "sid", &()).await.unwrap();
+    let first = cache.lock("k", "node image sid", &()).await.unwrap();
     let told = Told::default();
     let second = async {
-        let lock = cache.lock("k", "sid", &told).await.unwrap();
+        let lock = cache.lock("k", "node image sid", &told).await.unwrap();
         assert!(told.0.lock().unwrap()[1].starts_with("node image sid: the other run is done after "));
         lock
     };

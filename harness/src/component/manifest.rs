@@ -1,0 +1,156 @@
+//! What is built from Go modules: `fixtures/components.toml` and the modules beside it, which come with the program.
+
+use super::error::ComponentError;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+const MANIFEST: &str = include_str!("../../../fixtures/components.toml");
+
+/// Each module's name, `go.mod` and `go.sum`.
+const MODULES: [(&str, &str, &str); 2] = [
+    (
+        "etcd",
+        include_str!("../../../fixtures/components/etcd/go.mod"),
+        include_str!("../../../fixtures/components/etcd/go.sum"),
+    ),
+    (
+        "kubernetes",
+        include_str!("../../../fixtures/components/kubernetes/go.mod"),
+        include_str!("../../../fixtures/components/kubernetes/go.sum"),
+    ),
+];
+
+/// The manifest, read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    modules: BTreeMap<String, Module>,
+    components: BTreeMap<String, Program>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Module {
+    from: String,
+    set: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Program {
+    module: String,
+    package: String,
+    #[serde(default = "by_default")]
+    says: Vec<String>,
+}
+
+fn by_default() -> Vec<String> {
+    vec!["--version".to_owned()]
+}
+
+/// One program, with all that it is built from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Source {
+    /// `kubelet`.
+    pub(super) name: String,
+    /// Its main package.
+    pub(super) package: String,
+    /// The module that is built, which patches are for: `k8s.io/kubernetes`.
+    pub(super) from: String,
+    /// That module's version: `v1.36.3`.
+    pub(super) version: String,
+    /// What the linker sets: `variable=value`.
+    pub(super) set: Vec<String>,
+    /// The arguments with which it says its version.
+    pub(super) says: Vec<String>,
+    pub(super) go_mod: &'static str,
+    pub(super) go_sum: &'static str,
+}
+
+impl Manifest {
+    /// The one that comes with the program.
+    pub fn shipped() -> Manifest {
+        toml::from_str(MANIFEST).expect("the shipped manifest is tested")
+    }
+
+    /// The names of its components.
+    pub fn names(&self) -> Vec<&str> {
+        self.components.keys().map(String::as_str).collect()
+    }
+
+    /// What a component is built from.
+    pub(super) fn source(&self, name: &str) -> Result<Source, ComponentError> {
+        let unknown =
+            || ComponentError::Unknown { name: name.to_owned(), all: self.components.keys().cloned().collect() };
+        let program = self.components.get(name).ok_or_else(unknown)?;
+        let module = &self.modules[&program.module];
+        let files = MODULES.iter().find(|(name, ..)| *name == program.module);
+        let (_, go_mod, go_sum) = files.expect("the shipped manifest is tested");
+        let version = required(go_mod, &module.from).expect("the shipped manifest is tested").to_owned();
+        Ok(Source {
+            name: name.to_owned(),
+            package: program.package.clone(),
+            says: program.says.clone(),
+            from: module.from.clone(),
+            set: module.set.iter().map(|s| s.replace("{version}", &version)).collect(),
+            version,
+            go_mod,
+            go_sum,
+        })
+    }
+}
+
+/// The version at which a `go.mod` requires a module.
+fn required<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
+    let words = |line: &'a str| -> Option<&'a str> {
+        let mut words = line.trim().trim_start_matches("require ").split_whitespace();
+        (words.next()? == module).then(|| words.next()).flatten()
+    };
+    go_mod.lines().find_map(|line| words(line).filter(|version| version.starts_with('v')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_component_has_all_that_it_is_built_from() {
+        let manifest = Manifest::shipped();
+        assert!(manifest.names().contains(&"kubelet") && manifest.names().contains(&"etcd"));
+        for name in manifest.names() {
+            let source = manifest.source(name).unwrap();
+            assert!(source.package.starts_with(&source.from), "{source:?}");
+            let tool = |line: &str| line.trim().trim_start_matches("tool ") == source.package;
+            assert!(
+                source.go_mod.lines().any(tool),
+                "{name} is no tool of its go.mod: its packages may be missing there"
+            );
+            assert!(source.go_sum.contains(&format!("{} {} h1:", source.from, source.version)), "{source:?}");
+        }
+    }
+
+    #[test]
+    fn kubernetes_and_what_it_stages_are_of_one_version() {
+        let source = Manifest::shipped().source("kubelet").unwrap();
+        let staged = source.version.replacen("v1.", "v0.", 1);
+        let replaced: Vec<&str> = source.go_mod.lines().filter(|l| l.contains(" => ")).collect();
+        assert!(replaced.len() > 20, "{replaced:?}");
+        assert!(replaced.iter().all(|line| line.ends_with(&staged)), "{replaced:?} are not all {staged}");
+        assert!(source.set.contains(&format!("k8s.io/component-base/version.gitVersion={}", source.version)));
+    }
+
+    #[test]
+    fn an_unknown_component_is_told_with_those_there_are() {
+        let error = Manifest::shipped().source("kubelett").unwrap_err();
+        assert_eq!(error.to_string(), "podferry builds no component `kubelett`");
+        assert!(error.hint().unwrap().contains("kubelet"), "{:?}", error.hint());
+    }
+
+    #[test]
+    fn a_version_is_found_in_either_form() {
+        let text = "require (\n\ta.b/c v1.2.3 // indirect\n)\nrequire x.y/z v2.0.0\nreplace x.y/q => x.y/q v3.0.0\n";
+        assert_eq!(required(text, "a.b/c"), Some("v1.2.3"));
+        assert_eq!(required(text, "x.y/z"), Some("v2.0.0"));
+        assert_eq!(required(text, "x.y/q"), None);
+    }
+}

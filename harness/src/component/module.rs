@@ -1,0 +1,336 @@
+//! Programs built from Go modules: pinned, with patches of the user's own if there are any, built once and cached by all
+//! that they are made of.
+
+use super::bootstrap::find_program;
+use super::cache::{Cache, write_whole};
+use super::error::ComponentError;
+use super::manifest::{Manifest, Source};
+use super::spec::short_digest;
+use super::{Progress, identity};
+use crate::process::{Exec, ExecError};
+use crate::record::{ComponentRecord, Millis};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Version of how things are built here: another one builds all anew.
+const BUILDER: u32 = 1;
+
+/// The whole of Kubernetes takes 12 minutes from nothing on two busy cores; fetching its sources a minute.
+const WHOLE: Duration = Duration::from_secs(90 * 60);
+/// Looking at files, copying the sources of a module.
+const SHORT: Duration = Duration::from_secs(300);
+const TAIL_LINES: usize = 12;
+
+/// A program that was built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The program, on the host. It is linked statically, so that it runs in any node image.
+    pub path: PathBuf,
+    /// What it is.
+    pub record: ComponentRecord,
+    /// Whether it was built by this call; else it was in the cache.
+    pub now: bool,
+}
+
+/// Patches for a module: the files `*.patch` of a folder, in the order of their names, as `patch -p1` takes them in the
+/// module's own folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patches {
+    dir: PathBuf,
+    /// Name and content.
+    files: Vec<(String, String)>,
+}
+
+impl Patches {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// It can't be read, or has no `*.patch`.
+    pub fn read(dir: &Path) -> Result<Patches, ComponentError> {
+        let read = |path: &Path| ComponentError::io("can't read", path);
+        let mut files = Vec::new();
+        for entry in fs::read_dir(dir).map_err(read(dir))? {
+            let path = entry.map_err(read(dir))?.path();
+            if path.extension().is_some_and(|e| e == "patch") {
+                let text = fs::read_to_string(&path).map_err(read(&path))?;
+                files.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text));
+            }
+        }
+        files.sort();
+        match files.is_empty() {
+            true => Err(read(dir)(std::io::Error::new(std::io::ErrorKind::NotFound, "no file *.patch is in it"))),
+            false => Ok(Patches { dir: dir.to_owned(), files }),
+        }
+    }
+}
+
+/// `component.json`: how a program came to be.
+#[derive(Debug, Serialize, Deserialize)]
+struct Birth {
+    record: ComponentRecord,
+    /// Wall time at which it was done, RFC 3339.
+    made: String,
+    /// How long it took.
+    took_ms: Millis,
+    /// `go version go1.26.8 linux/amd64`.
+    go: String,
+    /// Names of patches.
+    patches: Vec<String>,
+}
+
+/// A component out of the cache, or built now: which needs Go, the network, and minutes. Two runs that need one program build
+/// it once.
+///
+/// # Errors
+/// No such component; no Go; the sources can't be fetched, patched or compiled.
+pub async fn build(
+    name: &str,
+    patches: Option<&Patches>,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Built, ComponentError> {
+    let source = Manifest::shipped().source(name)?;
+    let key = key(&source, patches);
+    if let Some(built) = cached(cache, &source, &key) {
+        return Ok(built);
+    }
+    let _lock = cache.lock(&key, &format!("component {name}"), progress).await?;
+    // The one that held the lock before may have built it.
+    match cached(cache, &source, &key) {
+        Some(built) => Ok(built),
+        None => make(&source, patches, &key, cache, progress).await,
+    }
+}
+
+/// A component, if the cache has it without patches.
+///
+/// # Errors
+/// No such component.
+pub fn built(name: &str, cache: &Cache) -> Result<Option<Built>, ComponentError> {
+    let source = Manifest::shipped().source(name)?;
+    Ok(cached(cache, &source, &key(&source, None)))
+}
+
+/// Fetches the sources of a component and of all that it is made of, so that it can be built without a network.
+///
+/// # Errors
+/// As [`build`].
+pub async fn fetch(name: &str) -> Result<(), ComponentError> {
+    let source = Manifest::shipped().source(name)?;
+    let work = tempfile::tempdir().map_err(ComponentError::io("can't make", Path::new("a temporary folder")))?;
+    write_module(&source, work.path())?;
+    let failed = failed(&source, "its sources can't be fetched");
+    go(work.path(), ["mod", "download"])?.timeout(WHOLE).run().await.map(drop).map_err(failed)
+}
+
+/// Compares a program of the cache with what it was when it was built; `None`: it was not built.
+///
+/// # Errors
+/// No such component, or its file can't be read.
+pub fn verify(name: &str, cache: &Cache) -> Result<Option<Result<Built, String>>, ComponentError> {
+    let Some(built) = built(name, cache)? else { return Ok(None) };
+    let read = ComponentError::io("can't read", &built.path);
+    let now = File::open(&built.path).and_then(identity::digest).map_err(read)?;
+    let (was, path) = (&built.record.digest, built.path.display());
+    Ok(Some(if now == *was { Ok(built) } else { Err(format!("{path} was {was} and is {now}")) }))
+}
+
+fn key(source: &Source, patches: Option<&Patches>) -> String {
+    let contents: Vec<&str> = patches.iter().flat_map(|p| p.files.iter().map(|(_, text)| text.as_str())).collect();
+    short_digest(&(BUILDER, std::env::consts::ARCH, source, contents))
+}
+
+fn cached(cache: &Cache, source: &Source, key: &str) -> Option<Built> {
+    let dir = cache.program(key);
+    let birth: Birth = serde_json::from_slice(&fs::read(dir.join("component.json")).ok()?).ok()?;
+    let path = dir.join(&source.name);
+    path.is_file().then_some(Built { path, record: birth.record, now: false })
+}
+
+async fn make(
+    source: &Source,
+    patches: Option<&Patches>,
+    key: &str,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Built, ComponentError> {
+    let from = Instant::now();
+    let Source { name, from: module, version, .. } = source;
+    let unfinished = cache.unfinished_program(key, progress)?;
+    let work = unfinished.dir.join("source");
+    fs::create_dir(&work).map_err(ComponentError::io("can't make", &work))?;
+    let said = go(&work, ["version"])?.run().await.map_err(failed(source, "Go does not run"))?.text();
+    progress.say(&format!("component {name}: building it from {module}@{version} (kept in {})", cache.dir().display()));
+    write_module(source, &work)?;
+    if let Some(patches) = patches {
+        patch(source, patches, &work).await?;
+    }
+    let program = unfinished.dir.join(name);
+    let mut linker = "-s -w".to_owned();
+    source.set.iter().for_each(|set| linker += &format!(" -X {set}"));
+    let build = go(&work, ["build", "-trimpath", "-buildvcs=false", "-ldflags", &linker, "-o"])?;
+    let build = build.arg(&program).arg(&source.package).timeout(WHOLE);
+    build.run().await.map_err(failed(source, "it does not compile"))?;
+    fs::remove_dir_all(&work).map_err(ComponentError::io("can't remove", &work))?;
+
+    let own_word = Exec::new(&program).args(&source.says).output().await;
+    let own_word = own_word.map_err(failed(source, "what was built does not run"))?.text();
+    let read = ComponentError::io("can't read", &program);
+    let digest = File::open(&program).and_then(identity::digest).map_err(read)?;
+    let patched = patches.map(|p| format!(" with the patches of {}", p.dir.display())).unwrap_or_default();
+    let record = ComponentRecord {
+        name: name.clone(),
+        version: identity::version_in(&own_word).unwrap_or_else(|| own_word.lines().take(1).collect()),
+        source: format!("module {module}@{version}{patched}"),
+        digest,
+    };
+    let birth = Birth {
+        record: record.clone(),
+        made: jiff::Timestamp::now().to_string(),
+        took_ms: from.elapsed().into(),
+        go: said,
+        patches: patches.iter().flat_map(|p| p.files.iter().map(|(name, _)| name.clone())).collect(),
+    };
+    let json = serde_json::to_vec_pretty(&birth).expect("plain data is JSON");
+    let file = unfinished.dir.join("component.json");
+    write_whole(&file, &json).map_err(ComponentError::io("can't write", &file))?;
+    cache.publish_program(key, &unfinished)?;
+    progress.say(&format!("component {name}: built in {}", Millis::from(from.elapsed())));
+    Ok(Built { path: cache.program(key).join(name), record, now: true })
+}
+
+fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError> {
+    for (file, text) in [("go.mod", source.go_mod), ("go.sum", source.go_sum)] {
+        let path = dir.join(file);
+        fs::write(&path, text).map_err(ComponentError::io("can't write", &path))?;
+    }
+    Ok(())
+}
+
+/// Takes a copy of the module, patches it, and has it built in the place of the one that is fetched.
+async fn patch(source: &Source, patches: &Patches, work: &Path) -> Result<(), ComponentError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Download {
+        dir: PathBuf,
+    }
+    let module = format!("{}@{}", source.from, source.version);
+    let fetched = go(work, ["mod", "download", "-json", &module])?.timeout(WHOLE).run().await;
+    let fetched = fetched.map_err(failed(source, "its sources can't be fetched"))?.text();
+    let Download { dir } = serde_json::from_str(&fetched)
+        .map_err(|e| ComponentError::io("can't read", Path::new("what go says"))(e.into()))?;
+    let copy = work.join("patched");
+    // What lies in Go's own store is read-only.
+    let copying = Exec::new("cp").args(["-r", "--no-preserve=mode,ownership"]).arg(dir).arg(&copy).timeout(SHORT);
+    copying.run().await.map_err(failed(source, "its sources can't be copied"))?;
+    for (name, text) in &patches.files {
+        // Not --batch: it takes a patch that is in already for a reversed one, and takes it out.
+        let patch = Exec::new("patch").args(["-p1", "--forward", "--no-backup-if-mismatch"]).cwd(&copy);
+        let applied = patch.stdin(text.as_bytes()).timeout(SHORT).run().await;
+        applied.map_err(failed(source, &format!("patch {name} does not apply")))?;
+    }
+    let replace = format!("-replace={}=./patched", source.from);
+    go(work, ["mod", "edit", &replace])?.run().await.map(drop).map_err(failed(source, "go.mod can't be changed"))
+}
+
+/// A call of Go in a folder that has a module. Static programs, and nothing of the user's own settings that changes them.
+fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentError> {
+    let remedy = "install Go 1.26 or newer (https://go.dev/dl), or give a program of your own by --component NAME=PATH";
+    let go = find_program("go").or_else(|| Some(PathBuf::from("/usr/local/go/bin/go")).filter(|p| p.is_file()));
+    let go = go.ok_or_else(|| ComponentError::Lacks {
+        what: "go".to_owned(),
+        why: "it is what Kubernetes and etcd are built with".to_owned(),
+        remedy: remedy.to_owned(),
+    })?;
+    Ok(Exec::new(go).args(args).cwd(dir).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "-mod=readonly"))
+}
+
+fn failed(source: &Source, reason: &str) -> impl FnOnce(ExecError) -> ComponentError + use<> {
+    let (name, reason) = (source.name.clone(), reason.to_owned());
+    move |e| {
+        let lines: Vec<String> = match &e {
+            ExecError::Status { tail, .. } => tail.lines().map(str::to_owned).collect(),
+            other => vec![crate::record::Chain(other).to_string()],
+        };
+        let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec();
+        let offline = tail.iter().any(|l| l.contains("dial tcp") || l.contains("no such host"));
+        let remedy = match offline {
+            true => "podferry fetches Go modules from where GOPROXY says: see `go env GOPROXY`",
+            false => "the lines above say why; a program of your own is taken by --component NAME=PATH",
+        };
+        ComponentError::Module { name, reason, tail, remedy: remedy.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kubelet() -> Source {
+        Manifest::shipped().source("kubelet").unwrap()
+    }
+
+    fn patches(dir: &Path, text: &str) -> Patches {
+        fs::write(dir.join("a.patch"), text).unwrap();
+        Patches::read(dir).unwrap()
+    }
+
+    #[test]
+    fn what_a_program_is_made_of_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = key(&kubelet(), None);
+        assert_eq!(plain, key(&kubelet(), None));
+        assert_ne!(plain, key(&Manifest::shipped().source("kubectl").unwrap(), None));
+        let one = key(&kubelet(), Some(&patches(dir.path(), "x")));
+        let other = key(&kubelet(), Some(&patches(dir.path(), "y")));
+        assert!(plain != one && one != other);
+    }
+
+    #[test]
+    fn a_folder_without_patches_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("notes.txt"), "x").unwrap();
+        let error = Patches::read(dir.path()).unwrap_err();
+        assert!(crate::record::Chain(&error).to_string().ends_with("no file *.patch is in it"), "{error:?}");
+        fs::write(dir.path().join("b.patch"), "b").unwrap();
+        fs::write(dir.path().join("a.patch"), "a").unwrap();
+        let names: Vec<String> = Patches::read(dir.path()).unwrap().files.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a.patch", "b.patch"]);
+    }
+
+    #[test]
+    fn a_program_that_was_changed_is_found_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path());
+        assert_eq!(verify("kubelet", &cache).unwrap(), None);
+        let place = cache.program(&key(&kubelet(), None));
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("kubelet"), "abc").unwrap();
+        let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
+        let record = ComponentRecord { name: "kubelet".into(), version: "1".into(), source: "module".into(), digest };
+        let birth = Birth { record, made: String::new(), took_ms: Millis(0.0), go: String::new(), patches: Vec::new() };
+        fs::write(place.join("component.json"), serde_json::to_vec(&birth).unwrap()).unwrap();
+        assert!(verify("kubelet", &cache).unwrap().unwrap().is_ok());
+        fs::write(place.join("kubelet"), "abd").unwrap();
+        let why = verify("kubelet", &cache).unwrap().unwrap().unwrap_err();
+        assert!(why.contains("kubelet was sha256:ba78") && why.contains("and is sha256:"), "{why}");
+    }
+
+    #[test]
+    fn an_offline_failure_says_where_modules_come_from() {
+        let status = ExecError::Status {
+            command: "go".into(),
+            code: 1,
+            tail: "go: k8s.io/x: dial tcp: lookup proxy.golang.org: no such host".into(),
+            output: Box::default(),
+        };
+        let error = failed(&kubelet(), "its sources can't be fetched")(status);
+        assert!(error.hint().unwrap().contains("GOPROXY"), "{error}");
+        assert!(
+            error.to_string().starts_with("can't build kubelet: its sources can't be fetched\n  | go: "),
+            "{error}"
+        );
+    }
+}
