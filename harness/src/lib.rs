@@ -14,6 +14,7 @@ mod fault;
 pub mod image;
 pub mod ledger;
 pub mod node;
+pub mod perf;
 pub mod process;
 pub mod provider;
 pub mod record;

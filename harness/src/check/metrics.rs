@@ -1,6 +1,8 @@
 use super::answers::{ops_to, outage};
 use super::connection;
-use crate::record::{At, CheckpointRecord, Evidence, History, Metric, MigrationRecord, OpOutcome, Phase};
+use crate::record::{
+    At, CheckpointRecord, Evidence, History, Metric, MigrationRecord, OpOutcome, PAGES_WRITTEN, Phase,
+};
 use std::collections::BTreeMap;
 
 /// Name of the worst latency of an answered operation, counted from when it was due, in ms.
@@ -27,10 +29,17 @@ pub fn metrics(evidence: &Evidence) -> BTreeMap<String, f64> {
         (Metric::BytesSent.name(), worst(migrations().map(|m| Some(m.sent? as f64)))),
         (Metric::Pages.name(), worst(coming(evidence).map(|(from, to)| Some(ms(from, to))))),
         (Metric::PagesLatency.name(), worst(coming(evidence).map(|span| latency_within(evidence, span)))),
+        (PAGES_WRITTEN, pages_written(evidence)),
         (WORST_LATENCY, worst(asking(evidence).map(worst_latency))),
         (MEASUREMENT_ERROR, worst(asking(evidence).map(|h| Some(h.worst_lateness_ns as f64 / 1e6)))),
     ];
     figures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Of all checkpoints together, if CRIU left its count of each.
+fn pages_written(evidence: &Evidence) -> Option<f64> {
+    let counts: Option<Vec<u64>> = evidence.checkpoints.iter().map(|c| c.criu_pages_written).collect();
+    counts.filter(|counts| !counts.is_empty()).map(|counts| counts.iter().sum::<u64>() as f64)
 }
 
 /// The greatest, if all are known: one that is not known could be the greatest.

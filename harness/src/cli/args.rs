@@ -1,3 +1,4 @@
+use super::perf::PerfArgs;
 use super::scenario::Format;
 use crate::bench::What;
 use crate::record::{EngineKind, Tier};
@@ -10,8 +11,9 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0 passed (skips are listed)    1 a bug in podferry        2 usage
   3 invalid scenario             4 nothing selected        10 a scenario failed
- 13 skipped under --deny-skips  20 surroundings failed     21 the host lacks something
- 22 the run timed out           23 something leaked       130 interrupted
+ 12 a regression (perf --gate)  13 skipped, --deny-skips   20 surroundings failed
+ 21 the host lacks something    22 the run timed out       23 something leaked
+130 interrupted
 
 Start with `podferry doctor` if anything is amiss; `podferry explain CODE` tells of a diagnostic or error class.";
 
@@ -57,6 +59,8 @@ pub(super) enum Command {
     Survey(SurveyArgs),
     /// Measure podferry against bare shell scripts that do the same
     Bench(BenchArgs),
+    /// Tell whether something got slower: two stacks in turn
+    Perf(PerfArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -290,7 +294,7 @@ fn param(text: &str) -> Result<(String, String), String> {
     Ok((axis.to_owned(), value.to_owned()))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text.parse().map_err(|_| format!("`{text}` is no time, like 90s or 30m"))?;
     Duration::try_from(span).map_err(|_| format!("`{text}` is below zero"))
 }

@@ -5,6 +5,7 @@ mod bench;
 mod clean;
 mod component;
 mod doctor;
+mod perf;
 mod progress;
 mod report;
 mod run;
@@ -69,6 +70,7 @@ async fn dispatch(args: args::Args) -> u8 {
         args::Command::Clean => clean::clean() as u8,
         args::Command::Survey(args) => survey::survey(args).await as u8,
         args::Command::Bench(args) => bench::bench(&args).await as u8,
+        args::Command::Perf(args) => perf::perf(args).await as u8,
         args::Command::Report(args) => report::report(&args) as u8,
         args::Command::Completions { shell } => {
             clap_complete::generate(shell, &mut args::Args::command(), "podferry", &mut std::io::stdout());

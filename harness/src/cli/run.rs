@@ -1,6 +1,6 @@
 //! `podferry run`: from arguments to an exit code.
 
-use super::args::{DEFAULT_NODE_IMAGE, RunArgs, StackArgs};
+use super::args::{DEFAULT_NODE_IMAGE, RunArgs, SelectArgs, StackArgs};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
@@ -22,19 +22,9 @@ pub(super) const DATA_SIZE: u64 = 16 << 30;
 
 /// Runs scenarios.
 pub(super) async fn run(args: RunArgs) -> Exit {
-    let select = &args.select;
-    let plan = match scenario::planned(&select.scenarios, crate::workload::KINDS, &select.selection()) {
+    let plan = match chosen(&args.select) {
         Ok(plan) => plan,
-        Err((text, code)) => {
-            complain(&text);
-            return if code == Exit::InvalidScenario as u8 {
-                Exit::InvalidScenario
-            } else if code == Exit::NothingSelected as u8 {
-                Exit::NothingSelected
-            } else {
-                Exit::Usage
-            };
-        }
+        Err(exit) => return exit,
     };
     let plan = plan.on_images(&args.stack.images.names);
     let plan = match args.repeat {
@@ -52,6 +42,20 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         }
         Err(refusal) => refusal.tell(),
     }
+}
+
+/// The cases that are asked for. What is wrong with them has been told when this fails.
+pub(super) fn chosen(select: &SelectArgs) -> Result<Plan, Exit> {
+    scenario::planned(&select.scenarios, crate::workload::KINDS, &select.selection()).map_err(|(text, code)| {
+        complain(&text);
+        if code == Exit::InvalidScenario as u8 {
+            Exit::InvalidScenario
+        } else if code == Exit::NothingSelected as u8 {
+            Exit::NothingSelected
+        } else {
+            Exit::Usage
+        }
+    })
 }
 
 /// Why a run did not begin.

@@ -2,6 +2,7 @@
 //! migration is composed of two of them in the room `run`, so that every engine has every leg timed alike.
 
 mod attributes;
+mod calls;
 mod capabilities;
 mod containerd;
 pub mod cri;
@@ -31,6 +32,7 @@ pub mod runc;
 mod yards;
 
 pub use self::migration::{Arrived, Migration, Moved, Strategies, Timed, TimedPhase, target_of};
+pub(crate) use calls::calls;
 pub use capabilities::Capabilities;
 pub use probe::refuses_sockets;
 pub use registry::{Supplies, connect};

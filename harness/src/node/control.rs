@@ -109,6 +109,7 @@ impl Control {
         streams: Streams,
         files: &[BorrowedFd<'_>],
     ) -> io::Result<Started> {
+        crate::process::note_start();
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell_start, started) = oneshot::channel();
         let (tell_exit, exited) = oneshot::channel();

@@ -57,6 +57,7 @@ impl Exec {
     }
 
     fn command(&self, stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Command {
+        super::note_start();
         let (program, args) = self.argv.split_first().expect("an Exec has a program");
         let mut command = Command::new(program);
         command.args(args).envs(self.env.iter().map(|(k, v)| (k, v)));

@@ -13,6 +13,7 @@ mod fold;
 mod give_up;
 mod history;
 mod names;
+mod perf;
 mod phase;
 mod run;
 mod strategy;
@@ -37,7 +38,10 @@ pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
-pub use names::{CaseId, NODE_IMAGE, Origin, RunId, Tier};
+pub use names::{CaseId, NODE_IMAGE, Origin, PAGES_WRITTEN, ROUND, RPCS, RunId, SIDE, SPAWNS, Tier};
+pub use perf::{
+    Ack, ComparedCase, ComparedFigure, Comparison, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift, Trend, Way,
+};
 pub use phase::{Phase, PhaseSpan};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,

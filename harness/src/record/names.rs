@@ -28,6 +28,21 @@ impl fmt::Display for CaseId {
 /// The cell of a case in a run on several node images: the image, as the user named it.
 pub const NODE_IMAGE: &str = "node-image";
 
+/// The cell of a case in a comparison: `baseline` or `candidate`.
+pub const SIDE: &str = "side";
+
+/// The cell of a case that a comparison does once more, to confirm what it found: `2`.
+pub const ROUND: &str = "round";
+
+/// Name of a figure: how many programs podferry started in a repetition, on the host and in nodes.
+pub const SPAWNS: &str = "spawns";
+
+/// Name of a figure: how many calls of a daemon's interface podferry made in a repetition.
+pub const RPCS: &str = "rpcs";
+
+/// Name of a figure: how many pages of memory CRIU wrote in a repetition, by its own count.
+pub const PAGES_WRITTEN: &str = "pages-written";
+
 /// How far down the suite a scenario stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

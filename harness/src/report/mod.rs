@@ -9,6 +9,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+pub mod perf;
 mod progress;
 mod style;
 pub mod survey;

@@ -7,9 +7,12 @@ use super::recorder::Recorder;
 use super::world::World;
 use super::{carry::Carried, clients::Clients, judge, under_way::UnderWay};
 use crate::clock;
-use crate::engine::{Checkpoint, Container, ContainerSpec, Engine, Slot};
+use crate::engine::{self, Checkpoint, Container, ContainerSpec, Engine, Slot};
 use crate::node::SharedNode;
-use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, StepRecord};
+use crate::process;
+use crate::record::{
+    CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, RPCS, SPAWNS, StepRecord,
+};
 use crate::scenario::plan::{Case, Step};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +106,7 @@ impl Ended {
         Ended { outcome: Some(outcome), reason, histories: BTreeMap::new() }
     }
 
-    fn passed(&self) -> bool {
+    pub(super) fn passed(&self) -> bool {
         self.outcome == Some(Outcome::Passed)
     }
 }
@@ -122,25 +125,7 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
             let warmup = repetition < case.warmup;
             recorder.case(&case.id, Event::Repetition { number: repetition + 1, of: total, warmup });
         }
-        let mut run = CaseRun {
-            world,
-            case,
-            recorder,
-            tag: format!("c{number}r{repetition}"),
-            step: 0,
-            instances: BTreeMap::new(),
-            checkpoints: BTreeMap::new(),
-            clients: Clients::default(),
-            volumes: BTreeSet::new(),
-            bare: Vec::new(),
-            under_way: Vec::new(),
-            slots: Vec::new(),
-            fenced: Vec::new(),
-            moving: None,
-            moved: BTreeMap::new(),
-            pods: BTreeMap::new(),
-            hanging: Vec::new(),
-        };
+        let mut run = CaseRun::new(world, case, recorder, format!("c{number}r{repetition}"));
         let this = Box::pin(run.repetition(repetition >= case.warmup)).await;
         if !this.passed() {
             return this;
@@ -154,6 +139,29 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
 }
 
 impl<'a> CaseRun<'a> {
+    /// A case about to begin. `tag` makes names unique on the nodes.
+    pub(super) fn new(world: &'a World, case: &'a Case, recorder: &'a Recorder, tag: String) -> Self {
+        CaseRun {
+            world,
+            case,
+            recorder,
+            tag,
+            step: 0,
+            instances: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
+            clients: Clients::default(),
+            volumes: BTreeSet::new(),
+            bare: Vec::new(),
+            under_way: Vec::new(),
+            slots: Vec::new(),
+            fenced: Vec::new(),
+            moving: None,
+            moved: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            hanging: Vec::new(),
+        }
+    }
+
     /// Where the events of this case go.
     pub(super) fn teller(&self) -> Teller<'a> {
         Teller { recorder: self.recorder, case: &self.case.id }
@@ -161,7 +169,9 @@ impl<'a> CaseRun<'a> {
 }
 
 impl CaseRun<'_> {
-    async fn repetition(&mut self, counts: bool) -> Ended {
+    /// Does the steps once, judges what came of them and removes all that they made. Its figures are recorded if it counts.
+    pub(super) async fn repetition(&mut self, counts: bool) -> Ended {
+        let (programs, calls) = (process::started(), engine::calls());
         if let Err(failure) = self.allocate().await {
             return Ended::new(Outcome::Errored, Some(failure.message));
         }
@@ -171,6 +181,11 @@ impl CaseRun<'_> {
         self.settle().await;
         self.last_look(failed.is_some()).await;
         let mut ended = judge::repetition(self, counts, failed);
+        if counts && ended.passed() {
+            // The last look is in them: it asks the same of both sides of a comparison.
+            self.figure(SPAWNS, process::started() - programs);
+            self.figure(RPCS, engine::calls() - calls);
+        }
         for failure in unmended {
             if ended.passed() {
                 ended = Ended::new(Outcome::Errored, Some(failure.message));
@@ -185,6 +200,10 @@ impl CaseRun<'_> {
         }
         ended.histories = self.clients.take_histories();
         ended
+    }
+
+    fn figure(&self, name: &str, count: u64) {
+        self.record(Event::Metric { name: name.to_owned(), value: count as f64 });
     }
 
     /// Runs the steps until one does not go as the scenario says; that one's failure, if it is not a check's matter.

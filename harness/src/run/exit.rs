@@ -16,6 +16,8 @@ pub enum Exit {
     NothingSelected = 4,
     /// A scenario failed: the stack under test is wrong.
     Failed = 10,
+    /// A comparison that was to gate found something slower.
+    Regressed = 12,
     /// A case was skipped under `--deny-skips`.
     Skipped = 13,
     /// Provisioning or the surroundings failed.

@@ -11,6 +11,7 @@ mod faults;
 mod judge;
 mod link;
 mod memory;
+mod paired;
 pub(crate) mod preparation;
 mod recorder;
 mod requirements;
@@ -21,6 +22,7 @@ pub(crate) mod world;
 
 pub(crate) use case::Held;
 pub use exit::Exit;
+pub use paired::{Paired, Sides, execute_paired, unpaired};
 pub use preparation::Preparations;
 pub use recorder::{Listener, Recorder};
 pub use store::{StoredRunError, load, write_reports};
@@ -69,12 +71,23 @@ pub struct Ground {
 pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
     let Session { plan, grounds, stores, recorder, stack_args, deny_skips, timeout } = session;
     for case in &plan.cases {
-        recorder.case(&case.id, planned(case, &stack_args));
+        recorder.case(&case.id, planned(case, rerun(case, &stack_args)));
     }
     let worlds: Vec<World> =
         grounds.into_iter().map(|ground| World::new(ground, stores.clone(), Arc::clone(&recorder))).collect();
+    to_its_end(on_each(&worlds, &plan, &recorder), timeout, &mut stop, &recorder).await;
+    end(&worlds, &recorder, deny_skips).await
+}
+
+/// Works until it is done, late or interrupted.
+async fn to_its_end(
+    work: impl Future<Output = ()>,
+    timeout: Duration,
+    stop: &mut watch::Receiver<bool>,
+    recorder: &Recorder,
+) {
     tokio::select! {
-        () = on_each(&worlds, &plan, &recorder) => {}
+        () = work => {}
         () = tokio::time::sleep(timeout) => {
             recorder.error(Failure {
                 class: ErrorClass::Timeout,
@@ -85,8 +98,12 @@ pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
         }
         _ = stop.wait_for(|stop| *stop) => recorder.run(Event::Interrupted),
     }
-    for world in &worlds {
-        raze(world, &recorder).await;
+}
+
+/// Takes everything down and records the end.
+async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
+    for world in worlds {
+        raze(world, recorder).await;
     }
     let exit = Exit::of(&recorder.fold(), deny_skips);
     recorder.run(Event::RunFinished { exit_code: exit as u8 });
@@ -125,27 +142,34 @@ async fn cases(world: &World, planned: &[&Case], recorder: &Recorder) {
     for (number, case) in planned.iter().enumerate() {
         recorder.case(&case.id, Event::CaseStarted);
         let done = tokio::time::timeout(case.timeout, Box::pin(case::run(world, case, number, recorder))).await;
-        let ended = done.unwrap_or_else(|_| {
-            Ended::new(Outcome::Failed, Some(format!("the case did not end within {:?}", case.timeout)))
-        });
-        // A case that came to its end has mended its own; one that was given up in its middle has not.
-        for failure in world.faults.mend_all(&faults::Teller { recorder, case: &case.id }).await {
-            recorder.error(failure);
-        }
-        let outcome = ended.outcome.unwrap_or(Outcome::Errored);
-        if !matches!(outcome, Outcome::Passed | Outcome::Skipped) {
-            let logs = recorder.dir().join("cases").join(folder(&case.id)).join("logs");
-            world.collect_logs(case, &logs).await;
-            for failure in world.raze().await {
-                recorder.error(failure);
-            }
-        }
-        let finished = Event::CaseFinished { outcome, reason: ended.reason };
-        recorder.case_finished(&case.id, finished, ended.histories);
+        let ended = done.unwrap_or_else(|_| late(case));
+        conclude(world, case, ended, recorder).await;
     }
 }
 
-fn planned(case: &Case, stack_args: &str) -> Event {
+fn late(case: &Case) -> Ended {
+    Ended::new(Outcome::Failed, Some(format!("the case did not end within {:?}", case.timeout)))
+}
+
+/// Mends what a case broke, and records its end. After one that did not pass the nodes are made anew.
+async fn conclude(world: &World, case: &Case, ended: Ended, recorder: &Recorder) {
+    // A case that came to its end has mended its own; one that was given up in its middle has not.
+    for failure in world.faults.mend_all(&faults::Teller { recorder, case: &case.id }).await {
+        recorder.error(failure);
+    }
+    let outcome = ended.outcome.unwrap_or(Outcome::Errored);
+    if !matches!(outcome, Outcome::Passed | Outcome::Skipped) {
+        let logs = recorder.dir().join("cases").join(folder(&case.id)).join("logs");
+        world.collect_logs(case, &logs).await;
+        for failure in world.raze().await {
+            recorder.error(failure);
+        }
+    }
+    let finished = Event::CaseFinished { outcome, reason: ended.reason };
+    recorder.case_finished(&case.id, finished, ended.histories);
+}
+
+fn planned(case: &Case, rerun: String) -> Event {
     Event::CasePlanned {
         scenario: case.scenario.clone(),
         title: case.title.clone(),
@@ -153,7 +177,7 @@ fn planned(case: &Case, stack_args: &str) -> Event {
         engine: case.engine,
         params: case.params.clone(),
         labels: case.labels.clone(),
-        rerun: rerun(case, stack_args),
+        rerun,
     }
 }
 

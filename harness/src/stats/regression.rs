@@ -1,6 +1,7 @@
 //! Whether a candidate is slower: a fixed rule in two rounds, never "again until it is green".
 
-use super::signed_rank::centre;
+use super::signed_rank::{Centre, centre};
+use super::two_samples::shift;
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
 /// The rule.
@@ -39,30 +40,40 @@ pub struct Effect {
     pub coverage: f64,
     /// The smallest slowdown, as a ratio, that two rounds with noise like this round's find as often as the rule says.
     pub smallest: f64,
-    /// How many blocks of two pairs it rests on.
+    /// How many blocks of two pairs it rests on; of sides that were not measured in turn, samples of the side with fewer.
     pub blocks: usize,
 }
 
 impl Effect {
     /// Of the logarithms of the blocks' ratios (see [`super::log_ratios`]). `None` without any.
     pub fn of(log_ratios: &[f64], rule: &Rule) -> Option<Effect> {
-        let c = centre(log_ratios, rule.confidence)?;
+        Some(Effect::around(centre(log_ratios, rule.confidence)?, log_ratios.len(), rule))
+    }
+
+    /// Of two sides that were not measured in turn: what is between them may be the machine.
+    pub fn apart(baseline: &[f64], candidate: &[f64], rule: &Rule) -> Option<Effect> {
+        let logs = |samples: &[f64]| samples.iter().map(|s| s.ln()).collect::<Vec<f64>>();
+        let c = shift(&logs(candidate), &logs(baseline), rule.confidence)?;
+        Some(Effect::around(c, baseline.len().min(candidate.len()), rule))
+    }
+
+    fn around(c: Centre, samples: usize, rule: &Rule) -> Effect {
         // How far the estimate may be off by chance, as a standard error: from the interval, so that wild samples count as
         // little here as there.
         let reach = normal(f64::midpoint(1.0, c.coverage));
         let error = if reach > 0.0 { (c.high - c.low) / 2.0 / reach } else { f64::INFINITY };
-        let error = error * doubt(log_ratios.len());
+        let error = error * doubt(samples);
         // Each round must see it, so each must see it more often.
         let often = normal(rule.power.sqrt()) * error;
         let seen = (normal(f64::midpoint(1.0, rule.confidence)) * error).max(rule.margin.ln_1p()) + often;
-        Some(Effect {
+        Effect {
             ratio: c.estimate.exp(),
             low: c.low.exp(),
             high: c.high.exp(),
             coverage: c.coverage,
             smallest: seen.exp(),
-            blocks: log_ratios.len(),
-        })
+            blocks: samples,
+        }
     }
 
     /// Which way it points, if it is worth a second look: beyond the margin, and no chance. `typical` is the baseline's median.

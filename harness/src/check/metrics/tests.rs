@@ -19,12 +19,13 @@ fn the_figures_of_a_migration() {
     near(m.get("checkpoint-size"), f64::from(3 << 20));
     near(m.get("bytes-moved"), f64::from(3 << 20));
     near(m.get("bytes-sent"), f64::from(4 << 20));
+    near(m.get(PAGES_WRITTEN), 700.0);
     near(m.get(WORST_LATENCY), 0.2);
     near(m.get(MEASUREMENT_ERROR), 0.12);
     assert_eq!(m.get("stall"), None, "no connection outlived it");
     // Its memory did not come later.
     assert_eq!((m.get("pages"), m.get("pages-latency")), (None, None));
-    assert_eq!(m.len(), Metric::ALL.len() - 3 + 2);
+    assert_eq!(m.len(), Metric::ALL.len() - 3 + 3);
 }
 
 #[test]

@@ -134,6 +134,7 @@ impl Containerd {
         limit: Duration,
         call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
     ) -> Result<T, EngineError> {
+        super::calls::note();
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.error(during, what, &status, Vec::new())),

@@ -77,6 +77,7 @@ impl Inner {
         what: &str,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, EngineError> {
+        crate::engine::calls::note();
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(e)) => Err(self.error(during, what, &Said::of(&e), Vec::new())),

@@ -1,7 +1,7 @@
 //! Node images side by side: what ran on each, and which cases ended otherwise on one than on another.
 
 use super::{CaseView, nodes, text};
-use crate::record::{CaseRecord, NODE_IMAGE, NodeRecord, Run};
+use crate::record::{CaseRecord, NODE_IMAGE, NodeRecord, Run, SIDE};
 use serde::Serialize;
 
 /// The node images of a run that had several.
@@ -26,9 +26,9 @@ pub struct OnImages {
     pub on: Vec<String>,
 }
 
-/// The image that a case ran on, if the run had several.
+/// The image that a case ran on, if the run had several; the side, in a comparison.
 pub(super) fn of_case(case: &CaseRecord) -> Option<&str> {
-    case.params.get(NODE_IMAGE).map(String::as_str)
+    case.params.get(NODE_IMAGE).or_else(|| case.params.get(SIDE)).map(String::as_str)
 }
 
 /// What is not the same on nodes of one image, for every image.
