@@ -9,9 +9,9 @@ pub(crate) fn run(args: &[String]) -> Result<u8, String> {
         Some("lint") => lint(),
         Some("e2e") => e2e(),
         Some("engines") => engines(),
-        Some("reds") => crate::test::run(&["reds".to_owned()]),
-        Some(other) => Err(format!("no lane `{other}`: lint, e2e, engines, reds")),
-        None => Err("which lane: lint, e2e, engines, reds".to_owned()),
+        Some(long @ ("perf" | "reds")) => crate::test::run(&[long.to_owned()]),
+        Some(other) => Err(format!("no lane `{other}`: lint, e2e, engines, reds, perf")),
+        None => Err("which lane: lint, e2e, engines, reds, perf".to_owned()),
     }
 }
 
@@ -30,5 +30,7 @@ fn engines() -> Result<u8, String> {
 fn lint() -> Result<u8, String> {
     cargo(["fmt", "--all", "--check"]).must("rustfmt")?;
     cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).must("clippy")?;
+    // Each benchmark once, in the profile of the tests: that it runs is looked at here, not how fast.
+    cargo(["test", "--quiet", "--package", "podferry", "--bench", "pure"]).must("benchmarks")?;
     Ok(0)
 }

@@ -27,8 +27,8 @@ const NODE_TESTS: [&str; 15] = [
     "killed",
 ];
 
-/// On real nodes too, and only when it is named: it takes minutes. A lane of CI runs it.
-const LONG_TESTS: [&str; 1] = ["reds"];
+/// On real nodes too, and only when they are named: they take minutes, or a machine without other work. Lanes of CI run them.
+const LONG_TESTS: [&str; 2] = ["perf", "reds"];
 
 /// Runs one part, or all. Every part runs even if an earlier one failed; the code is that of the first failure.
 pub(crate) fn run(args: &[String]) -> Result<u8, String> {
