@@ -96,7 +96,11 @@ fn version() {
 fn what_is_typed_wrongly_is_told_with_what_was_probably_meant() {
     let engine = podferry(&["run", "--engine", "rnuc"]);
     assert_eq!(engine.code, 2, "{engine:?}");
-    assert!(engine.err.contains("unknown engine `rnuc`: one of cri, cri-crun, runc, crun, ctr"), "{}", engine.err);
+    assert!(
+        engine.err.contains("unknown engine `rnuc`: one of cri, cri-crun, cri-crio, runc, crun, ctr"),
+        "{}",
+        engine.err
+    );
     let flag = podferry(&["run", "--enginee", "runc"]);
     assert_eq!(flag.code, 2, "{flag:?}");
     assert!(flag.err.contains("a similar argument exists: '--engine'"), "{}", flag.err);

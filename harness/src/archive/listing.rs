@@ -12,7 +12,8 @@ use std::path::{Component, Path, PathBuf};
 pub enum Form {
     /// An uncompressed tar file, as `CheckpointContainer` of CRI writes it (containerd 2.1).
     CriArchive,
-    /// An uncompressed tar file, as `podman container checkpoint --export` writes it (podman 5.8).
+    /// An uncompressed tar file, as `podman container checkpoint --export` writes it (podman 5.8), and CRI-O (1.34), which has
+    /// its code from there.
     PodmanArchive,
     /// A folder of images with the same inner names.
     ImageFolder,

@@ -264,8 +264,8 @@ pub(super) struct BenchArgs {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct SurveyArgs {
-    /// Engines, a column each: all if not given
-    #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_values_t = EngineKind::ALL, hide_default_value = true)]
+    /// Engines, a column each: all that need no `--component` if not given
+    #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_values_t = EngineKind::usual(), hide_default_value = true)]
     pub(super) engines: Vec<EngineKind>,
     /// Kinds, with their variants, or whole areas; all if not given
     #[arg(long, value_name = "KIND", value_delimiter = ',')]

@@ -20,9 +20,10 @@ pub(super) struct Known {
 }
 
 /// The programs that are recorded, and that a user can replace by `--component`.
-pub(super) const KNOWN: [Known; 6] = [
+pub(super) const KNOWN: [Known; 7] = [
     Known { name: "containerd", path: "/usr/bin/containerd", version_flag: "--version" },
     Known { name: "containerd-shim-runc-v2", path: "/usr/bin/containerd-shim-runc-v2", version_flag: "-v" },
+    Known { name: "crio", path: "/usr/bin/crio", version_flag: "--version" },
     Known { name: "runc", path: "/usr/sbin/runc", version_flag: "--version" },
     Known { name: "crun", path: "/usr/bin/crun", version_flag: "--version" },
     Known { name: "criu", path: "/usr/sbin/criu", version_flag: "--version" },
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn a_program_without_a_version_is_quoted() {
         assert_eq!(version_in("my own build"), None);
-        let record = record(&KNOWN[2], "my own build\nx", "path /x".into(), "sha256:0".into());
+        let record = record(&KNOWN[3], "my own build\nx", "path /x".into(), "sha256:0".into());
         assert_eq!((record.name.as_str(), record.version.as_str()), ("runc", "my own build"));
     }
 

@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// A binary of the user's own in the place of the node image's: `--component NAME=PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// Which program: `containerd`, `containerd-shim-runc-v2`, `runc`, `crun`, `criu`, `redis-server`.
+    /// Which program: `containerd`, `containerd-shim-runc-v2`, `crio`, `runc`, `crun`, `criu`, `redis-server`.
     pub name: &'static str,
     /// The binary on the host.
     pub path: PathBuf,

@@ -25,13 +25,14 @@ pub(super) async fn ended(node: &SharedNode) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Kills the CRIU processes that belong to one sandbox (or container, where each has a shim of its own): those below its
-/// shim, whose command line names it. The tasks that CRIU is just making carry its name too, until they are restored.
+/// Kills the CRIU processes that belong to one sandbox (or container, where each has a monitor of its own): those below its
+/// monitor, containerd's shim or conmon, whose command line names it. The tasks that CRIU is just making carry its name too, until they are restored.
 pub(super) async fn kill(node: &SharedNode, sandbox: &str) {
     let all = processes(node);
     let is_shim = |pid: u32| {
         let cmdline = node.host_path(Path::new(&format!("/proc/{pid}/cmdline")));
-        std::fs::read_to_string(cmdline).is_ok_and(|line| line.contains("containerd-shim") && line.contains(sandbox))
+        let is_monitor = |line: &str| line.contains("containerd-shim") || line.contains("conmon");
+        std::fs::read_to_string(cmdline).is_ok_and(|line| is_monitor(&line) && line.contains(sandbox))
     };
     let below_shim = |mut pid: u32| {
         while let Some(process) = all.get(&pid).filter(|process| process.parent > 1) {

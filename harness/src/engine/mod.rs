@@ -4,8 +4,11 @@
 mod attributes;
 mod calls;
 mod capabilities;
+mod cni;
 mod containerd;
 pub mod cri;
+mod cri_api;
+pub mod crio;
 mod criu_log;
 mod criu_options;
 mod criu_processes;
@@ -134,7 +137,7 @@ impl Checkpoint {
     pub fn form(&self) -> Form {
         match self.engine {
             _ if !self.archive => Form::ImageFolder,
-            EngineKind::Podman | EngineKind::PodmanRunc => Form::PodmanArchive,
+            EngineKind::Podman | EngineKind::PodmanRunc | EngineKind::CriCrio => Form::PodmanArchive,
             EngineKind::Ctr => Form::OciArchive,
             _ => Form::CriArchive,
         }

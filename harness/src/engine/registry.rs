@@ -1,6 +1,6 @@
 //! From an engine's kind to the engine, by the table in `record/engines.rs`.
 
-use super::{Engine, EngineError, cri, ctr, docker, podman, runc};
+use super::{Engine, EngineError, cri, crio, ctr, docker, podman, runc};
 use crate::image::Image;
 use crate::node::SharedNode;
 use crate::record::{EngineKind, engine_table};

@@ -13,6 +13,8 @@ macro_rules! engine_table {
             Cri = "cri", cri::connect;
             /// The same over crun, by a wrapper that leaves out the option of containerd's that crun does not know.
             CriCrun = "cri-crun", cri::connect;
+            /// CRI-O by the Container Runtime Interface. No package brings it: it is to be given.
+            CriCrio = "cri-crio", crio::connect;
             /// runc, called directly: no containerd between.
             Runc = "runc", runc::connect;
             /// crun, by the same code as `runc`.
@@ -53,6 +55,19 @@ macro_rules! kinds {
     };
 }
 engine_table!(kinds);
+
+impl EngineKind {
+    /// The program of an engine that no node image of podferry's has, since no package brings it: it is to be given, as
+    /// `--component NAME=PATH`.
+    pub fn given(self) -> Option<&'static str> {
+        (self == EngineKind::CriCrio).then_some("crio")
+    }
+
+    /// The engines that need nothing given: what is meant where none is named.
+    pub fn usual() -> impl Iterator<Item = EngineKind> {
+        EngineKind::ALL.iter().copied().filter(|kind| kind.given().is_none())
+    }
+}
 
 impl fmt::Display for EngineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,7 @@ use podferry::process::Exec;
 use podferry::provider::Provider;
 use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
 use podferry::record::{CriuChoices, RunId};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -29,6 +29,11 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) async fn up() -> Bed {
+        Bed::with(Vec::new()).await
+    }
+
+    /// With files of the host in places of the nodes.
+    pub(crate) async fn with(overrides: Vec<(PathBuf, PathBuf)>) -> Bed {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let run = RunId(format!("bed-{}-{count}", std::process::id()));
@@ -36,7 +41,7 @@ impl Bed {
             run_id: run.clone(),
             podferry: env!("CARGO_BIN_EXE_podferry").into(),
             image_rootfs: rootfs(),
-            overrides: Vec::new(),
+            overrides,
             components: Vec::new(),
             data_size: 4 << 30,
             claims: Arc::new(NoClaims),

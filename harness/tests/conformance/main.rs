@@ -19,7 +19,7 @@ mod probes;
 mod refusals;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use pair::Pair;
+use pair::{Pair, given, variable};
 use podferry::record::EngineKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -101,7 +101,14 @@ fn main() -> std::process::ExitCode {
     let rig = Arc::new(Rig { runtime, pair: Mutex::default() });
     let test = |kind: EngineKind, (name, topic): &(&str, Topic)| {
         let (rig, topic) = (Arc::clone(&rig), *topic);
-        Trial::test(format!("{kind}::{name}"), move || rig.run(kind, topic))
+        let trial = Trial::test(format!("{kind}::{name}"), move || rig.run(kind, topic));
+        match kind.given() {
+            // Never passed where it was not asked: the reason stands beside its name.
+            Some(program) if given(kind).is_none() => {
+                trial.with_kind(format!("{}=PATH is not set", variable(program))).with_ignored_flag(true)
+            }
+            _ => trial,
+        }
     };
     let trials = EngineKind::ALL.iter().flat_map(|kind| TOPICS.iter().map(|topic| test(*kind, topic))).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -8,7 +8,7 @@ use podferry::engine::{self, Checkpoint, Container, ContainerSpec, Engine, Engin
 use podferry::image::Image;
 use podferry::node::SharedNode;
 use podferry::record::{EngineKind, ErrorClass, OutsideReport};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) type Shared = Arc<dyn Engine>;
@@ -19,6 +19,16 @@ pub(crate) struct Pair {
     pub(crate) a: Shared,
     pub(crate) b: Shared,
     pub(crate) bed: Bed,
+}
+
+/// The program that an engine has to be given, and where a variable says that it is: `PODFERRY_TEST_CRIO=PATH`.
+pub(crate) fn given(kind: EngineKind) -> Option<(&'static str, PathBuf)> {
+    let program = kind.given()?;
+    std::env::var_os(variable(program)).map(|path| (program, PathBuf::from(path)))
+}
+
+pub(crate) fn variable(program: &str) -> String {
+    format!("PODFERRY_TEST_{}", program.to_uppercase())
 }
 
 struct FromBed<'a>(&'a Bed);
@@ -32,7 +42,8 @@ impl Supplies for FromBed<'_> {
 
 impl Pair {
     pub(crate) async fn up(kind: EngineKind) -> Result<Pair, EngineError> {
-        let bed = Bed::up().await;
+        let given = given(kind).map(|(program, path)| (path, Path::new("/usr/bin").join(program)));
+        let bed = Bed::with(given.into_iter().collect()).await;
         let connect = |node: &SharedNode| {
             let (node, bed) = (Arc::clone(node), &bed);
             async move { engine::connect(kind, node, &FromBed(bed)).await }

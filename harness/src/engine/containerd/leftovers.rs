@@ -1,6 +1,7 @@
 //! What checkpoints and restores leave in a node: processes, temporary files, logs; and the list of what is still there.
 
 use super::Containerd;
+use crate::engine::cri_api::short;
 use crate::engine::{EngineError, yards};
 use crate::node::processes;
 use std::path::Path;
@@ -65,9 +66,4 @@ impl Containerd {
         }
         Ok(())
     }
-}
-
-/// An id as containerd's own tools show it.
-pub(in crate::engine) fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
 }

@@ -12,15 +12,15 @@ mod leftovers;
 mod orphans;
 mod outside;
 mod places;
+mod served;
 pub(super) mod tasks;
 pub(super) mod version;
 mod watchdog;
 
 pub(super) use daemon::{broken, probe, write};
-pub(super) use leftovers::short;
 pub(super) use outside::Outside;
 pub(super) use places::Places;
-pub(super) use watchdog::{Patience, Watched};
+pub(super) use watchdog::{Patience, Watched, watch_restore};
 
 use super::daemon::Daemon;
 use super::{EngineError, criu_options};

@@ -4,6 +4,7 @@ use super::Containerd;
 use super::criu_log::{Said, Writing};
 use crate::engine::criu_log::amount;
 use crate::engine::criu_processes;
+use crate::node::SharedNode;
 use crate::record::ErrorClass;
 use std::time::{Duration, Instant};
 use tonic::{Response, Status};
@@ -36,8 +37,7 @@ pub(in crate::engine) enum Watched {
 }
 
 impl Containerd {
-    /// Waits for a call that makes CRIU restore. When it is ended, what is killed are the CRIU processes below the shim
-    /// whose command line has `shim` in it.
+    /// [`watch_restore`] on its node.
     pub(in crate::engine) async fn watch_restore<T>(
         &self,
         writing: &Writing,
@@ -45,29 +45,41 @@ impl Containerd {
         patience: Patience,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Watched {
-        let mut call = std::pin::pin!(call);
-        let began = Instant::now();
-        let (class, why) = loop {
-            tokio::select! {
-                answer = &mut call => return match answer {
-                    Ok(_) => Watched::Done,
-                    Err(status) => Watched::Refused(status),
-                },
-                () = tokio::time::sleep(LOOK) => if let Some(stuck) = stuck(writing, patience, began) {
-                    break stuck;
-                },
-            }
-        };
-        criu_processes::kill(&self.node, shim).await;
-        let ended = tokio::time::timeout(RETURN_LIMIT, &mut call).await;
-        let Said { lines, mixed } = writing.said();
-        let mut log: Vec<String> = lines.into_iter().chain(mixed).chain(writing.end()).collect();
-        if ended.is_err() {
-            log.push(format!("the call did not return within {RETURN_LIMIT:?} after CRIU was killed"));
-        }
-        writing.discard();
-        Watched::Killed(class, why, log)
+        watch_restore(&self.node, writing, shim, patience, call).await
     }
+}
+
+/// Waits for a call that makes CRIU restore. When it is ended, what is killed are the CRIU processes below the monitor
+/// (containerd's shim, conmon) whose command line has `shim` in it.
+pub(in crate::engine) async fn watch_restore<T>(
+    node: &SharedNode,
+    writing: &Writing,
+    shim: &str,
+    patience: Patience,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Watched {
+    let mut call = std::pin::pin!(call);
+    let began = Instant::now();
+    let (class, why) = loop {
+        tokio::select! {
+            answer = &mut call => return match answer {
+                Ok(_) => Watched::Done,
+                Err(status) => Watched::Refused(status),
+            },
+            () = tokio::time::sleep(LOOK) => if let Some(stuck) = stuck(writing, patience, began) {
+                break stuck;
+            },
+        }
+    };
+    criu_processes::kill(node, shim).await;
+    let ended = tokio::time::timeout(RETURN_LIMIT, &mut call).await;
+    let Said { lines, mixed } = writing.said();
+    let mut log: Vec<String> = lines.into_iter().chain(mixed).chain(writing.end()).collect();
+    if ended.is_err() {
+        log.push(format!("the call did not return within {RETURN_LIMIT:?} after CRIU was killed"));
+    }
+    writing.discard();
+    Watched::Killed(class, why, log)
 }
 
 fn stuck(writing: &Writing, patience: Patience, began: Instant) -> Option<(ErrorClass, String)> {

@@ -2,10 +2,7 @@
 
 use crate::engine::containerd::Places;
 use crate::engine::containerd::version::Support;
-use crate::engine::{criu_options, network};
-use crate::record::EngineKind;
-use serde_json::json;
-use std::net::Ipv4Addr;
+use crate::engine::criu_options;
 
 /// The pods' network, in [`Places::home`].
 pub(super) const CNI: &str = "cni/10-podferry.conflist";
@@ -64,60 +61,11 @@ pub(super) fn hosts(registry: &str) -> String {
     format!("server = \"http://{registry}\"\n\n[host.\"http://{registry}\"]\ncapabilities = [\"pull\", \"resolve\"]\n")
 }
 
-/// The pods' network: a bridge in the node with the first address of its /24; or, where another engine has the bridge, a
-/// pair of veths for each pod with a route to its address. No masquerading: every node routes to the
-/// others' pods, so clients see the pod's own address, and nothing depends on iptables.
-pub(super) fn cni(places: &Places, kind: EngineKind, pods: Ipv4Addr) -> String {
-    let octets = network::octets(kind);
-    let mut plugin = match kind {
-        EngineKind::Cri => json!({ "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false }),
-        _ => json!({ "type": "ptp", "ipMasq": false }),
-    };
-    plugin["ipam"] = json!({
-        "type": "host-local",
-        "dataDir": places.in_home("addresses"),
-        "ranges": [[{
-            "subnet": format!("{pods}/24"),
-            "rangeStart": network::address(pods, *octets.start()),
-            "rangeEnd": network::address(pods, *octets.end()),
-        }]],
-        "routes": [{ "dst": "0.0.0.0/0" }],
-    });
-    let conf = json!({ "cniVersion": "1.0.0", "name": "podferry", "plugins": [plugin] });
-    format!("{conf:#}\n")
-}
-
-/// The pods' network while a sandbox is made that gets an address of another node: a cable of its own, with a route to it,
-/// so that it takes nothing of that node's network along. By the same name as [`cni`], under which it is removed.
-pub(super) fn cni_at(places: &Places, address: Ipv4Addr) -> String {
-    let [a, b, c, _] = address.octets();
-    let range = json!({
-        "subnet": format!("{a}.{b}.{c}.0/24"),
-        "rangeStart": address,
-        "rangeEnd": address,
-        "gateway": format!("{a}.{b}.{c}.1"),
-    });
-    let conf = json!({
-        "cniVersion": "1.0.0",
-        "name": "podferry",
-        "plugins": [{
-            "type": "ptp",
-            "ipMasq": false,
-            "ipam": {
-                "type": "host-local",
-                "dataDir": places.in_home("addresses"),
-                "ranges": [[range]],
-                "routes": [{ "dst": "0.0.0.0/0" }],
-            },
-        }],
-    });
-    format!("{conf:#}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::containerd::version::support;
+    use crate::record::EngineKind;
 
     fn cri() -> Places {
         Places::of(EngineKind::Cri)
@@ -137,15 +85,5 @@ mod tests {
     fn containerd_2_0_knows_one_folder_of_cni_plugins() {
         let text = containerd(&cri(), &support("2.0.0").unwrap(), "p", "runc");
         assert!(text.contains("\nbin_dir = ") && !text.contains("bin_dirs"), "{text}");
-    }
-
-    #[test]
-    fn pod_network() {
-        insta::assert_snapshot!(cni(&cri(), EngineKind::Cri, Ipv4Addr::new(10, 99, 2, 0)));
-    }
-
-    #[test]
-    fn pod_network_of_one_address() {
-        insta::assert_snapshot!(cni_at(&cri(), Ipv4Addr::new(10, 99, 3, 7)));
     }
 }

@@ -22,9 +22,10 @@ mod tasks;
 
 use super::containerd::classify::During;
 use super::containerd::{self, Containerd, generated};
+use super::cri_api::Served;
 use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Migration, Moved,
-    Restored, Slot, Stored, Strategies, Supplies, target_of, to_its_end,
+    Restored, Slot, Stored, Strategies, Supplies, cni, target_of, to_its_end,
 };
 use crate::image::Image;
 use crate::node::SharedNode;
@@ -140,7 +141,7 @@ impl CriEngine {
         let files = [
             (places.config(), config::containerd(places, &support, pause, &options.runtime)),
             (places.in_home(&format!("certs.d/{registry}/hosts.toml")), config::hosts(registry)),
-            (places.in_home(config::CNI), config::cni(places, kind, daemon.node.pod_network())),
+            (places.in_home(config::CNI), cni::pods(&places.in_home("addresses"), kind, daemon.node.pod_network())),
         ];
         containerd::write(&daemon.node, files, &[&places.tmp, &places.checkpoints])?;
         let inner = Arc::new(Inner {

@@ -1,11 +1,12 @@
 //! A sandbox with an address of another node. CRI has no word for that: the address comes from the network's
 //! configuration, which containerd reads whenever it changes.
 
-use super::containers::LIMIT;
 use super::generated::runtime::v1::StatusRequest;
 use super::{Inner, config};
 use crate::engine::EngineError;
+use crate::engine::cni;
 use crate::engine::containerd::classify::During;
+use crate::engine::cri_api::LIMIT;
 use crate::record::ErrorClass;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -24,13 +25,14 @@ impl Inner {
         made: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
         let _alone = self.addressing.write().await;
-        let changed = self.network_is(&config::cni_at(&self.places, address)).await;
+        let changed = self.network_is(&cni::one_pod(&self.places.in_home("addresses"), address)).await;
         let made = match changed {
             Ok(()) => made.await,
             Err(e) => Err(e),
         };
         // Pods are removed by what the network is then; by name and id, so that any will do.
-        let back = self.network_is(&config::cni(&self.places, self.kind, self.node.pod_network())).await;
+        let back =
+            self.network_is(&cni::pods(&self.places.in_home("addresses"), self.kind, self.node.pod_network())).await;
         made.and_then(|made| back.map(|()| made))
     }
 

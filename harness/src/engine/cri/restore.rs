@@ -6,6 +6,7 @@ use crate::clock::now;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::criu_log::{Said, Writing};
 use crate::engine::containerd::{Patience, Watched, tasks};
+use crate::engine::cri_api::Served;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts};
 use crate::record::ErrorClass;
 use tonic::Status;
