@@ -4,7 +4,7 @@
 #[path = "machine/mod.rs"]
 mod machine;
 
-use machine::{Place, Traces, names, runs};
+use machine::{Place, Traces, await_death, await_event, descendants, names, runs};
 use podferry::component::{Cache, NodeImage, NodeImageSpec, node_image};
 use podferry::image::Store;
 use podferry::perf::{self, acks::Acks, shipped_rule};
@@ -85,15 +85,37 @@ fn same_with_same() -> Comparison {
     assert_eq!(done.status.code(), Some(0), "{text}");
     place.assert_clean(&before, &text);
     let run = runs(&place.out()).pop().expect("a run");
-    let id = run.file_name().expect("a name").to_string_lossy().into_owned();
-    let left: Vec<PathBuf> = names("/sys/fs/cgroup")
-        .into_iter()
-        .flat_map(|root| names(&root))
-        .filter(|p| p.to_string_lossy().contains(&format!("podferry-{id}")))
-        .collect();
-    assert_eq!(left, Vec::<PathBuf>::new());
+    assert_eq!(groups(&place), Vec::<PathBuf>::new());
     assert!(fs::read_to_string(run.join("comparison.md")).expect("a report").contains("all figures"));
     serde_json::from_str(&fs::read_to_string(run.join("comparison.json")).expect("a report")).expect("a comparison")
+}
+
+/// The control groups of both sides of the only run.
+fn groups(place: &Place) -> Vec<PathBuf> {
+    let run = runs(&place.out()).pop().expect("a run");
+    let id = run.file_name().expect("a name").to_string_lossy().into_owned();
+    let roots = names("/sys/fs/cgroup").into_iter().chain([PathBuf::from("/sys/fs/cgroup")]);
+    roots.flat_map(names).filter(|p| p.to_string_lossy().contains(&format!("podferry-{id}"))).collect()
+}
+
+/// Each side has control groups under a name of its own: those too are found again.
+#[test]
+fn what_a_killed_comparison_leaves_is_swept() {
+    let place = Place::new();
+    fs::write(place.path("quick.yaml"), SCENARIO).expect("written");
+    let mut command =
+        place.podferry(&["perf", "ab", "--scenario", "quick.yaml", "--engine", "runc", "--pairs", "1000"]);
+    let mut run = command.args(["--quiet", "--out", "out"]).spawn().expect("podferry starts");
+    await_event(&place.out(), &["repetition", "side=candidate"], || run.try_wait().expect("it is ours").is_some());
+    let family = descendants(run.id());
+    run.kill().expect("killed");
+    run.wait().expect("it has ended");
+    await_death(&family);
+    let left = groups(&place);
+    assert!(left.iter().any(|p| p.to_string_lossy().ends_with("-candidate")), "{left:?}");
+    let swept = place.podferry(&["clean"]).output().expect("podferry starts");
+    assert_eq!(swept.status.code(), Some(0), "{}", String::from_utf8_lossy(&swept.stderr));
+    assert_eq!(groups(&place), Vec::<PathBuf>::new());
 }
 
 struct Deaf;

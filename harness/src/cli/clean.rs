@@ -56,7 +56,7 @@ fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
     *things += 1;
     match claim.kind.as_str() {
         ledger::CGROUP => {
-            let leaks = local::sweep_cgroups(run).map_err(|e| e.to_string())?;
+            let leaks = local::sweep_cgroups(&claimed(run, &claim.name)).map_err(|e| e.to_string())?;
             let stuck: Vec<String> = leaks.into_iter().map(|l| format!("{}: {}", l.name, l.reason)).collect();
             if stuck.is_empty() { Ok(()) } else { Err(stuck.join("; ")) }
         }
@@ -64,5 +64,28 @@ fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
             crate::component::sweep_unfinished(Path::new(&claim.name)).map_err(|e| e.to_string())
         }
         other => Err(format!("this version of podferry does not know how to undo a `{other}`")),
+    }
+}
+
+/// The name under which control groups were made: the run's, or one that begins with it. A comparison makes nodes twice, each
+/// side under a name of its own.
+fn claimed(run: &RunId, folder: &str) -> RunId {
+    let own = folder.strip_prefix("podferry-").filter(|name| name.starts_with(&run.0) && !name.contains('/'));
+    own.map_or_else(|| run.clone(), |name| RunId(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_bears_the_runs_name_is_swept() {
+        let run = RunId("20300101-1".to_owned());
+        let of = |folder: &str| claimed(&run, folder).0;
+        assert_eq!(of("podferry-20300101-1"), "20300101-1");
+        assert_eq!(of("podferry-20300101-1-candidate"), "20300101-1-candidate");
+        for other in ["podferry-another", "/sys", "podferry-20300101-1/../../x"] {
+            assert_eq!(of(other), "20300101-1");
+        }
     }
 }

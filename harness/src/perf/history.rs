@@ -104,7 +104,9 @@ pub fn trends(lines: &[Line], machine: &str) -> Vec<Trend> {
             }
         }
     }
-    all.into_iter().map(|((case, figure), points)| trend(case, figure, &points)).collect()
+    // A count that is nought throughout is of something that the engine does not have.
+    let told = all.into_iter().filter(|(_, points)| points.iter().any(|(_, value)| *value != 0.0));
+    told.map(|((case, figure), points)| trend(case, figure, &points)).collect()
 }
 
 fn trend(case: &CaseId, figure: &str, points: &[(&Line, f64)]) -> Trend {

@@ -60,8 +60,11 @@ pub(super) fn asks_for_more(figure: &Figure, round: &Both, rule: &RuleRecord) ->
     effect.is_some_and(|e| e.points(&of, median(&round.baseline).unwrap_or(0.0)).is_some())
 }
 
-/// A figure against a stored one: only what has no noise is certain, and gates.
+/// A figure against a stored one: only what has no noise is certain, and gates. The first sample of each side is left out where
+/// there are others: it is of nodes that have not done the case before, with images to unpack and caches to fill.
 pub(super) fn apart(figure: &Figure, both: &Both, rule: &RuleRecord) -> Option<ComparedFigure> {
+    let warm = |samples: &[f64]| samples[usize::from(samples.len() > 1)..].to_vec();
+    let both = &Both { baseline: warm(&both.baseline), candidate: warm(&both.candidate) };
     let mut judged = begin(figure, std::slice::from_ref(both))?;
     if let Some(exact) = exact(figure, &judged) {
         return Some(exact);
@@ -162,7 +165,7 @@ fn why(verdict: PerfVerdict, effects: &[Effect], typical: f64, rule: &Rule) -> S
         _ => {
             let wider = (first.high / first.ratio).max(first.ratio / first.low).ln() / rule.find.ln_1p();
             let times = (2.0 * wider * wider).ceil().max(2.0);
-            format!("too noisy to rule out a change of {find:.0} %: some {times:.0} times as many pairs would")
+            format!("too noisy to rule out a change of {find:.0} %: some {times:.0} times as many samples would")
         }
     }
 }

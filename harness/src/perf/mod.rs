@@ -87,6 +87,11 @@ fn describe(host: &crate::record::HostRecord) -> String {
     format!("kernel {}, {} x {}, {} MiB", host.kernel, host.cpus, host.cpu_model, host.memory_mib)
 }
 
+/// The names of all figures that are compared.
+pub fn figure_names() -> Vec<&'static str> {
+    figures::all().map(|f| f.name).collect()
+}
+
 /// The rule unless the user says otherwise.
 pub fn shipped_rule() -> RuleRecord {
     let Rule { confidence, margin, find, power, .. } = Rule::default();

@@ -12,6 +12,11 @@ pub(super) fn ack(args: AckArgs) -> Exit {
         complain(&format!("error: {expires} is past"));
         return Exit::Usage;
     }
+    let known = crate::perf::figure_names();
+    if !known.contains(&args.figure.as_str()) {
+        complain(&format!("error: `{}` is no figure that is compared\nhint: one of {}", args.figure, known.join(", ")));
+        return Exit::Usage;
+    }
     let reason = args.reason.trim().to_owned();
     if reason.is_empty() {
         complain("error: the reason is empty");

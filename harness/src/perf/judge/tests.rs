@@ -87,6 +87,9 @@ fn stored_times_advise_and_stored_counts_gate() {
     assert_eq!(same.verdict, PerfVerdict::Unchanged);
     let more = Both { baseline: vec![5.0; 10], candidate: vec![6.0; 10] };
     assert!(apart(&figure("rpcs"), &more, &rule).unwrap().stops());
+    let cold = Both { baseline: [vec![7.0], vec![5.0; 10]].concat(), candidate: [vec![9.0], vec![5.0; 10]].concat() };
+    let cold = apart(&figure("spawns"), &cold, &rule).unwrap();
+    assert_eq!((cold.exact, cold.verdict), (true, PerfVerdict::Unchanged), "nodes that are new do more");
     let few = Both { baseline: vec![5.0; 2], candidate: vec![6.0; 2] };
     let few = apart(&figure("rpcs"), &few, &rule).unwrap();
     assert_eq!((few.verdict, few.stops()), (PerfVerdict::Inconclusive, false));

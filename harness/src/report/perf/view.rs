@@ -40,10 +40,17 @@ impl View {
             verdict: overall(comparison),
             sentence: sentence(comparison, figures().count()),
             how: how(comparison),
-            differences: comparison.differences.iter().map(|d| text::line(d)).collect(),
+            differences: differences(comparison),
             warnings: comparison.warnings.iter().map(|w| text::line(w)).collect(),
             cases: comparison.cases.iter().map(case).collect(),
         }
+    }
+}
+
+fn differences(comparison: &Comparison) -> Vec<String> {
+    match comparison.differences.as_slice() {
+        [] => vec!["no component differs between the sides".to_owned()],
+        some => some.iter().map(|d| text::line(d)).collect(),
     }
 }
 
