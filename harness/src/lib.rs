@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod component;
 pub mod doctor;
 pub mod engine;

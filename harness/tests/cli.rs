@@ -97,7 +97,7 @@ fn what_is_typed_wrongly_is_told_with_what_was_probably_meant() {
     let engine = podferry(&["run", "--engine", "rnuc"]);
     assert_eq!(engine.code, 2, "{engine:?}");
     assert!(
-        engine.err.contains("unknown engine `rnuc`: one of cri, cri-crun, cri-crio, runc, crun, ctr"),
+        engine.err.contains("unknown engine `rnuc`: one of cri, cri-crun, cri-crio, runc, crun, kubelet, ctr"),
         "{}",
         engine.err
     );

@@ -132,6 +132,7 @@ fn provider(image: &NodeImage, id: &RunId, overrides: Vec<(PathBuf, PathBuf)>) -
         podferry: env!("CARGO_BIN_EXE_podferry").into(),
         image_rootfs: image.rootfs.clone(),
         overrides,
+        binds: Vec::new(),
         components: image.components.clone(),
         data_size: 4 << 30,
         claims: Arc::new(NoClaims),
@@ -152,7 +153,7 @@ async fn with_delay(delay: Duration) -> Comparison {
     let stores = Stores { lasting: open("lasting"), of_run: open("of-run") };
     let ground = |provider: Arc<dyn Provider>| {
         let preparations = Preparations::new(&image, Arc::clone(&stores.lasting), provider.vantage());
-        Ground { image: None, provider, preparations }
+        Ground { image: None, provider, preparations, kubernetes: None }
     };
     let sides = Sides {
         baseline: ground(provider(&image, &ids[0], Vec::new())),

@@ -76,6 +76,7 @@ async fn run(cases: Vec<Case>) -> Vec<CaseRecord> {
         podferry: env!("CARGO_BIN_EXE_podferry").into(),
         image_rootfs: image.rootfs.clone(),
         overrides: Vec::new(),
+        binds: Vec::new(),
         components: Vec::new(),
         data_size: 16 << 30,
         claims: Arc::new(NoClaims),
@@ -86,7 +87,7 @@ async fn run(cases: Vec<Case>) -> Vec<CaseRecord> {
     let preparations = Preparations::new(&image, Arc::clone(&stores.lasting), provider.vantage());
     let session = Session {
         plan: Plan { cases, beyond: 0 },
-        grounds: vec![Ground { image: None, provider, preparations }],
+        grounds: vec![Ground { image: None, provider, preparations, kubernetes: None }],
         stores,
         recorder: Arc::new(Recorder::create(scratch.path(), Box::new(Deaf)).expect("a recorder")),
         stack_args: String::new(),

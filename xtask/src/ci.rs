@@ -9,9 +9,10 @@ pub(crate) fn run(args: &[String]) -> Result<u8, String> {
         Some("lint") => lint(),
         Some("e2e") => e2e(),
         Some("engines") => engines(),
+        Some("kubernetes") => kubernetes(),
         Some(long @ ("perf" | "reds")) => crate::test::run(&[long.to_owned()]),
-        Some(other) => Err(format!("no lane `{other}`: lint, e2e, engines, reds, perf")),
-        None => Err("which lane: lint, e2e, engines, reds, perf".to_owned()),
+        Some(other) => Err(format!("no lane `{other}`: lint, e2e, engines, kubernetes, reds, perf")),
+        None => Err("which lane: lint, e2e, engines, kubernetes, reds, perf".to_owned()),
     }
 }
 
@@ -25,6 +26,19 @@ fn e2e() -> Result<u8, String> {
 fn engines() -> Result<u8, String> {
     const BESIDE: &str = "crun,cri-crun,ctr,podman,podman-runc,docker";
     build::binaries(Profile::Dev)?.podferry(&["run", "--engine", BESIDE, "--param", "data=16Mi"].map(str::to_owned))
+}
+
+/// A real cluster on local nodes: its programs are built from source if need be (12 minutes on two busy cores), then what a
+/// kubelet must do and the core tier on it.
+fn kubernetes() -> Result<u8, String> {
+    const CLUSTER: &[&str] = &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"];
+    let built = build::binaries(Profile::Dev)?;
+    let paths = built.step().args(["component", "build", "--path"]).args(CLUSTER).read()?;
+    let paths: Vec<&str> = paths.lines().collect();
+    let conforms = crate::test::kubelet(&built, &paths.join(":"))?;
+    let run = ["run", "--provider", "local", "--kubernetes", "1.36", "--engine", "kubelet", "--param", "data=16Mi"];
+    let passes = built.podferry(&run.map(str::to_owned))?;
+    Ok(if conforms == 0 { passes } else { conforms })
 }
 
 fn lint() -> Result<u8, String> {

@@ -17,7 +17,8 @@ Commands:
   test [PART]   run the tests, each part with its time: unit, nodes (real ones: needs root), or one such as e2e
   bench [ARGS]  build optimised, then run `podferry bench ARGS`: the figures of the README
   ci LANE       what CI runs after the tests: lint, e2e (every tier), engines (the core tier on the other engines),
-                reds (the suite made wrong must fail), perf (a slower runtime must be found, the same must not)
+                kubernetes (a real cluster, with the core tier on its kubelets), reds (the suite made wrong must fail),
+                perf (a slower runtime must be found, the same must not)
   codegen       generate committed code again (needs the Go module proxy); --check only compares
 ";
 

@@ -77,6 +77,15 @@ fn on_nodes(name: &str, built: &Built, rootfs: &str) -> Result<u8, String> {
         .status()
 }
 
+/// What an engine must do, for the engine `kubelet`: with these programs of a cluster, parted by colons.
+pub(crate) fn kubelet(built: &Built, programs: &str) -> Result<u8, String> {
+    let rootfs = built.step().args(["component", "image", "--path"]).read()?;
+    cargo(["test", "--package", "podferry", "--test", "conformance", "--", "kubelet::"])
+        .env("PODFERRY_TEST_ROOTFS", &rootfs)
+        .env("PODFERRY_TEST_KUBERNETES", programs)
+        .status()
+}
+
 #[derive(Default)]
 struct Parts {
     done: Vec<(String, Duration, u8)>,

@@ -81,7 +81,7 @@ pub(super) async fn case(
     let preparations = Preparations::new(&bench.image, Arc::clone(&bench.stores.lasting), provider.vantage());
     let session = Session {
         plan,
-        grounds: vec![Ground { image: None, provider, preparations }],
+        grounds: vec![Ground { image: None, provider, preparations, kubernetes: None }],
         stores: bench.stores.clone(),
         recorder: Arc::new(recorder),
         stack_args: String::new(),

@@ -144,9 +144,23 @@ pub(super) struct ImageArgs {
 pub(super) struct StackArgs {
     #[command(flatten)]
     pub(super) images: ImageArgs,
-    /// A binary of your own in place of the node image's: containerd=PATH, runc=, crun=, criu=
+    /// A binary of your own in place of the node image's: containerd=PATH, runc=, crun=, criu=; or of the cluster's: kubelet=
     #[arg(long = "component", value_name = "NAME=PATH")]
     pub(super) components: Vec<String>,
+    /// What makes the nodes
+    #[arg(long, value_enum, default_value = "local")]
+    pub(super) provider: ProviderArg,
+    /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
+    #[arg(long, value_name = "VERSION")]
+    pub(super) kubernetes: Option<String>,
+}
+
+/// What makes nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ProviderArg {
+    /// Namespaces on this machine
+    #[default]
+    Local,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

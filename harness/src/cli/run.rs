@@ -108,7 +108,9 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     for (name, stack) in &stacks {
         let provider = provider(&id, stack, Arc::clone(&ledger))?;
         let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
-        grounds.push(Ground { image: several.then(|| name.clone()), provider, preparations });
+        let kubeconfig = if several { format!("kubeconfig-{name}") } else { "kubeconfig".to_owned() };
+        let kubernetes = stack.kubernetes().then(|| dir.join(kubeconfig));
+        grounds.push(Ground { image: several.then(|| name.clone()), provider, preparations, kubernetes });
     }
     let session = Session {
         plan,
@@ -156,6 +158,7 @@ pub(super) fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) ->
         podferry,
         image_rootfs: stack.image.rootfs.clone(),
         overrides: stack.binds(),
+        binds: stack.programs(),
         components: stack.components(),
         data_size: DATA_SIZE,
         claims: ledger,
@@ -227,7 +230,8 @@ fn stack_args(args: &StackArgs) -> String {
     // Of several, a case says which it is on.
     let one = args.images.names.first().filter(|name| args.images.names.len() == 1 && *name != DEFAULT_NODE_IMAGE);
     let image = one.map(|name| format!(" --node-image {name}"));
-    image.into_iter().chain(args.components.iter().map(|c| format!(" --component {c}"))).collect()
+    let kubernetes = args.kubernetes.as_ref().map(|version| format!(" --kubernetes {version}"));
+    image.into_iter().chain(kubernetes).chain(args.components.iter().map(|c| format!(" --component {c}"))).collect()
 }
 
 /// A name for a run, and its ledger.

@@ -73,6 +73,7 @@ async fn prepared(args: &SurveyArgs, rows: Vec<Row>) -> Result<Exit, Refusal> {
         provider,
         stores,
         preparations,
+        kubernetes: stack.kubernetes().then(|| dir.join("kubeconfig")),
         recorder: Arc::clone(&recorder),
         tell: Box::new(move |line| {
             if !quiet {

@@ -51,6 +51,14 @@ pub enum ComponentError {
         /// Those that are.
         all: Vec<String>,
     },
+    /// No Kubernetes of this version is built.
+    #[error("podferry builds no Kubernetes {wanted}")]
+    Version {
+        /// What was asked for.
+        wanted: String,
+        /// What is built.
+        shipped: String,
+    },
     /// A component could not be built.
     #[error("can't build {name}: {reason}{}", quoted(tail))]
     Module {
@@ -93,7 +101,7 @@ impl ComponentError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            ComponentError::Spec(_) | ComponentError::Unknown { .. } => Fault::Usage,
+            ComponentError::Spec(_) | ComponentError::Unknown { .. } | ComponentError::Version { .. } => Fault::Usage,
             ComponentError::Lacks { .. } => Fault::Host,
             ComponentError::Build { .. }
             | ComponentError::Module { .. }
@@ -108,6 +116,7 @@ impl ComponentError {
             ComponentError::Lacks { remedy, .. }
             | ComponentError::Build { remedy, .. }
             | ComponentError::Module { remedy, .. } => Some(remedy.clone()),
+            ComponentError::Version { shipped, .. } => Some(format!("it builds {shipped}: --kubernetes {shipped}")),
             ComponentError::Unknown { all, .. } => Some(format!("one of {}", all.join(", "))),
             ComponentError::Spec(e) => e.hint(),
             ComponentError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

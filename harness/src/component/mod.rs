@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod cache;
+mod cluster;
 mod contained;
 mod error;
 mod fixup;
@@ -15,6 +16,7 @@ mod overrides;
 mod spec;
 
 pub use cache::{Cache, sweep_unfinished};
+pub use cluster::cluster;
 pub use error::{ComponentError, Fault};
 pub use host::host_record;
 pub use manifest::Manifest;

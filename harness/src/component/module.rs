@@ -175,17 +175,8 @@ async fn make(
     build.run().await.map_err(failed(source, "it does not compile"))?;
     fs::remove_dir_all(&work).map_err(ComponentError::io("can't remove", &work))?;
 
-    let own_word = Exec::new(&program).args(&source.says).output().await;
-    let own_word = own_word.map_err(failed(source, "what was built does not run"))?.text();
-    let read = ComponentError::io("can't read", &program);
-    let digest = File::open(&program).and_then(identity::digest).map_err(read)?;
     let patched = patches.map(|p| format!(" with the patches of {}", p.dir.display())).unwrap_or_default();
-    let record = ComponentRecord {
-        name: name.clone(),
-        version: identity::version_in(&own_word).unwrap_or_else(|| own_word.lines().take(1).collect()),
-        source: format!("module {module}@{version}{patched}"),
-        digest,
-    };
+    let record = identify(source, &program, format!("module {module}@{version}{patched}")).await?;
     let birth = Birth {
         record: record.clone(),
         made: jiff::Timestamp::now().to_string(),
@@ -199,6 +190,16 @@ async fn make(
     cache.publish_program(key, &unfinished)?;
     progress.say(&format!("component {name}: built in {}", Millis::from(from.elapsed())));
     Ok(Built { path: cache.program(key).join(name), record, now: true })
+}
+
+/// What a program is: its own word on its version, and its digest.
+pub(super) async fn identify(source: &Source, program: &Path, from: String) -> Result<ComponentRecord, ComponentError> {
+    let said = Exec::new(program).args(&source.says).run().await.map_err(failed(source, "the program does not run"))?;
+    let said = said.text();
+    let read = ComponentError::io("can't read", program);
+    let digest = File::open(program).and_then(identity::digest).map_err(read)?;
+    let version = identity::version_in(&said).unwrap_or_else(|| said.lines().take(1).collect());
+    Ok(ComponentRecord { name: source.name.clone(), version, source: from, digest })
 }
 
 fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError> {

@@ -38,7 +38,7 @@ pub use self::migration::{Arrived, Migration, Moved, Strategies, Timed, TimedPha
 pub(crate) use calls::calls;
 pub use capabilities::Capabilities;
 pub use probe::refuses_sockets;
-pub use registry::{Supplies, connect};
+pub use registry::{Supplies, connect, no_cluster};
 
 use crate::archive::Form;
 use crate::image::Image;
@@ -100,9 +100,10 @@ pub struct Mount {
 pub struct Slot {
     /// The container that is to live here.
     pub spec: ContainerSpec,
-    /// Its address.
+    /// Its address; unspecified where it has none before its container is started (kubelet): the container's own slot tells
+    /// it then.
     pub address: Ipv4Addr,
-    /// The engine's own handle: the sandbox's id (cri), the network namespace's name (runc).
+    /// The engine's own handle: the sandbox's id (cri), the network namespace's name (runc), the pod's name (kubelet).
     pub handle: String,
 }
 
@@ -234,6 +235,11 @@ pub trait Engine: Any + Send + Sync {
 
     /// Starts the container in its slot.
     async fn start(&self, slot: &Slot) -> Result<Container, EngineError>;
+
+    /// Whether a container can be made without being started; `Err` says why not.
+    fn unstarted(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Makes the container in its slot and does not start it.
     async fn create(&self, slot: &Slot) -> Result<Container, EngineError>;

@@ -1,9 +1,10 @@
 //! From an engine's kind to the engine, by the table in `record/engines.rs`.
 
 use super::{Engine, EngineError, cri, crio, ctr, docker, podman, runc};
+use crate::cluster::Cluster;
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{EngineKind, engine_table};
+use crate::record::{EngineKind, ErrorClass, engine_table};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -12,6 +13,16 @@ use std::sync::Arc;
 pub trait Supplies: Send + Sync {
     /// The image of a sandbox's own container: any that waits for ever. The node's registry serves it.
     async fn pause(&self) -> Result<Arc<Image>, EngineError>;
+
+    /// The Kubernetes cluster that the nodes are to join. By default there is none.
+    async fn cluster(&self) -> Result<Arc<Cluster>, EngineError> {
+        Err(no_cluster())
+    }
+}
+
+/// What is said where there is no cluster.
+pub fn no_cluster() -> EngineError {
+    EngineError::new(ErrorClass::Unsupported, "there is no Kubernetes cluster").hint("make one by `--kubernetes 1.36`")
 }
 
 macro_rules! connect_by_kind {

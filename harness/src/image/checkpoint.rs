@@ -16,11 +16,12 @@ pub fn checkpoint_image(store: &Store, archive: &Path, container: &str, name: &s
     let layer = store.put_from(&mut file)?;
     let label = |key: &str, value: &str| (format!("podferry.checkpoint.{key}"), value.to_owned());
     let settings = Settings { labels: vec![label("container", container), label("name", name)], ..Settings::default() };
-    let annotations = [
-        ("org.criu.checkpoint.container.name", container),
-        ("io.kubernetes.cri-o.annotations.checkpoint.name", container),
-    ];
-    store.publish("podferry/checkpoint", &settings, &[layer], &annotations)
+    store.publish("podferry/checkpoint", &settings, &[layer], &annotations(container))
+}
+
+/// What tells that an image is a checkpoint, of a container of this name.
+pub(super) fn annotations(container: &str) -> [(&'static str, &str); 2] {
+    [("org.criu.checkpoint.container.name", container), ("io.kubernetes.cri-o.annotations.checkpoint.name", container)]
 }
 
 #[cfg(test)]

@@ -266,7 +266,7 @@ impl Hasher {
 }
 
 /// Like [`io::copy`], in pieces large enough that hashing and writing a gigabyte costs what they cost and no calls.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+pub(super) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         match from.read(&mut buffer) {

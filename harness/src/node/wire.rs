@@ -56,6 +56,9 @@ pub(crate) struct Setup {
     pub(crate) cgroups: Cgroups,
     /// Programs of the host that take the place of files of the node: (on the host, in the node).
     pub(crate) overrides: Vec<(PathBuf, PathBuf)>,
+    /// Files of the host that are seen in the node, where there is nothing else: (on the host, in the node). Read-only, and
+    /// no copies: they take no memory.
+    pub(crate) binds: Vec<(PathBuf, PathBuf)>,
     /// Size of the file system at `/data`, in bytes.
     pub(crate) data_size: u64,
 }

@@ -19,6 +19,8 @@ macro_rules! engine_table {
             Runc = "runc", runc::connect;
             /// crun, by the same code as `runc`.
             Crun = "crun", runc::connect;
+            /// containerd by a kubelet, which the API server of a Kubernetes cluster tells what to do.
+            Kubelet = "kubelet", cri::kubelet::connect;
             /// containerd without CRI, as its own client `ctr` uses it.
             Ctr = "ctr", ctr::connect;
             /// podman over crun.

@@ -33,6 +33,7 @@ use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, NODE_IMAGE, 
 use crate::scenario::plan::{Case, Plan};
 use case::Ended;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -64,6 +65,8 @@ pub struct Ground {
     pub provider: Arc<dyn Provider>,
     /// Makes workloads ready.
     pub preparations: Preparations,
+    /// Whether the nodes join a Kubernetes cluster, for the engines that are of one; its kubeconfig is written to this file.
+    pub kubernetes: Option<PathBuf>,
 }
 
 /// Runs a session to its end, whatever happens: on an interrupt (`stop` turns true) or at the run's timeout the case

@@ -3,12 +3,10 @@
 use super::case::Live;
 use crate::client::Vantage;
 use crate::component::NodeImage;
-use crate::engine::{EngineError, Supplies};
 use crate::image::{self, Image, ImageError, NodeRoot, Store, WorkloadBinaries};
 use crate::record::{Chain, ErrorClass, Failure, KindReport, SelfReport};
 use crate::scenario::plan;
 use crate::workload::{self, ProbeError, Target, Workload};
-use async_trait::async_trait;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,7 +63,7 @@ impl Preparations {
     }
 
     /// The image of a sandbox's own container.
-    async fn pause(&self) -> Result<Arc<Image>, Failure> {
+    pub(super) async fn pause(&self) -> Result<Arc<Image>, Failure> {
         let mut pause = self.pause.lock().await;
         if let Some(image) = pause.as_ref() {
             return Ok(Arc::clone(image));
@@ -85,13 +83,6 @@ impl Preparations {
     pub(super) fn target(&self, live: &Live) -> Target {
         let log = live.engine.node().host_path(&live.container.log);
         Target { connect: Arc::new(Arc::clone(&self.vantage)), address: live.container.slot.address, log }
-    }
-}
-
-#[async_trait]
-impl Supplies for Preparations {
-    async fn pause(&self) -> Result<Arc<Image>, EngineError> {
-        Ok(Preparations::pause(self).await?)
     }
 }
 

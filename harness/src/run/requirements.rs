@@ -34,6 +34,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
             (needs.pods, "make a pod", &engine.pods()),
             (needs.moved_address, "move an address", &engine.moved_address()),
+            (needs.unstarted, "make a container without starting it", &engine.unstarted()),
         ];
         for (needed, what, able) in asked {
             if let (true, Err(reason)) = (needed, able) {
@@ -68,6 +69,7 @@ struct Needs {
     moved_address: bool,
     strategies: BTreeSet<Strategy>,
     pods: bool,
+    unstarted: bool,
     /// A workload that is checkpointed listens.
     sockets: bool,
     /// One that is restored has files in its root that its image has not.
@@ -91,6 +93,7 @@ impl Needs {
                     needs.restore_image |= migrate.medium == Medium::Image;
                     needs.strategies.extend(migrate.strategy);
                 }
+                Action::Deploy { start, .. } => needs.unstarted |= !start,
                 Action::StartPod { .. } => needs.pods = true,
                 Action::MigratePod { .. } => {
                     needs.checkpoint = true;

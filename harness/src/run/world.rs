@@ -4,10 +4,11 @@ use super::case::Live;
 use super::faults::Faults;
 use super::preparation::{Preparations, Prepared};
 use crate::client::Vantage;
-use crate::engine::{self, Engine};
+use crate::cluster::Cluster;
+use crate::engine::{self, Engine, EngineError, Supplies};
 use crate::fault::Gate;
 use crate::fault::Shelf;
-use crate::image::{Registry, Store};
+use crate::image::{Image, Registry, Store};
 use crate::node::SharedNode;
 use crate::provider::Provider;
 use crate::record::{EngineKind, ErrorClass, Event, Failure, Leak, NodeRecord};
@@ -15,6 +16,7 @@ use crate::run::Ground;
 use crate::run::recorder::Recorder;
 use crate::scenario::plan::Case;
 use crate::workload::Target;
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::io;
@@ -25,6 +27,9 @@ use tokio::sync::Mutex;
 
 /// Where the registry of each node listens, inside the node: the address that references of images begin with.
 const REGISTRY_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+
+/// The node of a cluster's control plane.
+const CONTROL_PLANE: &str = "control-plane";
 
 /// Where images are kept.
 #[derive(Clone)]
@@ -44,6 +49,10 @@ pub(crate) struct World {
     /// Images that last, and checkpoint images that go with the run.
     stores: Stores,
     preparations: Preparations,
+    /// Where the cluster's kubeconfig goes, if there is to be a cluster.
+    kubernetes: Option<PathBuf>,
+    /// Made when an engine first asks for it; it goes with the nodes.
+    cluster: Mutex<Option<Arc<Cluster>>>,
     recorder: Arc<Recorder>,
     /// What is broken at the moment.
     pub(super) faults: Faults,
@@ -63,12 +72,14 @@ struct InUse {
 impl World {
     pub(crate) fn new(ground: Ground, stores: Stores, recorder: Arc<Recorder>) -> Self {
         let (faults, gate) = (Faults::default(), std::sync::Mutex::default());
-        let Ground { image, provider, preparations } = ground;
+        let Ground { image, provider, preparations, kubernetes } = ground;
         World {
             image,
             provider,
             stores,
             preparations,
+            kubernetes,
+            cluster: Mutex::default(),
             recorder,
             faults,
             gate,
@@ -155,7 +166,20 @@ impl World {
     }
 
     async fn connect(&self, kind: EngineKind, node: &SharedNode) -> Result<Arc<dyn Engine>, Failure> {
-        Ok(engine::connect(kind, Arc::clone(node), &self.preparations).await?)
+        Ok(engine::connect(kind, Arc::clone(node), self).await?)
+    }
+
+    /// The control plane, on a node of its own.
+    async fn raise_cluster(&self, kubeconfig: &Path) -> Result<Arc<Cluster>, Failure> {
+        let node = self.provider.node(CONTROL_PLANE).await?;
+        let image = self.image.clone();
+        self.recorder.run(Event::NodeUp(NodeRecord { image, ..node.record().clone() }));
+        let up = Cluster::up(node, Some(kubeconfig)).await;
+        if up.is_err() {
+            // The first error is the one to tell.
+            let _ = self.provider.down(CONTROL_PLANE).await;
+        }
+        up
     }
 
     /// Takes a node down and brings it back with what is on its disk; its engines are made anew on it. Whoever holds one
@@ -187,8 +211,9 @@ impl World {
         let mut failures = Vec::new();
         let mut nodes = self.nodes.lock().await;
         self.roots().clear();
-        let names: Vec<String> = nodes.keys().cloned().collect();
+        let mut names: Vec<String> = nodes.keys().cloned().collect();
         nodes.clear();
+        names.extend(self.cluster.lock().await.take().map(|cluster| cluster.node().name().to_owned()));
         for done in join_all(names.iter().map(|name| self.provider.down(name))).await {
             failures.extend(done.err());
         }
@@ -302,5 +327,23 @@ impl World {
 
     fn roots(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SharedNode>> {
         self.roots.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Supplies for World {
+    async fn pause(&self) -> Result<Arc<Image>, EngineError> {
+        Ok(self.preparations.pause().await?)
+    }
+
+    async fn cluster(&self) -> Result<Arc<Cluster>, EngineError> {
+        let Some(kubeconfig) = &self.kubernetes else { return Err(engine::no_cluster()) };
+        let mut cluster = self.cluster.lock().await;
+        if let Some(cluster) = cluster.as_ref() {
+            return Ok(Arc::clone(cluster));
+        }
+        let up = self.raise_cluster(kubeconfig).await?;
+        *cluster = Some(Arc::clone(&up));
+        Ok(up)
     }
 }

@@ -35,6 +35,8 @@ pub struct Session {
     pub stores: Stores,
     /// Makes the zoo ready.
     pub preparations: Preparations,
+    /// Whether the nodes join a Kubernetes cluster, and where its kubeconfig is written.
+    pub kubernetes: Option<std::path::PathBuf>,
     /// Takes the events of nodes.
     pub recorder: Arc<Recorder>,
     /// Told of what is being done, a line each.
@@ -53,8 +55,9 @@ const NODES: [&str; 2] = ["a", "b"];
 /// Tries all lines on all engines, whatever happens: on an interrupt (`stop` turns true) or when the time is up, what was
 /// found so far is what there is, and everything is taken down all the same. `head` is the survey without findings.
 pub async fn execute(session: Session, head: Survey, mut stop: watch::Receiver<bool>) -> Survey {
-    let Session { rows, engines, provider, stores, preparations, recorder, tell, save, cold, timeout } = session;
-    let ground = Ground { image: None, provider, preparations };
+    let Session { rows, engines, provider, stores, preparations, kubernetes, recorder, tell, save, cold, timeout } =
+        session;
+    let ground = Ground { image: None, provider, preparations, kubernetes };
     let world = World::new(ground, stores, Arc::clone(&recorder));
     let survey = Mutex::new(Survey { rows: rows.iter().map(Row::record).collect(), cold, ..head });
     let columns = async {

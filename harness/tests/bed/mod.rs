@@ -5,6 +5,7 @@
 mod node_image;
 
 pub(crate) use node_image::rootfs;
+use podferry::cluster::PROGRAMS;
 use podferry::engine::{Container, ContainerSpec, Engine};
 use podferry::image::{Image, ImageSpec, NodeRoot, Registry, RegistryHandle, Store, WorkloadBinaries, build};
 use podferry::node::SharedNode;
@@ -42,6 +43,7 @@ impl Bed {
             podferry: env!("CARGO_BIN_EXE_podferry").into(),
             image_rootfs: rootfs(),
             overrides,
+            binds: kubernetes(),
             components: Vec::new(),
             data_size: 4 << 30,
             claims: Arc::new(NoClaims),
@@ -114,6 +116,14 @@ impl Bed {
     }
 }
 
+/// The programs of a Kubernetes cluster, for who tests the engine `kubelet`: the paths in `PODFERRY_TEST_KUBERNETES`, parted by
+/// colons, as `podferry component build --path` prints them. They are built from source, so nobody has them by chance.
+pub(crate) fn kubernetes() -> Vec<(PathBuf, PathBuf)> {
+    let paths = std::env::var_os("PODFERRY_TEST_KUBERNETES").unwrap_or_default();
+    let inside = |path: &PathBuf| Path::new(PROGRAMS).join(path.file_name().expect("a program"));
+    std::env::split_paths(&paths).filter(|p| p.is_absolute()).map(|path| (path.clone(), inside(&path))).collect()
+}
+
 fn serve(store: &Arc<Store>, node: &SharedNode) -> RegistryHandle {
     let listener = node.listen("127.0.0.1:5000".parse().unwrap()).unwrap();
     Registry::serve(vec![Arc::clone(store)], listener).unwrap()
@@ -122,7 +132,14 @@ fn serve(store: &Arc<Store>, node: &SharedNode) -> RegistryHandle {
 /// Nodes end with the process anyway; their empty control groups would not.
 impl Drop for Bed {
     fn drop(&mut self) {
-        let down = async { tokio::join!(self.provider.down("a"), self.provider.down("b"), self.provider.down("c")) };
+        let down = async {
+            tokio::join!(
+                self.provider.down("a"),
+                self.provider.down("b"),
+                self.provider.down("c"),
+                self.provider.down("control-plane")
+            )
+        };
         let _ = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(down));
         let _ = sweep_cgroups(&self.run);
     }

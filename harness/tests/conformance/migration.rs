@@ -60,7 +60,8 @@ pub(crate) async fn redis_moves_with_its_state_and_a_cold_start_has_none(pair: A
     assert_eq!(judge(b, &moved, &before).await, Ok(()));
     let seen = look(b, &moved).await;
     assert_eq!((seen.engine_state.as_str(), seen.frozen, seen.pid_inside), ("running", Some(false), Some(1)));
-    assert_eq!((seen.comm.as_deref(), seen.address), (Some("redis-server"), Some(slot.address.to_string())));
+    let address = moved.slot.address.to_string();
+    assert_eq!((seen.comm.as_deref(), seen.address), (Some("redis-server"), Some(address)));
 
     // The same look at what was not restored.
     let cold = start(b, "redis-cold", &image).await;

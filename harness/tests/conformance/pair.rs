@@ -4,12 +4,14 @@ use crate::bed::{self, Bed, spec, within};
 use async_trait::async_trait;
 use podferry::archive;
 use podferry::client::LogLine;
+use podferry::cluster::Cluster;
 use podferry::engine::{self, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Stored, Supplies};
 use podferry::image::Image;
 use podferry::node::SharedNode;
 use podferry::record::{EngineKind, ErrorClass, OutsideReport};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 pub(crate) type Shared = Arc<dyn Engine>;
 
@@ -19,6 +21,7 @@ pub(crate) struct Pair {
     pub(crate) a: Shared,
     pub(crate) b: Shared,
     pub(crate) bed: Bed,
+    cluster: OnceCell<Arc<Cluster>>,
 }
 
 /// The program that an engine has to be given, and where a variable says that it is: `PODFERRY_TEST_CRIO=PATH`.
@@ -31,31 +34,40 @@ pub(crate) fn variable(program: &str) -> String {
     format!("PODFERRY_TEST_{}", program.to_uppercase())
 }
 
-struct FromBed<'a>(&'a Bed);
+struct FromBed<'a>(&'a Bed, &'a OnceCell<Arc<Cluster>>);
 
 #[async_trait]
 impl Supplies for FromBed<'_> {
     async fn pause(&self) -> Result<Arc<Image>, EngineError> {
         Ok(self.0.pause().await)
     }
+
+    async fn cluster(&self) -> Result<Arc<Cluster>, EngineError> {
+        let up = async {
+            // Of its registry it has no need.
+            let (node, _) = self.0.node("control-plane").await;
+            Cluster::up(node, None).await
+        };
+        Ok(Arc::clone(self.1.get_or_try_init(|| up).await?))
+    }
 }
 
 impl Pair {
     pub(crate) async fn up(kind: EngineKind) -> Result<Pair, EngineError> {
         let given = given(kind).map(|(program, path)| (path, Path::new("/usr/bin").join(program)));
-        let bed = Bed::with(given.into_iter().collect()).await;
+        let (bed, cluster) = (Bed::with(given.into_iter().collect()).await, OnceCell::new());
         let connect = |node: &SharedNode| {
-            let (node, bed) = (Arc::clone(node), &bed);
-            async move { engine::connect(kind, node, &FromBed(bed)).await }
+            let (node, supplies) = (Arc::clone(node), FromBed(&bed, &cluster));
+            async move { engine::connect(kind, node, &supplies).await }
         };
         let (a, b) = tokio::join!(connect(&bed.a), connect(&bed.b));
         let (a, b) = (a?, b?);
-        Ok(Pair { kind, a, b, bed })
+        Ok(Pair { kind, a, b, bed, cluster })
     }
 
     /// The engine on one more node.
     pub(crate) async fn connect(&self, node: &SharedNode) -> Result<Shared, EngineError> {
-        engine::connect(self.kind, Arc::clone(node), &FromBed(&self.bed)).await
+        engine::connect(self.kind, Arc::clone(node), &FromBed(&self.bed, &self.cluster)).await
     }
 
     pub(crate) async fn nothing_is_left(&self) {

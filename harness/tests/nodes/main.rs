@@ -61,6 +61,7 @@ async fn config() -> LocalConfig {
         podferry: env!("CARGO_BIN_EXE_podferry").into(),
         image_rootfs: node_image::rootfs(),
         overrides: Vec::new(),
+        binds: Vec::new(),
         components: Vec::new(),
         data_size: 1 << 30,
         claims: Arc::new(NoClaims),

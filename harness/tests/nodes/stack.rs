@@ -57,12 +57,14 @@ async fn binaries_of_the_user_take_the_place_of_the_images() {
     fs::set_permissions(&mine, fs::Permissions::from_mode(0o755)).unwrap();
     let mut config = config().await;
     config.overrides = vec![(mine.clone(), "/sbin/runc".into()), (mine.clone(), "/opt/new/tool".into())];
+    config.binds = vec![(mine.clone(), "/opt/shown/tool".into())];
     let run = Run::up_with(config).await;
     assert_eq!(said(&run.a, "runc; /usr/sbin/runc; /opt/new/tool").await, "mine\nmine\nmine");
     // As runc 1.3 looks at itself to start the init of a container.
     let overlay = "mkdir /run/o; mount -t overlay -o ro,lowerdir=/usr/sbin:/run/o overlay /run/o; /run/o/runc";
     assert_eq!(said(&run.a, overlay).await, "mine");
     run.b.run(sh("echo broken > /usr/sbin/runc")).await.unwrap();
+    assert_eq!(said(&run.b, "/opt/shown/tool; echo broken > /opt/shown/tool || echo refused").await, "mine\nrefused");
     assert!(fs::read_to_string(&mine).unwrap().contains("mine"), "the user's own file was written to");
     run.down().await;
 }

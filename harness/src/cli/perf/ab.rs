@@ -75,7 +75,7 @@ async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusa
     let ground = |stack: &Stack, id: &RunId| -> Result<Ground, Refusal> {
         let provider = provider(id, stack, Arc::clone(&ledger))?;
         let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
-        Ok(Ground { image: None, provider, preparations })
+        Ok(Ground { image: None, provider, preparations, kubernetes: None })
     };
     let sides = Sides { baseline: ground(&baseline, &ids[0])?, candidate: ground(&candidate, &ids[1])? };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
@@ -108,7 +108,11 @@ fn of_side(args: &AbArgs, side: Side) -> StackArgs {
         Side::Baseline => (&args.baseline_node_image, &args.baseline),
         Side::Candidate => (&args.candidate_node_image, &args.candidate),
     };
-    StackArgs { images: ImageArgs { names: vec![image.clone()] }, components: components.clone() }
+    StackArgs {
+        images: ImageArgs { names: vec![image.clone()] },
+        components: components.clone(),
+        ..StackArgs::default()
+    }
 }
 
 /// The command that compares a case again, but for the case and its engine.

@@ -23,6 +23,9 @@ pub(in crate::engine) struct Places {
     pub(in crate::engine) checkpoints: String,
 }
 
+/// Where the kubelet keeps what it keeps.
+pub(in crate::engine) const KUBELET_ROOT: &str = "/data/kubelet";
+
 impl Places {
     pub(in crate::engine) fn of(kind: EngineKind) -> Places {
         // The engine `cri` has containerd's defaults, so that `ctr` and `crictl` in the node need no flags.
@@ -40,7 +43,8 @@ impl Places {
             state,
             home: format!("/run/podferry-{kind}"),
             tmp: format!("/data/{data}-tmp"),
-            checkpoints,
+            // A kubelet mounts its root once more over itself: only within that can an archive of its be renamed.
+            checkpoints: if kind == EngineKind::Kubelet { format!("{KUBELET_ROOT}/archives") } else { checkpoints },
         }
     }
 

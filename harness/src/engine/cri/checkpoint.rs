@@ -50,7 +50,7 @@ impl Inner {
     /// Of a container that has ended, or ends under the call, containerd speaks in ever more words until CRI has noticed
     /// (2.1.9: ten were met; the last is `ttrpc: closed`, of a shim that is on its way out). So its state tells: before
     /// the call, whatever the words are, and after it, where they have no class.
-    async fn look_for_its_end(&self, container: &Container, had_ended: bool, error: &mut EngineError) {
+    pub(super) async fn look_for_its_end(&self, container: &Container, had_ended: bool, error: &mut EngineError) {
         let unsure = match error.class {
             ErrorClass::Other => true,
             ErrorClass::DumpFailed | ErrorClass::UnknownContainer => had_ended,
@@ -90,7 +90,7 @@ impl Inner {
     }
 
     /// After a failure: the container is frozen if it was, and else runs.
-    async fn put_back(&self, id: &str, was_frozen: bool, error: &mut EngineError) {
+    pub(super) async fn put_back(&self, id: &str, was_frozen: bool, error: &mut EngineError) {
         let mended = match self.task(id).await {
             Ok(Some(TaskStatus::Paused)) if !was_frozen => self.resume(id).await,
             Ok(Some(TaskStatus::Running)) if was_frozen => self.pause(id).await,
@@ -112,7 +112,7 @@ impl Inner {
 
     /// A path that nothing has had yet: containerd opens it without truncating, and an old archive that was longer
     /// would keep its end. Its folder is there: a missing one is noticed only after the dump.
-    fn fresh_archive(&self, name: &str) -> Result<PathBuf, EngineError> {
+    pub(super) fn fresh_archive(&self, name: &str) -> Result<PathBuf, EngineError> {
         if !plain(name) {
             let message = format!("`{name}` can't name a checkpoint: it becomes a file's name");
             return Err(EngineError::new(ErrorClass::Other, message));

@@ -46,12 +46,14 @@ pub(super) fn containerd(places: &Places, support: &Support, pause: &str, runtim
     format!("{head}\n{body}")
 }
 
-/// The runtime. The annotation that names CRIU's options is let through to runc.
+/// The runtime. The annotation that names CRIU's options is let through to runc: a container's own, or its pod's, which is
+/// all that a kubelet hands on.
 fn runtime_table(cri: &str, runtime: &str) -> String {
     let table = format!("plugins.\"{cri}\".containerd.runtimes.runc");
     let annotation = criu_options::ANNOTATION;
     format!(
-        "[{table}]\nruntime_type = \"io.containerd.runc.v2\"\ncontainer_annotations = [\"{annotation}\"]\n\n\
+        "[{table}]\nruntime_type = \"io.containerd.runc.v2\"\ncontainer_annotations = [\"{annotation}\"]\n\
+         pod_annotations = [\"{annotation}\"]\n\n\
          [{table}.options]\nBinaryName = \"{runtime}\"\nSystemdCgroup = false\n"
     )
 }

@@ -14,6 +14,7 @@ mod config;
 mod containers;
 mod crun;
 mod inspect;
+pub(super) mod kubelet;
 mod leftovers;
 mod network;
 mod placed;
@@ -124,6 +125,15 @@ impl CriEngine {
         options: CriOptions,
         over: String,
     ) -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(Arc::new(Self::connected(kind, node, options, over).await?))
+    }
+
+    async fn connected(
+        kind: EngineKind,
+        node: SharedNode,
+        options: CriOptions,
+        over: String,
+    ) -> Result<CriEngine, EngineError> {
         let asked = containerd::probe(&node, |support| (support.checkpoint.clone(), support.restore.clone())).await;
         let (mut capabilities, support) = asked?;
         capabilities.version += &over;
@@ -155,7 +165,7 @@ impl CriEngine {
         inner.containerd.start().await?;
         inner.same_version(&support).await?;
         inner.pull(&inner.options.pause.reference, During::Start).await?;
-        Ok(Arc::new(CriEngine(inner)))
+        Ok(CriEngine(inner))
     }
 }
 

@@ -2,7 +2,7 @@ use super::super::wire::{SHARED_DIR, Setup};
 use super::{Doing, cgroup};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
-use rustix::mount::{MoveMountFlags, move_mount};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,6 +22,7 @@ pub(super) fn build(setup: &Setup, mounts: Vec<OwnedFd>) -> Result<(), String> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).doing("make all mounts private")?;
     // Opened here, since the host's paths are gone later; put in place there, so that links are followed in the node.
     let overrides = open_overrides(&setup.overrides)?;
+    let binds = open_binds(&setup.binds)?;
     let root = overlay(&setup.rootfs)?;
     umask(Mode::empty());
     kernel_files(setup, &root)?;
@@ -44,6 +45,9 @@ pub(super) fn build(setup: &Setup, mounts: Vec<OwnedFd>) -> Result<(), String> {
     }
     for (file, inside) in overrides {
         cover(file, inside)?;
+    }
+    for (file, inside) in binds {
+        show(&file, inside)?;
     }
     Ok(())
 }
@@ -161,6 +165,26 @@ fn open_overrides(overrides: &[(PathBuf, PathBuf)]) -> Result<Vec<(File, &Path)>
         File::open(file).doing(format_args!("open {} for {}", file.display(), inside.display()))
     };
     overrides.iter().map(|both| Ok((open(both)?, both.1.as_path()))).collect()
+}
+
+fn open_binds(binds: &[(PathBuf, PathBuf)]) -> Result<Vec<(OwnedFd, &Path)>, String> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let open = |(file, inside): &'_ (PathBuf, PathBuf)| {
+        let opened = open_tree(rustix::fs::CWD, file, flags);
+        opened.doing(format_args!("open {} for {}", file.display(), inside.display()))
+    };
+    binds.iter().map(|both| Ok((open(both)?, both.1.as_path()))).collect()
+}
+
+/// Shows a file of the host in the node.
+fn show(file: &OwnedFd, inside: &Path) -> Result<(), String> {
+    if let Some(dir) = inside.parent() {
+        fs::create_dir_all(dir).doing(format_args!("make {}", dir.display()))?;
+    }
+    File::create(inside).doing(format_args!("make {}", inside.display()))?;
+    attach(file, inside)?;
+    let (none, read_only) = (None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY);
+    mount(none, inside, none, read_only, none).doing(format_args!("make {} read-only", inside.display()))
 }
 
 /// Puts a program of the host in the place of one of the node. A copy, not a bind mount: runc 1.3 runs the init of each

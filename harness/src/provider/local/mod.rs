@@ -77,6 +77,8 @@ pub struct LocalConfig {
     pub image_rootfs: PathBuf,
     /// Files of the host that cover files of the nodes, read-only: (on the host, in the node).
     pub overrides: Vec<(PathBuf, PathBuf)>,
+    /// Files of the host that are seen in the nodes beside their own, read-only: (on the host, in the node).
+    pub binds: Vec<(PathBuf, PathBuf)>,
     /// What is recorded of every node.
     pub components: Vec<ComponentRecord>,
     /// Size of the memory-backed file system at `/data` of each node, in bytes; taken from memory only as it is filled.
@@ -142,6 +144,7 @@ impl Inner {
             rootfs: self.config.image_rootfs.clone(),
             cgroups: groups.for_init(),
             overrides: self.config.overrides.clone(),
+            binds: self.config.binds.clone(),
             data_size: self.config.data_size,
         };
         match Sandbox::new(&self.config.podferry, setup, disk, number, &self.fabric) {

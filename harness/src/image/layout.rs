@@ -1,0 +1,168 @@
+//! A checkpoint as an image in one file: what a user makes who has no registry.
+
+use super::ImageError;
+use super::checkpoint::annotations;
+use super::store::{Hasher, copy, digest_of};
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+const BLOCK: u64 = 512;
+
+/// Writes an OCI layout as a tar file: one image, named `reference`, whose only layer is a checkpoint archive as it is, with
+/// the annotations that containerd and CRI-O tell a checkpoint by. `container`: the name of the container that it is of.
+///
+/// # Errors
+/// The archive can't be read, or the file not be written.
+pub fn checkpoint_layout(archive: &Path, into: &Path, container: &str, reference: &str) -> Result<(), ImageError> {
+    let mut from = File::open(archive).map_err(ImageError::io("read", archive))?;
+    let written = || -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(into)?);
+        entry(&mut out, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        let (layer, size) = blob(&mut out, &mut from)?;
+        // CRI names images by the digest of the configuration: the reference in it makes each its own.
+        let config = json!({
+            "architecture": super::architecture(),
+            "os": "linux",
+            "config": {"Labels": {"podferry.checkpoint.name": reference}},
+            "rootfs": {"type": "layers", "diff_ids": [layer]},
+        });
+        let (config, config_size) = document(&mut out, &config)?;
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": CONFIG, "digest": config, "size": config_size},
+            "layers": [{"mediaType": LAYER, "digest": layer, "size": size}],
+            "annotations": annotations(container).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        let (manifest, manifest_size) = document(&mut out, &manifest)?;
+        // Docker's name for it is containerd's, too; the second is the standard's, and only a tag.
+        let tag = reference.rsplit(':').next().unwrap_or(reference);
+        let index = json!({"schemaVersion": 2, "manifests": [{
+            "mediaType": MANIFEST, "digest": manifest, "size": manifest_size,
+            "annotations": {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": tag},
+        }]});
+        entry(&mut out, "index.json", index.to_string().as_bytes())?;
+        // Two empty blocks end an archive.
+        out.write_all(&[0; 2 * BLOCK as usize])?;
+        out.into_inner().map(drop).map_err(io::IntoInnerError::into_error)
+    }();
+    written.map_err(ImageError::io("write", into))
+}
+
+fn document(out: &mut BufWriter<File>, value: &serde_json::Value) -> io::Result<(String, u64)> {
+    let bytes = value.to_string().into_bytes();
+    let digest = digest_of(&bytes);
+    entry(out, &path(&digest), &bytes)?;
+    Ok((digest, bytes.len() as u64))
+}
+
+fn path(digest: &str) -> String {
+    format!("blobs/sha256/{}", digest.trim_start_matches("sha256:"))
+}
+
+fn header(path: &str, size: u64) -> io::Result<tar::Header> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(path)?;
+    header.set_size(size);
+    header.set_mode(0o600);
+    header.set_cksum();
+    Ok(header)
+}
+
+fn entry(out: &mut BufWriter<File>, path: &str, bytes: &[u8]) -> io::Result<()> {
+    out.write_all(header(path, bytes.len() as u64)?.as_bytes())?;
+    out.write_all(bytes)?;
+    pad(out, bytes.len() as u64)
+}
+
+fn pad(out: &mut BufWriter<File>, size: u64) -> io::Result<()> {
+    let over = size % BLOCK;
+    out.write_all(&vec![0; if over == 0 { 0 } else { BLOCK - over } as usize])
+}
+
+/// Writes a blob whose digest is known only when it has been read: its header comes last, into its place. So the memory of a
+/// big container is read once.
+fn blob(out: &mut BufWriter<File>, from: &mut File) -> io::Result<(String, u64)> {
+    let place = out.stream_position()?;
+    out.write_all(&[0; BLOCK as usize])?;
+    let mut hashed = Hashed { out, hash: Hasher::default(), size: 0 };
+    copy(from, &mut hashed)?;
+    let (digest, size) = (hashed.hash.digest(), hashed.size);
+    pad(out, size)?;
+    let end = out.stream_position()?;
+    out.seek(SeekFrom::Start(place))?;
+    out.write_all(header(&path(&digest), size)?.as_bytes())?;
+    out.seek(SeekFrom::Start(end))?;
+    Ok((digest, size))
+}
+
+struct Hashed<'a> {
+    out: &'a mut BufWriter<File>,
+    hash: Hasher,
+    size: u64,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::io::Read;
+
+    #[test]
+    fn each_blob_is_what_its_name_says_and_the_archive_is_the_layer() {
+        let dir = tempfile::tempdir().unwrap();
+        let (archive, into) = (dir.path().join("cp.tar"), dir.path().join("oci.tar"));
+        let content: Vec<u8> = (0..100_001_u32).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&archive, &content).unwrap();
+        checkpoint_layout(&archive, &into, "redis", "localhost/x/checkpoint:redis-1").unwrap();
+
+        let mut entries = BTreeMap::new();
+        for entry in tar::Archive::new(File::open(&into).unwrap()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let (name, mut bytes) = (entry.path().unwrap().display().to_string(), Vec::new());
+            entry.read_to_end(&mut bytes).unwrap();
+            if let Some(hex) = name.strip_prefix("blobs/sha256/") {
+                assert_eq!(digest_of(&bytes), format!("sha256:{hex}"));
+            }
+            entries.insert(name, bytes);
+        }
+        let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&entries[name]).unwrap() };
+        let index = json("index.json");
+        let named = &index["manifests"][0];
+        assert_eq!(named["annotations"]["io.containerd.image.name"], "localhost/x/checkpoint:redis-1");
+        let manifest = json(&path(named["digest"].as_str().unwrap()));
+        assert_eq!(manifest["annotations"]["org.criu.checkpoint.container.name"], "redis");
+        assert_eq!(manifest["annotations"]["io.kubernetes.cri-o.annotations.checkpoint.name"], "redis");
+        let layer = &manifest["layers"][0];
+        assert_eq!(entries[&path(layer["digest"].as_str().unwrap())], content);
+        assert_eq!(layer["size"], 100_001);
+        let config = json(&path(manifest["config"]["digest"].as_str().unwrap()));
+        assert_eq!(config["rootfs"]["diff_ids"][0], layer["digest"]);
+    }
+
+    #[test]
+    fn an_archive_that_is_not_there_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = checkpoint_layout(&dir.path().join("none"), &dir.path().join("out"), "x", "y:1").unwrap_err();
+        assert!(error.to_string().contains("none"), "{error}");
+        assert!(!dir.path().join("out").exists());
+    }
+}
