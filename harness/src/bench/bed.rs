@@ -1,6 +1,6 @@
 //! Two nodes that last for a whole measurement, and cases that are run on them.
 
-use super::{Bench, blocking, broke, broken};
+use super::{Bench, Table, blocking, broke, broken};
 use crate::client::Vantage;
 use crate::node::SharedNode;
 use crate::provider::Provider;
@@ -117,4 +117,26 @@ pub(super) fn phase_ms(case: &CaseRecord, phase: Phase) -> Option<f64> {
     let spans = || case.evidence.phases.iter().filter(|p| p.phase == phase);
     spans().next()?;
     Some(spans().map(|p| p.to.since(p.from).as_secs_f64() * 1e3).sum())
+}
+
+/// A table for each of the sizes (in MiB) that are asked for, each on nodes `a` and `b` of its own: what a size leaves in
+/// caches is not the next one's. What is measured is told above the first.
+pub(super) async fn each_size(
+    bench: &Bench,
+    sizes: &[u64],
+    about: &[&str],
+    measure: impl AsyncFn(&Arc<Bed>, u64) -> Result<Table, Failure>,
+) -> Result<Vec<Table>, Failure> {
+    let mut tables = Vec::new();
+    for mib in bench.sizes(sizes) {
+        let bed = Bed::up(bench, &["a", "b"]).await?;
+        let measured = measure(&bed, mib).await;
+        let down = bed.down().await;
+        tables.push(measured?);
+        down?;
+    }
+    if let Some(first) = tables.first_mut() {
+        first.about.splice(0..0, about.iter().map(|s| (*s).to_owned()));
+    }
+    Ok(tables)
 }

@@ -1,6 +1,6 @@
 //! Strategies of migration side by side: what each costs, and how far below the plain way of containerd it stays.
 
-use super::bed::{Bed, case};
+use super::bed::{Bed, case, each_size};
 use super::{Bench, Goal, Table, broken, first_goes_first};
 use crate::engine::runc::RuncEngine;
 use crate::record::{EngineKind, Failure, Metric, Strategy};
@@ -85,19 +85,7 @@ spec:
 }
 
 pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Result<Vec<Table>, Failure> {
-    let mut tables = Vec::new();
-    for mib in bench.sizes(&SIZES) {
-        // Nodes of their own for each size: what a size leaves in caches is not the next one's.
-        let bed = Bed::up(bench, &["a", "b"]).await?;
-        let measured = size(bench, &bed, mib, say).await;
-        let down = bed.down().await;
-        tables.push(measured?);
-        down?;
-    }
-    if let Some(first) = tables.first_mut() {
-        first.about.splice(0..0, ABOUT.iter().map(|s| (*s).to_owned()));
-    }
-    Ok(tables)
+    each_size(bench, &SIZES, &ABOUT, async |bed, mib| size(bench, bed, mib, say).await).await
 }
 
 async fn size(bench: &Bench, bed: &Arc<Bed>, mib: u64, say: &(dyn Fn(&str) + Sync)) -> Result<Table, Failure> {

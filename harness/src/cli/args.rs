@@ -144,7 +144,8 @@ pub(super) struct ImageArgs {
 pub(super) struct StackArgs {
     #[command(flatten)]
     pub(super) images: ImageArgs,
-    /// A binary of your own in place of the node image's: containerd=PATH, runc=, crun=, criu=; or of the cluster's: kubelet=
+    /// A binary of your own in place of the node image's: containerd=PATH, crio=, runc=, crun=, criu=, podman=, dockerd=; or of
+    /// the cluster's: kubelet=
     #[arg(long = "component", value_name = "NAME=PATH")]
     pub(super) components: Vec<String>,
     /// What makes the nodes

@@ -14,20 +14,30 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) name: &'static str,
+    /// The Debian package that brings it.
+    pub(super) package: &'static str,
     /// Its path inside a node.
     pub(super) path: &'static str,
     pub(super) version_flag: &'static str,
 }
 
 /// The programs that are recorded, and that a user can replace by `--component`.
-pub(super) const KNOWN: [Known; 7] = [
-    Known { name: "containerd", path: "/usr/bin/containerd", version_flag: "--version" },
-    Known { name: "containerd-shim-runc-v2", path: "/usr/bin/containerd-shim-runc-v2", version_flag: "-v" },
-    Known { name: "crio", path: "/usr/bin/crio", version_flag: "--version" },
-    Known { name: "runc", path: "/usr/sbin/runc", version_flag: "--version" },
-    Known { name: "crun", path: "/usr/bin/crun", version_flag: "--version" },
-    Known { name: "criu", path: "/usr/sbin/criu", version_flag: "--version" },
-    Known { name: "redis-server", path: "/usr/bin/redis-server", version_flag: "--version" },
+pub(super) const KNOWN: [Known; 10] = [
+    Known { name: "containerd", package: "containerd", path: "/usr/bin/containerd", version_flag: "--version" },
+    Known {
+        name: "containerd-shim-runc-v2",
+        package: "containerd",
+        path: "/usr/bin/containerd-shim-runc-v2",
+        version_flag: "-v",
+    },
+    Known { name: "crio", package: "cri-o", path: "/usr/bin/crio", version_flag: "--version" },
+    Known { name: "runc", package: "runc", path: "/usr/sbin/runc", version_flag: "--version" },
+    Known { name: "crun", package: "crun", path: "/usr/bin/crun", version_flag: "--version" },
+    Known { name: "criu", package: "criu", path: "/usr/sbin/criu", version_flag: "--version" },
+    Known { name: "podman", package: "podman", path: "/usr/bin/podman", version_flag: "--version" },
+    Known { name: "conmon", package: "conmon", path: "/usr/bin/conmon", version_flag: "--version" },
+    Known { name: "dockerd", package: "docker.io", path: "/usr/sbin/dockerd", version_flag: "--version" },
+    Known { name: "redis-server", package: "redis-server", path: "/usr/bin/redis-server", version_flag: "--version" },
 ];
 
 pub(super) fn known(name: &str) -> Option<&'static Known> {
@@ -94,6 +104,8 @@ mod tests {
     #[case("runc version 1.3.6+ds1\nspec: 1.2.1", "1.3.6+ds1")]
     #[case("crun version 1.28\ncommit: 0", "1.28")]
     #[case("Version: 4.2.1\nGitID: v4.2", "4.2.1")]
+    #[case("podman version 5.8.6", "5.8.6")]
+    #[case("Docker version 28.5.2+dfsg4, build d3c2d5c", "28.5.2+dfsg4")]
     #[case("Redis server v=8.0.6 sha=00000000:1 malloc=jemalloc-5.3.0 bits=64 build=1", "8.0.6")]
     fn finds_the_version(#[case] said: &str, #[case] version: &str) {
         assert_eq!(version_in(said).as_deref(), Some(version));

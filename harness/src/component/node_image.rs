@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Version of what is made here and of its form on disk: another one makes all images anew.
-const BUILDER: u32 = 1_000 + fixup::VERSION;
+const BUILDER: u32 = 2_000 + fixup::VERSION;
 
 /// A node image in the cache. Nobody prunes it as long as a clone of this value lives.
 #[derive(Clone, Debug)]
@@ -186,7 +186,7 @@ async fn components(
             doing: format!("{} of the node image does not run", known.name),
             source,
         })?;
-        let package = if known.name == "containerd-shim-runc-v2" { "containerd" } else { known.name };
+        let package = known.package;
         let version = packages.get(package).map_or(String::new(), |v| format!(" {v}"));
         records.push(identity::record(known, &said.text(), format!("package {package}{version} ({suite})"), digest));
     }

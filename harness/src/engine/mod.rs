@@ -32,6 +32,7 @@ mod port;
 mod probe;
 mod registry;
 pub mod runc;
+mod watchdog;
 mod yards;
 
 pub use self::migration::{Arrived, Migration, Moved, Strategies, Timed, TimedPhase, target_of};

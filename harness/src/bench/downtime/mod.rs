@@ -2,7 +2,7 @@
 
 mod bare;
 
-use super::bed::{Bed, case, phase_ms};
+use super::bed::{Bed, case, each_size, phase_ms};
 use super::containers::Program;
 use super::{Bench, Goal, Table, broken, first_goes_first};
 use crate::engine::Engine;
@@ -79,19 +79,7 @@ struct Sides {
 }
 
 pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Result<Vec<Table>, Failure> {
-    let mut tables = Vec::new();
-    for mib in SIZES.into_iter().filter(|mib| (bench.smallest..=bench.largest).contains(mib)) {
-        // Nodes of their own for each size: what a size leaves in caches is not the next one's.
-        let bed = Bed::up(bench, &["a", "b"]).await?;
-        let measured = size(bench, &bed, mib, say).await;
-        let down = bed.down().await;
-        tables.push(measured?);
-        down?;
-    }
-    if let (Some(first), true) = (tables.first_mut(), bench.largest >= SIZES[0]) {
-        first.about = ABOUT.iter().map(|s| (*s).to_owned()).collect();
-    }
-    Ok(tables)
+    each_size(bench, &SIZES, &ABOUT, async |bed, mib| size(bench, bed, mib, say).await).await
 }
 
 async fn size(bench: &Bench, bed: &Arc<Bed>, mib: u64, say: &(dyn Fn(&str) + Sync)) -> Result<Table, Failure> {

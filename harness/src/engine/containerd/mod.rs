@@ -20,7 +20,7 @@ mod watchdog;
 pub(super) use daemon::{broken, probe, write};
 pub(super) use outside::Outside;
 pub(super) use places::{KUBELET_ROOT, Places};
-pub(super) use watchdog::{Patience, Watched, watch_restore};
+pub(super) use watchdog::{Watched, watch_restore};
 
 use super::daemon::Daemon;
 use super::{EngineError, criu_options};

@@ -19,6 +19,7 @@ use super::{
     Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored, Supplies,
     criu_processes, to_its_end,
 };
+use crate::engine::watchdog::Patience;
 use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
@@ -174,13 +175,13 @@ impl Engine for CtrEngine {
 
     async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
         let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
-        let patience = containerd::Patience::Watch(RESTORE_LIMIT);
+        let patience = Patience::Watch(RESTORE_LIMIT);
         to_its_end(async move { inner.restore(&slot, &from, patience).await }).await
     }
 
     async fn restore_bare(&self, slot: &Slot, from: &Checkpoint, deadline: Duration) -> Result<Restored, EngineError> {
         let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
-        let patience = containerd::Patience::Bare(deadline);
+        let patience = Patience::Bare(deadline);
         to_its_end(async move { inner.restore(&slot, &from, patience).await }).await
     }
 

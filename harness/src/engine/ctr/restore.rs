@@ -3,11 +3,12 @@
 use super::Inner;
 use crate::archive::{self, Blob};
 use crate::clock::now;
+use crate::engine::containerd::Watched;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::criu_log::Said;
 use crate::engine::containerd::generated::containerd::services::diff::v1::ApplyRequest;
 use crate::engine::containerd::generated::containerd::types::Descriptor;
-use crate::engine::containerd::{Patience, Watched};
+use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts};
 use crate::record::{Chain, ErrorClass};
 use std::time::Duration;

@@ -26,12 +26,12 @@ use super::{
     Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored, Supplies,
     criu_options, to_its_end,
 };
+use crate::engine::watchdog::Patience;
 use crate::image::Image;
 use crate::node::SharedNode;
 use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use bollard::Docker;
-use restore::Patience;
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -205,7 +205,7 @@ impl Engine for DockerEngine {
 
     async fn restore(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
         let (inner, slot, from) = (Arc::clone(&self.0), slot.clone(), from.clone());
-        to_its_end(async move { inner.restore(&slot, &from, Patience::Watched).await }).await
+        to_its_end(async move { inner.restore(&slot, &from, Patience::Watch(restore::RESTORE_LIMIT)).await }).await
     }
 
     async fn restore_bare(&self, slot: &Slot, from: &Checkpoint, deadline: Duration) -> Result<Restored, EngineError> {

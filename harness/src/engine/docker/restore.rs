@@ -5,6 +5,7 @@ use super::{Inner, checkpoint, classify, containers};
 use crate::clock::now;
 use crate::engine::meta::Meta;
 use crate::engine::runc::classify::During;
+use crate::engine::watchdog::{Patience, RETURN_LIMIT, SPINNING, Stuck, late};
 use crate::engine::{
     Checkpoint, Container, EngineError, Restored, Slot, criu_log, criu_processes, criu_words, mounts, yards,
 };
@@ -13,29 +14,13 @@ use bollard::errors::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often the watchdog looks. Nothing waits for this but a restore that is lost already.
-const LOOK: Duration = Duration::from_millis(100);
-/// A pages image that is cut short makes CRIU read past its end for ever and log each try: gigabytes in minutes, in the
-/// node's memory. A restore that goes well logs some 100 KiB.
-const SPINNING: u64 = 32 << 20;
 /// How long CRIU may take.
-const RESTORE_LIMIT: Duration = Duration::from_secs(120);
-/// How long the call may take to return once CRIU was killed.
-const RETURN_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const RESTORE_LIMIT: Duration = Duration::from_secs(120);
 /// How long a checkpoint that was taken on this node may stay in containerd's content: its garbage is collected within a
 /// second (Docker 26.1.5, 28.5.2).
 const CONTENT_LIMIT: Duration = Duration::from_secs(10);
 /// There is no event for the end of a garbage collection.
 const CONTENT_POLL: Duration = Duration::from_millis(100);
-
-/// How long a restore may take, and who says so.
-#[derive(Clone, Copy)]
-pub(super) enum Patience {
-    /// The watchdog, which also sees a CRIU that spins.
-    Watched,
-    /// A naive client, who gives up then.
-    Bare(Duration),
-}
 
 impl Inner {
     pub(super) async fn restore(
@@ -118,21 +103,18 @@ impl Inner {
         let log = self.host(containers::criu_file(&container.slot.spec.name, "log"));
         let docker = restoring(self.docker(), checkpoint);
         let mut call = std::pin::pin!(docker.start_container(&container.id, None));
-        let began = Instant::now();
-        let (class, why) = loop {
-            tokio::select! {
-                answer = &mut call => return answer.map_err(|e| self.restore_error(what, &e, &log)),
-                () = tokio::time::sleep(LOOK) => if let Some(stuck) = stuck(patience, &log, began.elapsed()) {
-                    break stuck;
-                },
-            }
+        let logged = || std::fs::metadata(&log).map_or(0, |meta| meta.len());
+        let Stuck { class, why } = match patience.wait(&mut call, logged, SPINNING).await {
+            Ok(answer) => return answer.map_err(|e| self.restore_error(what, &e, &log)),
+            Err(stuck) => stuck,
         };
         criu_processes::kill(&self.node, &container.id).await;
         let ended = tokio::time::timeout(RETURN_LIMIT, &mut call).await;
-        let mut error = EngineError::new(class, format!("can't {what} on node {}: {why}", self.node.name()));
+        let mut error =
+            EngineError::new(class, format!("can't {what} on node {}: {why}; criu was killed", self.node.name()));
         error.log = criu_log::errors(&criu_log::ends(&log));
         if ended.is_err() {
-            error.log.push(format!("the call did not return within {RETURN_LIMIT:?} after CRIU was killed"));
+            error.log.push(late());
         }
         let _ = std::fs::remove_file(&log);
         Err(error)
@@ -159,23 +141,5 @@ impl Inner {
         if self.idle() {
             yards::clear(&self.node, Path::new("/")).await;
         }
-    }
-}
-
-fn stuck(patience: Patience, log: &Path, elapsed: Duration) -> Option<(ErrorClass, String)> {
-    let logged = std::fs::metadata(log).map_or(0, |meta| meta.len());
-    match patience {
-        Patience::Bare(limit) if elapsed > limit => {
-            let why = format!("it had not returned after {limit:?}, {}", criu_log::amount(logged));
-            Some((ErrorClass::GivenUp, why))
-        }
-        Patience::Watched if logged > SPINNING => {
-            let why = "its pages image is cut short: CRIU went on reading past its end and was killed".to_owned();
-            Some((ErrorClass::InvalidArchive, why))
-        }
-        Patience::Watched if elapsed > RESTORE_LIMIT => {
-            Some((ErrorClass::RestoreFailed, format!("CRIU did not end within {RESTORE_LIMIT:?} and was killed")))
-        }
-        _ => None,
     }
 }

@@ -1,12 +1,13 @@
 //! podman's command line: how it is called, and how its words become errors.
 
 use super::classify::{During, classify, podman_message};
-use super::watchdog::{Ended, Patience, watch};
+use super::watchdog::watch;
 use super::{Limits, config, probe};
 use crate::engine::criu_options::NetworkLock;
 use crate::engine::failing::{exec_error, io_error, read_tail};
 use crate::engine::group::Group;
 use crate::engine::network::Addresses;
+use crate::engine::watchdog::{Patience, Stuck};
 use crate::engine::{Capabilities, EngineError, criu_log, criu_options, criu_words};
 use crate::node::{CONTAINERS, SharedNode};
 use crate::process::{Exec, Output};
@@ -178,9 +179,9 @@ impl Inner {
         let printed = read_tail(&out_on_host).unwrap_or_default();
         let lines = || read_tail(&criu_log).map(|text| criu_log::errors(&text)).unwrap_or_default();
         match ended.map_err(|e| exec_error(what, &e))? {
-            Ended::Code(0) => Ok(printed),
-            Ended::Code(_) => Err(said(what, during, &printed, &lines())),
-            Ended::Killed { class, why } => {
+            Ok(0) => Ok(printed),
+            Ok(_) => Err(said(what, during, &printed, &lines())),
+            Err(Stuck { class, why }) => {
                 let mut error = EngineError::new(class, format!("{what}: {why}; criu was killed"));
                 error.log = lines();
                 Err(error)

@@ -3,10 +3,10 @@
 use super::call::{Inner, Supervised};
 use super::classify::During;
 use super::config;
-use super::watchdog::Patience;
 use crate::engine::failing::io_error;
 use crate::engine::group::freezing;
 use crate::engine::kernel::Freezer;
+use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError};
 use crate::record::{CriuChoices, ErrorClass};
 use std::fs;

@@ -2,9 +2,9 @@
 
 use super::call::{Inner, Supervised};
 use super::classify::During;
-use super::watchdog::Patience;
 use crate::engine::criu_options::ANNOTATION;
 use crate::engine::failing::io_error;
+use crate::engine::watchdog::Patience;
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, network};
 use crate::record::ErrorClass;
 use std::fs;

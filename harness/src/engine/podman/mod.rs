@@ -64,7 +64,7 @@ impl Default for Limits {
         Limits {
             checkpoint: Duration::from_secs(90),
             restore: Duration::from_secs(90),
-            restore_log: 64 << 20,
+            restore_log: crate::engine::watchdog::SPINNING,
             pull: Duration::from_secs(120),
             other: Duration::from_secs(30),
         }

@@ -2,8 +2,8 @@
 
 use super::classify::During;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
-use super::watchdog::Patience;
 use crate::engine::meta::Meta;
+use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, group, layers};
 use crate::record::{ErrorClass, OutsideReport, Trick};
 use std::fs;

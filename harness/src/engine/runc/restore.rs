@@ -2,9 +2,9 @@
 
 use super::classify::During;
 use super::runtime::{Inner, Supervised, blocking, io_error};
-use super::watchdog::Patience;
 use crate::clock;
 use crate::engine::meta::Meta;
+use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, layers, mounts, yards};
 use crate::record::ErrorClass;
 use std::fs::File;

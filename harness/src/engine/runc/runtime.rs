@@ -5,9 +5,10 @@ pub(super) use crate::engine::failing::{blocking, exec_error, io_error, task_fai
 use super::Limits;
 use super::classify::{During, classify, runtime_message};
 use super::probe;
-use super::watchdog::{Ended, Patience, watch};
+use super::watchdog::watch;
 use crate::engine::failing::read_tail;
 use crate::engine::network::Addresses;
+use crate::engine::watchdog::{Patience, Stuck};
 use crate::engine::{Capabilities, ContainerSpec, EngineError};
 use crate::engine::{criu_log as log_of_criu, criu_options, criu_words};
 use crate::node::CONTAINERS;
@@ -166,8 +167,8 @@ impl Inner {
         let making = call.out.is_some().then_some(call.container);
         let ended = watch(self, program, making, call.patience, criu_log.as_deref()).await;
         let (class, message) = match ended.map_err(|e| exec_error(what, &e))? {
-            Ended::Code(0) => return Ok(()),
-            Ended::Code(code) => {
+            Ok(0) => return Ok(()),
+            Ok(code) => {
                 let text = read_tail(&self.host(&log)).unwrap_or_default();
                 let text = if text.is_empty() {
                     read_tail(&self.host(&call.folder.join(SAID))).unwrap_or_default()
@@ -177,10 +178,10 @@ impl Inner {
                 let message = runtime_message(&text);
                 (None, format!("{what}: {} ended with {code} and says: {message}", call.program))
             }
-            Ended::Killed { class, why } if call.program == "criu" => {
+            Err(Stuck { class, why }) if call.program == "criu" => {
                 (Some(class), format!("{what}: {why}; criu was killed"))
             }
-            Ended::Killed { class, why } => (Some(class), format!("{what}: {why}; {} and criu were killed", self.kind)),
+            Err(Stuck { class, why }) => (Some(class), format!("{what}: {why}; {} and criu were killed", self.kind)),
         };
         let lines = criu_log.map(|path| criu_errors(&path)).unwrap_or_default();
         let class = class.unwrap_or_else(|| classify(during, &message, &lines));

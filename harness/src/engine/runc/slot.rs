@@ -3,7 +3,7 @@
 use super::bundle;
 use super::classify::During;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
-use super::watchdog::Patience;
+use crate::engine::watchdog::Patience;
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, layers, network};
 use crate::image::Image;
 use crate::process::Exec;
