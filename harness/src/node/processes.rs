@@ -9,6 +9,8 @@ use std::path::Path;
 pub(crate) struct Process {
     pub(crate) parent: u32,
     pub(crate) comm: String,
+    /// It waits in the kernel, and no signal ends that: state `D`.
+    pub(crate) uninterruptible: bool,
 }
 
 /// All processes of the node that have not ended.
@@ -44,7 +46,7 @@ fn parse_stat(stat: &str) -> Option<Process> {
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     // A zombie does nothing more, and waits for a parent that may be slow.
-    (state != "Z").then_some(Process { parent, comm })
+    (state != "Z").then_some(Process { parent, comm, uninterruptible: state == "D" })
 }
 
 #[cfg(test)]
@@ -55,6 +57,12 @@ mod tests {
     fn names_may_hold_brackets() {
         let process = parse_stat("42 (a) (b)) S 7 42 42 0").unwrap();
         assert_eq!((process.parent, process.comm.as_str()), (7, "a) (b)"));
+    }
+
+    #[test]
+    fn who_waits_in_the_kernel_is_told() {
+        assert!(parse_stat("42 (sh) D 7 42").unwrap().uninterruptible);
+        assert!(!parse_stat("42 (sh) S 7 42").unwrap().uninterruptible);
     }
 
     #[test]
