@@ -3,8 +3,9 @@
 use super::{Inner, RESTORE_LIMIT, config};
 use crate::clock::now;
 use crate::engine::containerd::criu_log::Said;
-use crate::engine::containerd::{Patience, Watched, watch_restore};
+use crate::engine::containerd::{Watched, watch_restore};
 use crate::engine::cri_api::{During, Served, v1 as cri};
+use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
 use crate::record::ErrorClass;
 use std::path::{Path, PathBuf};
