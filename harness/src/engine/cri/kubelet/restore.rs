@@ -3,10 +3,10 @@
 use super::pod::Pull;
 use super::{Own, cri};
 use crate::clock::now;
-use crate::engine::containerd::classify::During;
 use crate::engine::containerd::Watched;
-use crate::engine::watchdog::Patience;
+use crate::engine::containerd::classify::During;
 use crate::engine::cri_api::Served;
+use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, mounts};
 use crate::image;
 use crate::process::Exec;
