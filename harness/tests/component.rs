@@ -96,6 +96,12 @@ async fn overrides_are_tried_in_the_image(image: &NodeImage, dir: &Path) {
     assert_eq!((&resolved[0].bind.host, &resolved[0].bind.inside), (&own, &PathBuf::from("/usr/sbin/runc")));
     assert!(told.has(&format!("from {}", own.display())));
 
+    // One that the image has not at all, and still has not when it was tried.
+    let given: Override = format!("crio={}", own.display()).parse().unwrap();
+    let resolved = resolve(&[given], image, &()).await.unwrap();
+    assert_eq!((resolved[0].record.name.as_str(), &resolved[0].record.version), ("crio", &image.components[0].version));
+    assert!(!image.rootfs.join("usr/bin/crio").exists() && !image.rootfs.join("tmp/crio").exists());
+
     // A program of the host whose libraries the image lacks: bash needs libtinfo.
     let needy = dir.join("needy");
     fs::copy("/bin/bash", &needy).unwrap();

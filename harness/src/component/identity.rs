@@ -45,14 +45,21 @@ pub(super) fn known(name: &str) -> Option<&'static Known> {
 }
 
 /// The command that asks a program for its version in a node image: with the image as its root and the libraries that
-/// are there, `own` (a binary of the host's) in the place of the image's if there is one. All of it in a mount namespace
-/// that ends with it, so the image stays as it is. With `/proc`: crun copies itself to memory before anything else, and
+/// are there, `own` (a binary of the host's) in the place of the image's if there is one, or in `/tmp` where the image has
+/// none. All of it in a mount namespace that ends with it, so the image stays as it is. With `/proc`: crun copies itself to memory before anything else, and
 /// says `Failed to re-execute libcrun via memory file descriptor` without it (1.28).
 pub(super) fn ask_version(rootfs: &Path, known: &Known, own: Option<&Path>) -> Exec {
     const SCRIPT: &str = r#"
         mount -t proc proc "$1/proc" || exit
-        [ -z "$4" ] || mount --bind "$4" "$1$2" || exit
-        exec chroot "$1" "$2" "$3""#;
+        place=$2
+        if [ -n "$4" ]; then
+            if [ ! -e "$1$2" ]; then
+                place=/tmp/${2##*/}
+                mount -t tmpfs tmpfs "$1/tmp" && : > "$1$place" || exit
+            fi
+            mount --bind "$4" "$1$place" || exit
+        fi
+        exec chroot "$1" "$place" "$3""#;
     let exec = Exec::new("unshare").args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]);
     let exec = exec.arg(rootfs).args([known.path, known.version_flag]).arg(own.unwrap_or(Path::new("")));
     super::with_system_path(exec).timeout(Duration::from_secs(20))

@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub bare_checkpoint: Result<(), String>,
     /// A daemon that can be killed and started again.
     pub daemon: Result<(), String>,
+    /// What ended with its node is still known after the node was restarted.
+    pub remembers: Result<(), String>,
     /// Images written into a folder that both nodes share: nothing has to be carried.
     pub shared_images: bool,
     /// Migrations by a strategy of its own.
@@ -48,13 +50,14 @@ impl Capabilities {
             archive: Ok(()),
             bare_checkpoint: Err("no client of it can be left in the middle of a call".to_owned()),
             daemon: Ok(()),
+            remembers: Ok(()),
             shared_images: false,
             strategies: Strategies::default(),
         }
     }
 
     /// Each capability with its name, in the order of the table in `docs/engines.md`.
-    pub fn named(&self) -> [(&'static str, &Result<(), String>); 9] {
+    pub fn named(&self) -> [(&'static str, &Result<(), String>); 10] {
         [
             ("checkpoint", &self.checkpoint),
             ("restore", &self.restore),
@@ -65,6 +68,7 @@ impl Capabilities {
             ("archive", &self.archive),
             ("bare checkpoint", &self.bare_checkpoint),
             ("daemon", &self.daemon),
+            ("memory over a restart", &self.remembers),
         ]
     }
 }

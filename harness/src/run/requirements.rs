@@ -30,6 +30,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             (needs.restore, "restore", &can.restore),
             (needs.root_changes, "carry what a container has written into its root", &can.root_changes),
             (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
+            (needs.remembers, "tell of a container that ended with its node", &can.remembers),
             (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
             (needs.pods, "make a pod", &engine.pods()),
@@ -66,6 +67,8 @@ struct Needs {
     restore_image: bool,
     restore_mounts: bool,
     bare_checkpoint: bool,
+    /// A node is restarted, and what ended with it is looked at.
+    remembers: bool,
     moved_address: bool,
     strategies: BTreeSet<Strategy>,
     pods: bool,
@@ -94,6 +97,7 @@ impl Needs {
                     needs.strategies.extend(migrate.strategy);
                 }
                 Action::Deploy { start, .. } => needs.unstarted |= !start,
+                Action::Restart { .. } => needs.remembers = true,
                 Action::StartPod { .. } => needs.pods = true,
                 Action::MigratePod { .. } => {
                     needs.checkpoint = true;

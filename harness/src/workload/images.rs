@@ -50,7 +50,21 @@ pub(super) fn image(kind: &str) -> Option<ImageSpec> {
         }
         _ => return None,
     }
+    // Containers are given their arguments. But CRI-O restores no image that names no program of its own: it forgets what
+    // the request says (CRI-O 1.34.0: `no command specified`).
+    spec.entrypoint = vec![program(kind)];
     Some(spec)
+}
+
+/// What runs in the image of a workload.
+fn program(kind: &str) -> String {
+    match kind {
+        "looper" => "/usr/bin/sh".to_owned(),
+        "redis" => "/usr/bin/redis-server".to_owned(),
+        "nginx" => "/start".to_owned(),
+        "python" => "/usr/bin/python3".to_owned(),
+        other => format!("/usr/bin/{other}"),
+    }
 }
 
 /// The image of the sandbox's own process: it does nothing for 68 years.

@@ -13,6 +13,9 @@ const HINT: &str = "give it one by `--component crio=PATH`; `CGO_ENABLED=0 go bu
 const IMAGE_CHANGES: &str = "CRI-O carries what was added and deleted: a file of the image that was changed is restored as \
     the image has it";
 
+/// With `internal_wipe` and without: `Deleting all containers under sandbox ... since it could not be restored`.
+const REMEMBERS: &str = "CRI-O 1.34 deletes what ended with its node when it is started again";
+
 /// What the node's CRI-O is and can do. `Unsupported` if there is none, or nothing that it needs.
 pub(super) async fn capabilities(node: &SharedNode) -> Result<Capabilities, EngineError> {
     let name = node.name();
@@ -31,6 +34,7 @@ pub(super) async fn capabilities(node: &SharedNode) -> Result<Capabilities, Engi
         restore: criu.clone(),
         restore_image: criu,
         image_changes: Err(IMAGE_CHANGES.to_owned()),
+        remembers: Err(REMEMBERS.to_owned()),
         bare_checkpoint: Err("what a naive client leaves behind at CRI-O is not known yet".to_owned()),
         ..Capabilities::all(format!("CRI-O {number} over runc {runc}"))
     })
