@@ -169,6 +169,8 @@ impl Cache {
         File::create(&in_use).map_err(no(&in_use))?;
         // Held before it is seen: it has no pointer yet, and a prune would take it for an old one.
         let mut held = Held::of(unfinished.dir.clone()).map_err(no(&in_use))?.expect("nobody else knows it");
+        // One at a time: a prune that removed a folder by its name would remove half of one that came there meanwhile.
+        let _turn = self.turn()?;
         if place.exists() {
             let old = self.images().join(format!(".old-{key}-{}-{}", std::process::id(), nanos()));
             fs::rename(&place, &old).map_err(no(&place))?;
@@ -181,6 +183,15 @@ impl Cache {
         write_whole(&path, &json).map_err(no(&path))?;
         self.prune(&spec.name, spec_key)?;
         Ok(held)
+    }
+
+    /// Held while images are put in their place and removed, whatever description they are of. It takes a second at most.
+    fn turn(&self) -> Result<File, ComponentError> {
+        let path = self.dir.join("locks").join("images");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(ComponentError::io("can't make", &path))?;
+        file.lock().map_err(ComponentError::io("can't lock", &path))?;
+        Ok(file)
     }
 
     /// Removes what other versions of podferry, or other contents of the file, made of this name, and every image that
