@@ -4,7 +4,7 @@ use super::pod::Pull;
 use super::{Own, cri};
 use crate::clock::now;
 use crate::engine::containerd::Watched;
-use crate::engine::containerd::classify::During;
+use crate::engine::containerd::classify::{self, During};
 use crate::engine::cri_api::Served;
 use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, mounts};
@@ -149,7 +149,13 @@ impl Own {
         let ctr = ctr.args(["images", "import", "--local"]).arg(layout).timeout(IMPORT_LIMIT);
         self.node().run(ctr).await.map_err(|e| {
             let said = tonic::Status::unknown(Chain(&e).to_string());
-            runtime.error(During::Restore, what, &said, Vec::new())
+            let mut error = runtime.error(During::Restore, what, &said, Vec::new());
+            // An import unpacks the archive, so that one which is no whole tar is seen here, in words of its own.
+            if error.class == ErrorClass::Other && error.message.contains("failed to extract layer") {
+                error.class = ErrorClass::InvalidArchive;
+                error.hint = classify::hint(ErrorClass::InvalidArchive).map(str::to_owned);
+            }
+            error
         })?;
         let known = async {
             loop {
