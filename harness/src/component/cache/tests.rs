@@ -12,7 +12,7 @@ impl Progress for Told {
 }
 
 fn publish(cache: &Cache, spec: &NodeImageSpec, key: &str) -> Held {
-    for sub in ["images", "specs"] {
+    for sub in ["images", "locks", "specs"] {
         fs::create_dir_all(cache.dir().join(sub)).unwrap();
     }
     let unfinished = cache.unfinished(&spec.key(1), &()).unwrap();
