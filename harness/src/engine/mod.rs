@@ -32,6 +32,7 @@ mod port;
 mod probe;
 mod registry;
 pub mod runc;
+mod unseizable;
 mod watchdog;
 mod yards;
 

@@ -6,33 +6,14 @@ use super::config;
 use crate::engine::failing::io_error;
 use crate::engine::group::freezing;
 use crate::engine::kernel::Freezer;
+use crate::engine::unseizable::{AGAIN, stirs, unseizable};
 use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError};
-use crate::node::processes;
 use crate::record::{CriuChoices, ErrorClass};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
-
-/// How often a dump is tried again that CRIU gave up since a task would not be seized.
-const AGAIN: u32 = 2;
-
-/// How long a task may take to come out of the kernel once it is thawed, and how often it is looked at: there is no event.
-const STIRS: Duration = Duration::from_secs(2);
-const GLANCE: Duration = Duration::from_millis(2);
-
-/// The task that CRIU could not seize. A task that was frozen while it waits in the kernel for another one (a shell for the
-/// child that is to become a program) is not seized by CRIU, which waits for it for 10 s and gives up (crun 1.28 and runc
-/// 1.3.6 under podman 5.8.6, criu 4.2.1; seen four times, of shells that start programs all the while). Nothing was dumped
-/// then, and the source is as it was.
-fn unseizable(e: &EngineError) -> Option<u32> {
-    e.log.iter().find_map(|line| {
-        let (_, rest) = line.split_once("Unseizable non-zombie ")?;
-        rest.split_once(' ')?.0.parse().ok()
-    })
-}
 
 impl Inner {
     fn freezer(&self, what: &str, container: &Container) -> Result<Freezer, EngineError> {
@@ -105,7 +86,7 @@ impl Inner {
             let _ = fs::remove_file(&archive);
             // What a fenced source acknowledges in between is in the next dump.
             self.thaw(container)?;
-            self.stirs(task).await;
+            stirs(&self.node, task).await;
             self.freeze(container).await?;
             dumped = self.dump(container, name, &path, &what).await;
         }
@@ -118,14 +99,6 @@ impl Inner {
             return Err(e);
         }
         Ok(Checkpoint { name: name.to_owned(), engine: self.kind, path, archive: true, shared: false })
-    }
-
-    /// Waits until a task that was thawed has come out of the kernel: frozen again at once, it would be where it was.
-    async fn stirs(&self, task: u32) {
-        let end = Instant::now() + STIRS;
-        while processes(&self.node).get(&task).is_some_and(|process| process.uninterruptible) && Instant::now() < end {
-            tokio::time::sleep(GLANCE).await;
-        }
     }
 
     async fn dump(&self, container: &Container, name: &str, path: &Path, what: &str) -> Result<(), EngineError> {
@@ -169,20 +142,5 @@ impl Inner {
             // It goes with the container.
             drop(io_error("remove", &images, &e));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_task_that_criu_could_not_seize_is_named() {
-        let line =
-            "(10.003569) Error (compel/src/lib/infect.c:262): Unseizable non-zombie 1223 found, state D, err -1/4";
-        let error =
-            |log: &str| EngineError { log: vec![log.to_owned()], ..EngineError::new(ErrorClass::DumpFailed, "x") };
-        assert_eq!(unseizable(&error(line)), Some(1223));
-        assert_eq!(unseizable(&error("(0.1) Error (criu/cr-dump.c:1975): Dumping FAILED.")), None);
     }
 }

@@ -3,6 +3,7 @@
 use super::classify::During;
 use super::runtime::{Inner, Supervised, blocking, exec_error, io_error};
 use crate::engine::meta::Meta;
+use crate::engine::unseizable::{AGAIN, stirs, unseizable};
 use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, group, layers};
 use crate::record::{ErrorClass, OutsideReport, Trick};
@@ -90,7 +91,14 @@ impl Inner {
         let was_frozen = self.frozen("checkpoint", &container.id)?;
         let path = self.checkpoints.join(name);
         self.make_checkpoint(&path, name)?;
-        let dumped = self.dump(container, name, &path, Dump { was_frozen, after, parent: None }).await;
+        let mut dumped = self.dump(container, name, &path, Dump { was_frozen, after, parent: None }).await;
+        for _ in 0..AGAIN {
+            // One that others have frozen is theirs to thaw.
+            let Some(task) = dumped.as_ref().err().and_then(unseizable).filter(|_| !was_frozen) else { break };
+            self.thaw_for_sure(&container.id).await?;
+            stirs(&self.node, task).await;
+            dumped = self.dump(container, name, &path, Dump { was_frozen, after, parent: None }).await;
+        }
         // The thaw comes first: whatever the dump said, a container that ran goes on running.
         let thawed = match (after, &dumped) {
             (After::Ends, Ok(())) => Ok(()),
