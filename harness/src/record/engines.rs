@@ -65,9 +65,9 @@ impl EngineKind {
         (self == EngineKind::CriCrio).then_some("crio")
     }
 
-    /// The engines that need nothing given: what is meant where none is named.
+    /// The engines that need nothing given, no program and no cluster: what is meant where none is named.
     pub fn usual() -> impl Iterator<Item = EngineKind> {
-        EngineKind::ALL.iter().copied().filter(|kind| kind.given().is_none())
+        EngineKind::ALL.iter().copied().filter(|kind| kind.given().is_none() && *kind != EngineKind::Kubelet)
     }
 }
 
