@@ -324,7 +324,7 @@ mod tests {
         let status = ExecError::Status {
             command: "go".into(),
             code: 1,
-            tail: "go: k8s.io/x: dial tcp: lookup proxy.golang.org: no such host".into(),
+            tail: "go: k8s.io/x: dial tcp: lookup modules.example: no such host".into(),
             output: Box::default(),
         };
         let error = failed(&kubelet(), "its sources can't be fetched")(status);
