@@ -58,16 +58,28 @@ macro_rules! kinds {
 }
 engine_table!(kinds);
 
+/// What an engine needs that is on no node unless it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// A program that no package brings: `--component NAME=PATH`.
+    Program(&'static str),
+    /// A Kubernetes cluster: `--kubernetes VERSION`.
+    Cluster,
+}
+
 impl EngineKind {
-    /// The program of an engine that no node image of podferry's has, since no package brings it: it is to be given, as
-    /// `--component NAME=PATH`.
-    pub fn given(self) -> Option<&'static str> {
-        (self == EngineKind::CriCrio).then_some("crio")
+    /// What is to be given for it, if anything is.
+    pub fn given(self) -> Option<Given> {
+        match self {
+            EngineKind::CriCrio => Some(Given::Program("crio")),
+            EngineKind::Kubelet => Some(Given::Cluster),
+            _ => None,
+        }
     }
 
-    /// The engines that need nothing given, no program and no cluster: what is meant where none is named.
+    /// The engines that need nothing given: what is meant where none is named.
     pub fn usual() -> impl Iterator<Item = EngineKind> {
-        EngineKind::ALL.iter().copied().filter(|kind| kind.given().is_none() && *kind != EngineKind::Kubelet)
+        EngineKind::ALL.iter().copied().filter(|kind| kind.given().is_none())
     }
 }
 

@@ -27,8 +27,8 @@ pub use checks::{
     HeldExpectation, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
 };
 pub use criu::{CriuChoices, TcpChoice};
-pub use engines::EngineKind;
 pub(crate) use engines::engine_table;
+pub use engines::{EngineKind, Given};
 pub use event::{Event, Line};
 pub use evidence::{
     Capture, CheckpointRecord, EndReport, Evidence, FaultRecord, InstanceRecord, LogReport, MemoryReport,

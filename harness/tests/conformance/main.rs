@@ -20,7 +20,7 @@ mod refusals;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use pair::{Pair, given, variable};
-use podferry::record::EngineKind;
+use podferry::record::{EngineKind, Given};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,18 +102,19 @@ fn main() -> std::process::ExitCode {
     let test = |kind: EngineKind, (name, topic): &(&str, Topic)| {
         let (rig, topic) = (Arc::clone(&rig), *topic);
         let trial = Trial::test(format!("{kind}::{name}"), move || rig.run(kind, topic));
-        match kind.given() {
-            // Never passed where it was not asked: the reason stands beside its name.
-            Some(program) if given(kind).is_none() => {
-                trial.with_kind(format!("{}=PATH is not set", variable(program))).with_ignored_flag(true)
-            }
-            _ => trial,
+        // Never passed where it was not asked: the reason stands beside its name. A cluster's programs are built from source,
+        // which takes many minutes once: a lane of its own does that.
+        let lacks = match kind.given() {
+            Some(Given::Program(program)) if given(kind).is_none() => Some(variable(program)),
+            Some(Given::Cluster) if bed::kubernetes().is_empty() => Some("PODFERRY_TEST_KUBERNETES".to_owned()),
+            _ => None,
+        };
+        match lacks {
+            Some(variable) => trial.with_kind(format!("{variable} unset")).with_ignored_flag(true),
+            None => trial,
         }
     };
-    // Its programs are built from source, which takes many minutes once: a lane of its own does that.
-    let there = |kind: &&EngineKind| **kind != EngineKind::Kubelet || !bed::kubernetes().is_empty();
-    let trials =
-        EngineKind::ALL.iter().filter(there).flat_map(|kind| TOPICS.iter().map(|topic| test(*kind, topic))).collect();
+    let trials = EngineKind::ALL.iter().flat_map(|kind| TOPICS.iter().map(|topic| test(*kind, topic))).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let last = rig.pair.lock().unwrap_or_else(PoisonError::into_inner).take();
     rig.take_down(last);

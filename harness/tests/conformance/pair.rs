@@ -8,7 +8,7 @@ use podferry::cluster::Cluster;
 use podferry::engine::{self, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Stored, Supplies};
 use podferry::image::Image;
 use podferry::node::SharedNode;
-use podferry::record::{EngineKind, ErrorClass, OutsideReport};
+use podferry::record::{EngineKind, ErrorClass, Given, OutsideReport};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -26,7 +26,7 @@ pub(crate) struct Pair {
 
 /// The program that an engine has to be given, and where a variable says that it is: `PODFERRY_TEST_CRIO=PATH`.
 pub(crate) fn given(kind: EngineKind) -> Option<(&'static str, PathBuf)> {
-    let program = kind.given()?;
+    let Some(Given::Program(program)) = kind.given() else { return None };
     std::env::var_os(variable(program)).map(|path| (program, PathBuf::from(path)))
 }
 
