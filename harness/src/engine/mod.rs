@@ -1,6 +1,7 @@
 //! Engines: what makes containers, freezes, checkpoints and restores them. One value of [`Engine`] serves one node; a
 //! migration is composed of two of them in the room `run`, so that every engine has every leg timed alike.
 
+mod archive_file;
 mod attributes;
 mod calls;
 mod capabilities;

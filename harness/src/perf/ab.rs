@@ -1,8 +1,8 @@
 //! A comparison in one run: both sides were measured in turn.
 
 use super::acks::{self, Acks};
+use super::comparison_of;
 use super::figures;
-use super::fingerprint;
 use super::judge::{self, Both};
 use crate::record::{
     CaseId, CaseRecord, ComparedCase, Comparison, ComponentRecord, NodeRecord, Outcome, RuleRecord, Run, Way,
@@ -35,20 +35,9 @@ pub fn comparison(run: &Run, rule: RuleRecord, pairs: usize, seed: u64, acks: &A
     let mut all = cases(run);
     let compared =
         known.into_iter().filter_map(|id| all.remove(&id).map(|rounds| case(id, &rounds, &rule))).collect::<Vec<_>>();
-    let mut comparison = Comparison {
-        schema: 1,
-        id: run.id.clone(),
-        podferry: run.podferry.clone(),
-        command: run.command.clone(),
-        started: run.started.clone(),
-        host: run.host.clone(),
-        machine: fingerprint(&run.host),
-        way: Way::Interleaved { pairs, seed },
-        rule,
-        differences: differences(&run.nodes),
-        warnings: Vec::new(),
-        cases: compared,
-    };
+    let way = Way::Interleaved { pairs, seed };
+    let mut comparison =
+        Comparison { differences: differences(&run.nodes), cases: compared, ..comparison_of(run, way, rule) };
     acks::apply(acks, &mut comparison);
     comparison
 }

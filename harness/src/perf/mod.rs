@@ -13,7 +13,7 @@ pub mod stored;
 pub use machine::fingerprint;
 pub use quiet::Quiet;
 
-use crate::record::{Comparison, PerfVerdict, RuleRecord};
+use crate::record::{Comparison, PerfVerdict, RuleRecord, Run, Way};
 use crate::report;
 use crate::run::Exit;
 use crate::stats::Rule;
@@ -80,6 +80,24 @@ impl PerfError {
             PerfError::NoFigures(_) => Some("figures come from `podferry run --repeat 20`"),
             _ => None,
         }
+    }
+}
+
+/// A comparison of a run with nothing compared yet.
+fn comparison_of(run: &Run, way: Way, rule: RuleRecord) -> Comparison {
+    Comparison {
+        schema: 1,
+        id: run.id.clone(),
+        podferry: run.podferry.clone(),
+        command: run.command.clone(),
+        started: run.started.clone(),
+        host: run.host.clone(),
+        machine: fingerprint(&run.host),
+        way,
+        rule,
+        differences: Vec::new(),
+        warnings: Vec::new(),
+        cases: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::acks::{self, Acks};
 use super::judge::{self, Both};
-use super::{PerfError, figures, fingerprint, read, write};
+use super::{PerfError, comparison_of, figures, fingerprint, read, write};
 use crate::record::{
     CaseId, CaseRecord, ComparedCase, Comparison, ComponentRecord, HostRecord, Outcome, RuleRecord, Run, RunId, Way,
 };
@@ -118,20 +118,9 @@ pub fn compare(
         warnings.push(format!("of the baseline, but not in this run: {}", gone.join(", ")));
     }
     let cases = run.cases.iter().map(|c| case(c, baseline, &rule)).collect();
-    let mut comparison = Comparison {
-        schema: 1,
-        id: run.id.clone(),
-        podferry: run.podferry.clone(),
-        command: run.command.clone(),
-        started: run.started.clone(),
-        host: run.host.clone(),
-        machine: here,
-        way: Way::Stored { baseline: baseline.run.clone(), machine: baseline.machine.clone() },
-        rule,
-        differences: super::ab::changes(&baseline.components, &components(run)),
-        warnings,
-        cases,
-    };
+    let way = Way::Stored { baseline: baseline.run.clone(), machine: baseline.machine.clone() };
+    let differences = super::ab::changes(&baseline.components, &components(run));
+    let mut comparison = Comparison { differences, warnings, cases, ..comparison_of(run, way, rule) };
     acks::apply(acks, &mut comparison);
     Ok(comparison)
 }

@@ -5,6 +5,7 @@ use super::Inner;
 use super::generated::runtime::v1 as cri;
 use crate::clock::now;
 use crate::engine::containerd::classify::During;
+use crate::engine::cri_api::Sandboxes;
 use crate::engine::cri_api::Served;
 use crate::engine::{BareCheckpoint, Checkpoint, Container, EngineError, Restored, Slot, criu_processes};
 use crate::record::{ErrorClass, GiveUp};

@@ -1,12 +1,11 @@
 //! A checkpoint, from the call to the archive, with what must be put right when it fails.
 
 use super::Inner;
-use super::containers::plain;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1::CheckpointContainerRequest;
 use crate::engine::containerd::classify::{self, During};
 use crate::engine::containerd::criu_log::Said;
-use crate::engine::{Checkpoint, Container, EngineError};
+use crate::engine::{Checkpoint, Container, EngineError, archive_file};
 use crate::record::ErrorClass;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -110,20 +109,10 @@ impl Inner {
         self.node.shared_dir().map(|dir| dir.join("checkpoints"))
     }
 
-    /// A path that nothing has had yet: containerd opens it without truncating, and an old archive that was longer
-    /// would keep its end. Its folder is there: a missing one is noticed only after the dump.
+    /// A path for an archive. Its folder is there: a missing one is noticed only after the dump.
     pub(super) fn fresh_archive(&self, name: &str) -> Result<PathBuf, EngineError> {
-        if !plain(name) {
-            let message = format!("`{name}` can't name a checkpoint: it becomes a file's name");
-            return Err(EngineError::new(ErrorClass::Other, message));
-        }
         let dir = self.shared_folder().unwrap_or_else(|| PathBuf::from(&self.places.checkpoints));
         std::fs::create_dir_all(self.host(&dir)).map_err(|e| self.surroundings("make the checkpoint folder", e))?;
-        loop {
-            let path = dir.join(format!("{name}-{}-{}.tar", self.node.name(), self.next()));
-            if !self.host(&path).exists() {
-                return Ok(path);
-            }
-        }
+        archive_file::fresh(&self.node, &dir, name, &self.serial)
     }
 }

@@ -9,7 +9,6 @@ use crate::engine::cri_api::{LIMIT, Served, requests};
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, pods};
 use crate::record::{EngineKind, ErrorClass};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 
 impl Inner {
     /// `at` is an address that no other pod of this node has.
@@ -75,50 +74,6 @@ impl Inner {
         }
     }
 
-    /// Creates a container in a slot, from an image or from what is to be restored.
-    pub(super) async fn create(&self, slot: &Slot, image: &str, during: During) -> Result<Container, EngineError> {
-        let name = &slot.spec.name;
-        let Some(sandbox) = self.state().sandboxes.get(&slot.handle).cloned() else {
-            let message = format!("the slot for container {name} is not of node {}", self.node.name());
-            return Err(EngineError::new(ErrorClass::Other, message));
-        };
-        let file = requests::log_name(&sandbox, name);
-        let log = PathBuf::from(&sandbox.log_directory).join(&file);
-        self.write_criu_config(&slot.spec.criu)?;
-        let request = cri::CreateContainerRequest {
-            pod_sandbox_id: slot.handle.clone(),
-            config: Some(requests::container(&slot.spec, image, file, self.places.criu_config(&slot.spec.criu))),
-            sandbox_config: Some(sandbox),
-        };
-        let mut runtime = self.client.runtime.clone();
-        let what = match during {
-            During::Restore => format!("restore container {name} from {image}"),
-            _ => format!("create container {name}"),
-        };
-        match self.call(during, &what, LIMIT, runtime.create_container(request)).await {
-            Ok(created) => Ok(Container { id: created.container_id, slot: slot.clone(), log }),
-            Err(e) => {
-                // A full disk leaves a container behind that is listed as created.
-                self.clear_slot(slot).await;
-                Err(e)
-            }
-        }
-    }
-
-    pub(super) async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
-        let container = self.create(slot, &slot.spec.image.reference, During::Start).await?;
-        let what = format!("start container {}", slot.spec.name);
-        let request = cri::StartContainerRequest { container_id: container.id.clone() };
-        let mut runtime = self.client.runtime.clone();
-        match self.call(During::Start, &what, LIMIT, runtime.start_container(request)).await {
-            Ok(_) => Ok(container),
-            Err(e) => {
-                self.clear_slot(slot).await;
-                Err(e)
-            }
-        }
-    }
-
     /// Ends a container and removes it with its sandbox.
     ///
     /// A frozen one is not thawed first: it would take up what its clients sent meanwhile and acknowledge writes that
@@ -176,8 +131,3 @@ const CGROUPS: [&str; 12] = [
     "systemd",
     ".",
 ];
-
-/// A name that may become part of a path.
-pub(super) fn plain(name: &str) -> bool {
-    !name.is_empty() && Path::new(name).file_name().is_some_and(|file| file == name)
-}

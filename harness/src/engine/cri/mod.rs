@@ -23,14 +23,14 @@ mod tasks;
 
 use super::containerd::classify::During;
 use super::containerd::{self, Containerd, generated};
-use super::cri_api::Served;
+use super::cri_api::{Sandboxes, Served};
 use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Migration, Moved,
     Restored, Slot, Stored, Strategies, Supplies, cni, target_of, to_its_end,
 };
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
 use async_trait::async_trait;
 use generated::runtime::v1::PodSandboxConfig;
 use std::collections::HashMap;
@@ -166,6 +166,23 @@ impl CriEngine {
         inner.same_version(&support).await?;
         inner.pull(&inner.options.pause.reference, During::Start).await?;
         Ok(CriEngine(inner))
+    }
+}
+
+impl Sandboxes for Inner {
+    type Server = Containerd;
+
+    fn server(&self) -> &Containerd {
+        &self.containerd
+    }
+
+    fn config_of(&self, sandbox: &str) -> Option<PodSandboxConfig> {
+        self.state().sandboxes.get(sandbox).cloned()
+    }
+
+    fn criu_file(&self, choices: &CriuChoices) -> Result<String, EngineError> {
+        self.write_criu_config(choices)?;
+        Ok(self.places.criu_config(choices))
     }
 }
 

@@ -12,6 +12,7 @@ use super::generated::runtime::v1 as cri;
 use crate::clock;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::tasks;
+use crate::engine::cri_api::Sandboxes;
 use crate::engine::cri_api::Served;
 use crate::engine::{Checkpoint, Container, EngineError, Migration, Moved, Restored, Slot, layers};
 use crate::record::{EngineKind, ErrorClass, Phase};

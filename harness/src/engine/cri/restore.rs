@@ -6,7 +6,7 @@ use crate::clock::now;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::criu_log::{Said, Writing};
 use crate::engine::containerd::{Watched, tasks};
-use crate::engine::cri_api::Served;
+use crate::engine::cri_api::{Sandboxes, Served};
 use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts};
 use crate::record::ErrorClass;
@@ -14,14 +14,7 @@ use tonic::Status;
 
 impl Inner {
     pub(super) async fn restore_archive(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
-        // containerd would take a path that does not exist for an image's name.
-        if !self.host(&from.path).is_file() {
-            let (name, node) = (&slot.spec.name, self.node.name());
-            let message =
-                format!("can't restore container {name} on node {node}: no archive at {}", from.path.display());
-            return Err(EngineError::new(ErrorClass::InvalidArchive, message));
-        }
-        self.restore_from(slot, &from.path.to_string_lossy()).await
+        self.restore_from(slot, &self.archive(slot, from)?).await
     }
 
     pub(super) async fn restore_image(&self, slot: &Slot, reference: &str) -> Result<Restored, EngineError> {

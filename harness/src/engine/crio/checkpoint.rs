@@ -1,18 +1,17 @@
 //! Freezing, thawing, and checkpoints.
 
-use super::containers::plain;
 use super::{Inner, config};
 use crate::engine::containerd::criu_log::Said;
 use crate::engine::cri_api::During;
 use crate::engine::cri_api::v1::{self as cri, ContainerState};
 use crate::engine::group::{Group, freezing};
 use crate::engine::kernel::Freezer;
-use crate::engine::{Checkpoint, Container, EngineError};
+use crate::engine::{Checkpoint, Container, EngineError, archive_file};
 use crate::node::CONTAINERS;
 use crate::record::{EngineKind, ErrorClass};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 impl Inner {
     /// The freezer of a container that runs; CRI-O is asked first, and knows what the kernel cannot tell.
@@ -94,7 +93,7 @@ impl Inner {
         let _turn = turn.lock().await;
         let freezer = self.freezer("checkpoint", container).await?;
         let was_frozen = freezer.told().map_err(|e| self.surroundings("read a freezer", e))?;
-        let path = self.fresh_archive(name)?;
+        let path = archive_file::fresh(&self.node, Path::new(config::CHECKPOINTS), name, &self.serial)?;
         let writing = self.criu.begin();
         let request = cri::CheckpointContainerRequest {
             container_id: container.id.clone(),
@@ -132,22 +131,6 @@ impl Inner {
             // It has ended.
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(e) => Err(self.surroundings("read a freezer", e)),
-        }
-    }
-
-    /// A path that nothing has had yet: CRI-O opens it without truncating, and an old archive that was longer would keep
-    /// its end.
-    fn fresh_archive(&self, name: &str) -> Result<PathBuf, EngineError> {
-        if !plain(name) {
-            let message = format!("`{name}` can't name a checkpoint: it becomes a file's name");
-            return Err(EngineError::new(ErrorClass::Other, message));
-        }
-        loop {
-            let file = format!("{name}-{}-{}.tar", self.node.name(), self.next());
-            let path = Path::new(config::CHECKPOINTS).join(file);
-            if !self.host(&path).exists() {
-                return Ok(path);
-            }
         }
     }
 }

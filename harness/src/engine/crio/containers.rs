@@ -6,7 +6,6 @@ use crate::engine::group::{self, Group};
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, pods};
 use crate::record::ErrorClass;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// CRI-O is asked this often whether it has noticed an end: it tells nobody by itself unless it is configured to.
@@ -63,51 +62,6 @@ impl Inner {
             Ok(address) => Ok((address, handle)),
             Err(e) => {
                 let _ = self.remove_sandbox(name, &handle).await;
-                Err(e)
-            }
-        }
-    }
-
-    /// Creates a container in a slot, from an image or from what is to be restored.
-    pub(super) async fn create(&self, slot: &Slot, image: &str, during: During) -> Result<Container, EngineError> {
-        let name = &slot.spec.name;
-        let Some(sandbox) = self.state().sandboxes.get(&slot.handle).cloned() else {
-            let message = format!("the slot for container {name} is not of node {}", self.node.name());
-            return Err(EngineError::new(ErrorClass::Other, message));
-        };
-        let file = requests::log_name(&sandbox, name);
-        let log = PathBuf::from(&sandbox.log_directory).join(&file);
-        let criu = config::criu_file(&slot.spec.criu);
-        let text = config::criu(&slot.spec.criu, self.network_lock);
-        std::fs::write(self.host(&criu), text).map_err(|e| self.surroundings("write CRIU's options", e))?;
-        let request = cri::CreateContainerRequest {
-            pod_sandbox_id: slot.handle.clone(),
-            config: Some(requests::container(&slot.spec, image, file, criu)),
-            sandbox_config: Some(sandbox),
-        };
-        let mut runtime = self.client.runtime.clone();
-        let what = match during {
-            During::Restore => format!("restore container {name} from {image}"),
-            _ => format!("create container {name}"),
-        };
-        match self.answer(during, &what, LIMIT, runtime.create_container(request)).await {
-            Ok(created) => Ok(Container { id: created.container_id, slot: slot.clone(), log }),
-            Err(e) => {
-                self.clear_slot(slot).await;
-                Err(e)
-            }
-        }
-    }
-
-    pub(super) async fn start(&self, slot: &Slot) -> Result<Container, EngineError> {
-        let container = self.create(slot, &slot.spec.image.reference, During::Start).await?;
-        let what = format!("start container {}", slot.spec.name);
-        let request = cri::StartContainerRequest { container_id: container.id.clone() };
-        let mut runtime = self.client.runtime.clone();
-        match self.answer(During::Start, &what, LIMIT, runtime.start_container(request)).await {
-            Ok(_) => Ok(container),
-            Err(e) => {
-                self.clear_slot(slot).await;
                 Err(e)
             }
         }
@@ -179,9 +133,4 @@ impl Inner {
         let id = |name: &str| name.strip_prefix("crio-").filter(|id| !id.contains('-')).map(str::to_owned);
         names.filter_map(|n| id(&n).map(|id| (id, format!("{parent}/{n}")))).collect()
     }
-}
-
-/// A name that may become part of a path.
-pub(super) fn plain(name: &str) -> bool {
-    !name.is_empty() && Path::new(name).file_name().is_some_and(|file| file == name)
 }

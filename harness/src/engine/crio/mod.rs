@@ -21,14 +21,14 @@ mod restore;
 
 use super::containerd::client::Client;
 use super::containerd::criu_log::CriuLog;
-use super::cri_api::{During, Served, v1 as cri};
+use super::cri_api::{During, Sandboxes, Served, v1 as cri};
 use super::daemon::Daemon;
 use super::{
     Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored, Supplies, cni,
     containerd, criu_options, to_its_end,
 };
 use crate::node::SharedNode;
-use crate::record::{EngineKind, ErrorClass, MemoryReport, OutsideReport};
+use crate::record::{CriuChoices, EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -135,6 +135,25 @@ impl Inner {
         let message = format!("can't {what} on node {}: {short}", self.node.name());
         let message = super::criu_log::named(class, message, &criu);
         EngineError { class, message, hint: classify::hint(class).map(str::to_owned), log: criu }
+    }
+}
+
+impl Sandboxes for Inner {
+    type Server = Inner;
+
+    fn server(&self) -> &Inner {
+        self
+    }
+
+    fn config_of(&self, sandbox: &str) -> Option<cri::PodSandboxConfig> {
+        self.state().sandboxes.get(sandbox).cloned()
+    }
+
+    fn criu_file(&self, choices: &CriuChoices) -> Result<String, EngineError> {
+        let file = config::criu_file(choices);
+        let text = config::criu(choices, self.network_lock);
+        std::fs::write(self.host(&file), text).map_err(|e| self.surroundings("write CRIU's options", e))?;
+        Ok(file)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Inner, RESTORE_LIMIT, config};
 use crate::clock::now;
 use crate::engine::containerd::criu_log::Said;
 use crate::engine::containerd::{Watched, watch_restore};
-use crate::engine::cri_api::{During, Served, v1 as cri};
+use crate::engine::cri_api::{During, Sandboxes, Served, v1 as cri};
 use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, criu_words, mounts, yards};
 use crate::record::ErrorClass;
@@ -13,14 +13,7 @@ use std::time::Duration;
 
 impl Inner {
     pub(super) async fn restore_archive(&self, slot: &Slot, from: &Checkpoint) -> Result<Restored, EngineError> {
-        // CRI-O would take a path that does not exist for an image's name.
-        if !self.host(&from.path).is_file() {
-            let (name, node) = (&slot.spec.name, self.node.name());
-            let message =
-                format!("can't restore container {name} on node {node}: no archive at {}", from.path.display());
-            return Err(EngineError::new(ErrorClass::InvalidArchive, message));
-        }
-        self.restore_from(slot, &from.path.to_string_lossy(), Patience::Watch(RESTORE_LIMIT)).await
+        self.restore_from(slot, &self.archive(slot, from)?, Patience::Watch(RESTORE_LIMIT)).await
     }
 
     pub(super) async fn restore_image(&self, slot: &Slot, reference: &str) -> Result<Restored, EngineError> {

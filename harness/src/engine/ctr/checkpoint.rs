@@ -4,9 +4,9 @@ use super::Inner;
 use crate::engine::containerd::classify::{self, During, classify};
 use crate::engine::containerd::criu_log::Said;
 use crate::engine::containerd::generated::containerd::v1::types::Status as TaskStatus;
-use crate::engine::{Checkpoint, Container, EngineError};
+use crate::engine::{Checkpoint, Container, EngineError, archive_file};
 use crate::record::ErrorClass;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 impl Inner {
     pub(super) async fn checkpoint(&self, container: &Container, name: &str) -> Result<Checkpoint, EngineError> {
@@ -16,7 +16,7 @@ impl Inner {
         if let Err(why) = &self.capabilities.checkpoint {
             return Err(self.told(ErrorClass::CriuMissing, &what, why, Vec::new()));
         }
-        let path = self.fresh_archive(name)?;
+        let path = archive_file::fresh(&self.node, Path::new(&self.places.checkpoints), name, &self.serial)?;
         let task = self.task(id).await.map_err(|e| self.error(During::Checkpoint, &what, &e, Vec::new()))?;
         match task {
             Some(TaskStatus::Running | TaskStatus::Paused | TaskStatus::Pausing) => {}
@@ -83,20 +83,6 @@ impl Inner {
         if let Err(e) = mended {
             let state = if was_frozen { "running" } else { "frozen" };
             error.log.push(format!("the container may be {state} now: {}", e.message()));
-        }
-    }
-
-    fn fresh_archive(&self, name: &str) -> Result<PathBuf, EngineError> {
-        if name.is_empty() || Path::new(name).file_name().is_none_or(|file| file != name) {
-            let message = format!("`{name}` can't name a checkpoint: it becomes a file's name");
-            return Err(EngineError::new(ErrorClass::Other, message));
-        }
-        loop {
-            let file = format!("{name}-{}-{}.tar", self.node.name(), self.next());
-            let path = Path::new(&self.places.checkpoints).join(file);
-            if !self.host(&path).exists() {
-                return Ok(path);
-            }
         }
     }
 }
