@@ -7,6 +7,7 @@ use super::kernel::Freezer;
 use crate::node::{MemoryGroup, SharedNode};
 use crate::process::{Exec, ExecError};
 use crate::record::{ErrorClass, MemoryReport};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,14 @@ pub(super) fn hierarchies(node: &SharedNode) -> Vec<PathBuf> {
     found.extend(beside(&mounts, &own));
     found.push(mounted);
     found
+}
+
+/// The names of the groups just below one, in whatever hierarchy they are, that begin so: each once.
+pub(super) fn below(node: &SharedNode, parent: &str, prefix: &str) -> BTreeSet<String> {
+    let folders = hierarchies(node).into_iter().map(|hierarchy| hierarchy.join(parent.trim_start_matches('/')));
+    let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    groups.filter_map(|e| e.file_name().to_str().filter(|n| n.starts_with(prefix)).map(str::to_owned)).collect()
 }
 
 /// The group of version 2 beside those of version 1, from a `/proc/self/mountinfo` and a `/proc/PID/cgroup`.

@@ -6,6 +6,7 @@ use super::generated::runtime::v1 as cri;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::tasks;
 use crate::engine::cri_api::{LIMIT, Served, requests};
+use crate::engine::group::Group;
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, pods};
 use crate::record::{EngineKind, ErrorClass};
 use std::net::Ipv4Addr;
@@ -108,26 +109,9 @@ impl Inner {
         self.call(During::Control, &what, LIMIT, runtime.remove_pod_sandbox(remove)).await?;
         let config = self.state().sandboxes.remove(id);
         let parent = config.and_then(|c| c.linux).map_or_else(|| self.pod_group(name), |linux| linux.cgroup_parent);
-        // containerd leaves the parent, empty.
-        for controller in CGROUPS {
-            let _ = std::fs::remove_dir(self.host(format!("/sys/fs/cgroup/{controller}{parent}")));
-        }
+        // containerd leaves the parent, empty; and below it is what CRIU made again of the groups of version 2, where they lie
+        // beside those of version 1 (criu 4.2.1 under crun 1.28): each checkpoint would hold it all once more.
+        Group::of(&self.node, parent).remove();
         Ok(())
     }
 }
-
-/// cgroup v1 hierarchies, and v2 (`.`).
-const CGROUPS: [&str; 12] = [
-    "blkio",
-    "cpu",
-    "cpuacct",
-    "cpuset",
-    "devices",
-    "freezer",
-    "hugetlb",
-    "memory",
-    "perf_event",
-    "pids",
-    "systemd",
-    ".",
-];

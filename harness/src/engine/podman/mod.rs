@@ -64,7 +64,7 @@ impl Default for Limits {
         Limits {
             checkpoint: Duration::from_secs(90),
             restore: Duration::from_secs(90),
-            restore_log: crate::engine::watchdog::SPINNING,
+            restore_log: 64 << 20,
             pull: Duration::from_secs(120),
             other: Duration::from_secs(30),
         }

@@ -70,10 +70,8 @@ impl Inner {
     }
 
     pub(super) fn group_ids(&self) -> impl Iterator<Item = String> {
-        let parent = self.groups();
-        let folders = group::hierarchies(&self.node).into_iter().map(move |h| h.join(parent.trim_start_matches('/')));
-        let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
-        entries.filter_map(|e| e.file_name().to_str()?.strip_prefix("libpod-").map(str::to_owned))
+        let names = group::below(&self.node, &self.groups(), "libpod-");
+        names.into_iter().filter_map(|name| name.strip_prefix("libpod-").map(str::to_owned))
     }
 
     pub(super) async fn discard(&self, slot: &Slot) -> Result<(), EngineError> {

@@ -58,13 +58,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let (minute, half) = (Duration::from_secs(60), Duration::from_secs(30));
-        Limits {
-            dump: minute,
-            restore: minute,
-            restore_log: crate::engine::watchdog::SPINNING,
-            quiet: Duration::from_secs(3),
-            other: half,
-        }
+        Limits { dump: minute, restore: minute, restore_log: 64 << 20, quiet: Duration::from_secs(3), other: half }
     }
 }
 

@@ -2,12 +2,11 @@
 //! makes a pod of them is where they are put.
 
 use super::runtime::Inner;
+use crate::engine::group::Group;
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, network, pods};
 use crate::node::CONTAINERS;
 use std::collections::HashMap;
-use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
 impl Inner {
@@ -33,12 +32,7 @@ impl Inner {
         let last = !pods.values().any(|of| *of == pod);
         drop(pods);
         if last {
-            let group = self.pod_group(&pod);
-            let hierarchies = fs::read_dir(self.host(Path::new("/sys/fs/cgroup"))).into_iter().flatten().flatten();
-            for folder in hierarchies.map(|entry| entry.path()).chain([self.host(Path::new("/sys/fs/cgroup"))]) {
-                // Not there, or in another hierarchy under another name: the runtime has made it where it is.
-                let _ = fs::remove_dir(folder.join(group.trim_start_matches('/')));
-            }
+            Group::of(&self.node, self.pod_group(&pod)).remove();
         }
         Some((pod, last))
     }

@@ -4,6 +4,7 @@ use super::classify::During;
 use super::runtime::{Inner, blocking, exec_error, io_error};
 use crate::engine::kernel::Process;
 use crate::engine::{Container, EngineError, Slot, failing, group, network, yards};
+use crate::node::CONTAINERS;
 use crate::process::Exec;
 use crate::record::{ErrorClass, OutsideReport};
 use std::fs;
@@ -102,6 +103,9 @@ impl Inner {
             return Err(EngineError::new(ErrorClass::Surroundings, format!("{what}: {said}")));
         }
         blocking(move || fs::remove_dir_all(&on_host).map_err(|e| io_error("remove", &on_host, &e))).await?;
+        // crun deletes those of version 1, and not what is beside them in version 2 (crun 1.28): CRIU dumps all of that, and makes
+        // it once more below each copy's own group.
+        self.group(name).remove();
         match self.leave_pod(name) {
             Some((pod, true)) => self.free(&pod, slot.address),
             Some((_, false)) => {}
@@ -127,6 +131,7 @@ impl Inner {
             let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
             left.extend(names.filter(|n| n.starts_with(prefix)).map(|n| format!("{kind} {n}")));
         }
+        left.extend(group::below(&self.node, CONTAINERS, &prefix).into_iter().map(|n| format!("control group {n}")));
         left.extend(yards::left(&self.node, &self.home));
         left.sort();
         Ok(left)
