@@ -6,7 +6,7 @@ use super::generated::runtime::v1 as cri;
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::tasks;
 use crate::engine::cri_api::{LIMIT, Served, requests};
-use crate::engine::group::Group;
+use crate::engine::group::{self, Group};
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, pods};
 use crate::record::{EngineKind, ErrorClass};
 use std::net::Ipv4Addr;
@@ -109,9 +109,12 @@ impl Inner {
         self.call(During::Control, &what, LIMIT, runtime.remove_pod_sandbox(remove)).await?;
         let config = self.state().sandboxes.remove(id);
         let parent = config.and_then(|c| c.linux).map_or_else(|| self.pod_group(name), |linux| linux.cgroup_parent);
+        let group = Group::of(&self.node, parent);
+        // Whose shim died is forgotten by containerd while it may live on for a moment (2.1.9): the group is not empty then.
+        group::end(&group, tasks::LIMIT, &format!("can't end what is left of container {name}")).await?;
         // containerd leaves the parent, empty; and below it is what CRIU made again of the groups of version 2, where they lie
         // beside those of version 1 (criu 4.2.1 under crun 1.28): each checkpoint would hold it all once more.
-        Group::of(&self.node, parent).remove();
+        group.remove();
         Ok(())
     }
 }

@@ -65,7 +65,9 @@ impl Inner {
 
 /// containerd says 255 of a container whose end it has not seen: its node was restarted (containerd 2.1.9).
 fn end(status: &cri::ContainerStatus, oom_kills: Option<u64>) -> EndReport {
-    let unseen = status.exit_code == 255 && status.reason == "Unknown";
+    // Of an end that CRI has not noticed yet it says nothing: the code of a container that it calls running is 0.
+    let unnoticed = status.state() != cri::ContainerState::ContainerExited;
+    let unseen = unnoticed || (status.exit_code == 255 && status.reason == "Unknown");
     EndReport {
         exit_code: Some(status.exit_code).filter(|_| !unseen),
         engine_reason: Some(status.reason.clone()).filter(|word| !word.is_empty()),
@@ -97,8 +99,17 @@ fn word(state: cri::ContainerState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::EndReason;
     use cri::ContainerState as C;
     use rstest::rstest;
+
+    #[test]
+    fn an_end_that_cri_has_not_noticed_has_no_code() {
+        let status = |state: C| cri::ContainerStatus { state: state.into(), ..Default::default() };
+        assert_eq!(end(&status(C::ContainerRunning), Some(0)).reason(), None);
+        assert_eq!(end(&status(C::ContainerExited), Some(0)).reason(), Some(EndReason::Exited));
+        assert_eq!(end(&status(C::ContainerRunning), Some(1)).reason(), Some(EndReason::OomKilled));
+    }
 
     #[rstest]
     #[case(C::ContainerRunning, Some(TaskStatus::Running), "running")]

@@ -5,7 +5,7 @@ use crate::run::case::{CaseRun, Live};
 use crate::run::preparation::Prepared;
 use crate::scenario::plan::Given;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Starts a workload and waits until it answers and holds its data; or makes its container and leaves it at that.
 pub(super) async fn deploy(
@@ -61,6 +61,10 @@ pub(super) async fn deploy(
 /// How often a container that does not answer yet is looked at: whether it has ended is no event that engines tell.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long an engine may take to tell why a container ended, or who killed it: CRI notices an end, and the kernel's word that
+/// it was for want of memory, one after the other (containerd 2.1.9).
+const TOLD: Duration = Duration::from_secs(1);
+
 /// Lines of its log that are shown when a container ends where it should answer.
 const LOG_LINES: usize = 10;
 
@@ -74,6 +78,7 @@ pub(super) async fn await_ready(run: &CaseRun<'_>, prepared: &Arc<Prepared>, liv
 
 /// Comes back when the container is seen to have ended.
 async fn end_of(run: &CaseRun<'_>, live: &Live) -> Failure {
+    let mut ended: Option<Instant> = None;
     loop {
         tokio::time::sleep(LOOK).await;
         let seen = match live.engine.inspect(&live.container).await {
@@ -86,6 +91,10 @@ async fn end_of(run: &CaseRun<'_>, live: &Live) -> Failure {
         let state = seen.map_or_else(|| "gone".to_owned(), |s| s.engine_state);
         if reason == Some(EndReason::OomKilled) {
             return out_of_memory(live);
+        }
+        let told = !matches!(reason, None | Some(EndReason::Killed));
+        if !told && ended.get_or_insert_with(Instant::now).elapsed() < TOLD {
+            continue;
         }
         let log = run.world.host_path(&live.node, &live.container.log);
         let log = log.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
