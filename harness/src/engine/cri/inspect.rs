@@ -7,6 +7,7 @@ use crate::engine::containerd::classify::During;
 use crate::engine::containerd::{Outside, tasks};
 use crate::engine::{Container, EngineError};
 use crate::record::{EndReport, ErrorClass, MemoryReport, OutsideReport};
+use std::time::{Duration, Instant};
 
 /// What is used of the verbose status: JSON under the key `info`.
 #[derive(serde::Deserialize)]
@@ -15,8 +16,29 @@ struct Info {
     pid: u32,
 }
 
+/// How long CRI is asked again about a container whose task has ended and that it calls running. It is some milliseconds;
+/// of a container whose shim died it may be for ever.
+const NOTICE: Duration = Duration::from_millis(300);
+/// An end is no event that CRI tells unless it is configured to.
+const GLANCE: Duration = Duration::from_millis(5);
+
 impl Inner {
+    /// What is seen of a container. Of one that has just ended CRI is asked again until it has noticed the end, with its code.
     pub(super) async fn inspect(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
+        let began = Instant::now();
+        loop {
+            let seen = self.glance(container).await?;
+            let unnoticed = |report: &OutsideReport| {
+                report.engine_state == "stopped" && report.engine_says.as_deref() == Some("running")
+            };
+            if began.elapsed() > NOTICE || !seen.as_ref().is_some_and(unnoticed) {
+                return Ok(seen);
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    async fn glance(&self, container: &Container) -> Result<Option<OutsideReport>, EngineError> {
         let request = cri::ContainerStatusRequest { container_id: container.id.clone(), verbose: true };
         let mut runtime = self.client.runtime.clone();
         let what = format!("inspect container {}", container.slot.spec.name);
