@@ -4,7 +4,7 @@ mod bed;
 
 use bed::{Bed, answer, ask, counted, numbers, spec, start, within};
 use podferry::archive::{self, Form};
-use podferry::engine::docker::DockerEngine;
+use podferry::engine::docker::{DockerEngine, Network};
 use podferry::engine::{Checkpoint, Container, Engine};
 use podferry::record::ErrorClass;
 use std::sync::Arc;
@@ -128,4 +128,52 @@ async fn a_dead_daemon_comes_back_and_its_containers_never_stopped() {
     let copy = a.restore(&slot, &checkpoint).await.unwrap().container;
     within("the copy's count", async || numbers(&a, &copy).last().copied()).await;
     clean(&a, &[&runs, &stands, &copy]).await;
+}
+
+/// Into which networks a restore goes, on the two node images: Docker 28.5 has lost those that it makes itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_goes_into_a_network_of_its_own_on_trixie_and_not_on_sid() {
+    let sid = restored_into("sid").await;
+    let trixie = restored_into("trixie").await;
+    let lost = "bind-mount /proc/0/ns/net";
+    for (version, restored) in [&sid, &trixie] {
+        assert_eq!(restored[0], Ok(()), "{version} on a holder's network");
+        assert_eq!(restored[1], Ok(()), "{version} on the node's network");
+        match &restored[2] {
+            Err(why) => {
+                assert!(version.starts_with("docker 28.") && why.contains(lost), "{version} on no network: {why}")
+            }
+            Ok(()) => assert!(!version.starts_with("docker 28."), "{version} on no network"),
+        }
+    }
+    assert!(trixie.0.starts_with("docker 26."), "{} on trixie", trixie.0);
+}
+
+/// The version of a suite's Docker, and what it says of restores into a holder's network, the node's, and none.
+async fn restored_into(suite: &str) -> (String, [Result<(), String>; 3]) {
+    let bed = Bed::of(suite).await;
+    let (pause, looper) = (bed.pause().await, bed.looper().await);
+    let (c, _registry) = bed.node("c").await;
+    let mut version = String::new();
+    let mut all = Vec::new();
+    for (node, network) in [(&bed.a, Network::Holder), (&bed.b, Network::Host), (&c, Network::None)] {
+        let engine = DockerEngine::connect_with(Arc::clone(node), Arc::clone(&pause), network).await;
+        let engine = engine.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log));
+        engine.capabilities().version.clone_into(&mut version);
+        let source = start(&engine, "source", &looper).await;
+        counted(&engine, &source, 3).await;
+        let checkpoint = engine.checkpoint(&source, "snap").await.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log));
+        let last = *numbers(&engine, &source).last().unwrap();
+        engine.remove(&source).await.unwrap();
+        let slot = engine.prepare(&spec("copy", &looper)).await.unwrap();
+        all.push(match engine.restore(&slot, &checkpoint).await {
+            Ok(restored) => {
+                counted(&engine, &restored.container, last).await;
+                clean(&engine, &[&restored.container]).await;
+                Ok(())
+            }
+            Err(e) => Err(e.message),
+        });
+    }
+    (version, all.try_into().unwrap())
 }

@@ -48,6 +48,7 @@ pub(super) const SUITE: &[(&str, &str)] = &[
     shipped!("missing-entry"),
     shipped!("missing-entry-cri"),
     shipped!("missing-entry-runc"),
+    shipped!("changed-archive-ctr"),
     shipped!("missing-entry-podman"),
     shipped!("missing-entry-unneeded"),
     shipped!("missing-entry-network"),

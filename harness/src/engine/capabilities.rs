@@ -24,6 +24,9 @@ pub struct Capabilities {
     pub image_changes: Result<(), String>,
     /// An archive is made of what the OCI runtime dumped: a stage of its own, which a fault can strike.
     pub archive: Result<(), String>,
+    /// An archive whose entries were changed is taken as it is, and what is wrong with it is found where it is used, if it
+    /// is found at all. Not by an engine that compares digests first.
+    pub changed_archive: Result<(), String>,
     /// A naive client's checkpoint, see [`super::Engine::checkpoint_bare`].
     pub bare_checkpoint: Result<(), String>,
     /// A daemon that can be killed and started again.
@@ -48,6 +51,7 @@ impl Capabilities {
             root_changes: Ok(()),
             image_changes: Ok(()),
             archive: Ok(()),
+            changed_archive: Ok(()),
             bare_checkpoint: Err("no client of it can be left in the middle of a call".to_owned()),
             daemon: Ok(()),
             remembers: Ok(()),
@@ -57,7 +61,7 @@ impl Capabilities {
     }
 
     /// Each capability with its name, in the order of the table in `docs/engines.md`.
-    pub fn named(&self) -> [(&'static str, &Result<(), String>); 10] {
+    pub fn named(&self) -> [(&'static str, &Result<(), String>); 11] {
         [
             ("checkpoint", &self.checkpoint),
             ("restore", &self.restore),
@@ -66,6 +70,7 @@ impl Capabilities {
             ("changes of the root", &self.root_changes),
             ("changes of the image's files", &self.image_changes),
             ("archive", &self.archive),
+            ("changed archive", &self.changed_archive),
             ("bare checkpoint", &self.bare_checkpoint),
             ("daemon", &self.daemon),
             ("memory over a restart", &self.remembers),

@@ -31,6 +31,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             (needs.root_changes, "carry what a container has written into its root", &can.root_changes),
             (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
             (needs.remembers, "tell of a container that ended with its node", &can.remembers),
+            (needs.changed_archive, "take an archive that was changed", &can.changed_archive),
             (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
             (needs.pods, "make a pod", &engine.pods()),
@@ -67,6 +68,8 @@ struct Needs {
     restore_image: bool,
     restore_mounts: bool,
     bare_checkpoint: bool,
+    /// A checkpoint with a changed entry is given to the engine, past the harness's own look at it.
+    changed_archive: bool,
     /// A node is restarted, and what ended with it is looked at.
     remembers: bool,
     moved_address: bool,
@@ -82,6 +85,7 @@ struct Needs {
 impl Needs {
     fn of(case: &Case) -> Self {
         let mut needs = Needs::default();
+        let mut changed = BTreeSet::new();
         for step in &case.steps {
             match &step.action {
                 Action::Checkpoint { medium, raw, .. } => {
@@ -103,7 +107,15 @@ impl Needs {
                     needs.checkpoint = true;
                     needs.restore = true;
                 }
-                Action::Restore { .. } => needs.restore = true,
+                Action::Tamper { name, damage, .. } if damage.entry().is_some() => {
+                    changed.insert(name);
+                }
+                Action::Restore { checkpoint, verify, raw, .. } => {
+                    needs.restore = true;
+                    // That is what one which looks at digests says too.
+                    let refused = step.expect_error.as_ref().is_some_and(|e| e.class == ErrorClass::InvalidArchive);
+                    needs.changed_archive |= !refused && (!verify || raw.is_some()) && changed.contains(checkpoint);
+                }
                 _ => {}
             }
         }
@@ -152,6 +164,11 @@ mod tests {
         assert_eq!(needs("    - migrate: {of: c, to: b, medium: image}\n"), image);
         let placed = Needs { strategies: BTreeSet::from([Strategy::Placed]), ..migrate.clone() };
         assert_eq!(needs("    - migrate: {of: c, to: b, strategy: placed}\n"), placed);
+        let tampered = "    - checkpoint: {of: c, as: s}\n    - tamper: {checkpoint: s, as: t, damage: drop-entry, entry: stats-dump}\n";
+        let seen = format!("{tampered}    - restore: {{checkpoint: t, node: a, as: d}}\n");
+        assert_eq!(needs(&seen), migrate);
+        let unseen = format!("{tampered}    - restore: {{checkpoint: t, node: a, as: d, verify: false}}\n");
+        assert_eq!(needs(&unseen), Needs { changed_archive: true, ..migrate });
         let bare = Needs { bare_checkpoint: true, ..checkpoint };
         assert_eq!(needs("    - checkpoint: {of: c, as: s, guard: false}\n"), bare);
     }

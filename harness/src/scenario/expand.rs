@@ -127,7 +127,13 @@ impl Cellular<'_> {
             criu: self.criu()?,
             without: self.without()?,
             steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
-            checks: spec.checks.iter().flatten().map(|c| self.check(c)).collect::<Resolved<_>>()?,
+            checks: spec
+                .checks
+                .iter()
+                .flatten()
+                .filter(|c| c.is_for(engine))
+                .map(|c| self.check(c))
+                .collect::<Resolved<_>>()?,
             repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
             warmup: measure.map_or(Ok(0), |m| self.or(&m.warmup, Times(0)).map(|t| t.0))?,
             timeout: self.or(&spec.timeout, CASE_TIMEOUT)?,

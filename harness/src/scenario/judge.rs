@@ -4,10 +4,11 @@ use super::explain;
 use super::place::Place;
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{Bound, Factor, Pattern};
-use super::value::{Field, Name};
+use super::value::{Field, Fixed, Name};
 use super::yaml::Node;
 use crate::record::{
-    ConnectionExpectation, EndReason, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation, LossPolicy, Metric,
+    ConnectionExpectation, EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation,
+    LossPolicy, Metric,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
@@ -20,6 +21,8 @@ pub(super) struct WrittenCheck {
     pub(super) kind: CheckKind,
     /// What it must see, if it is to be violated.
     pub(super) expect: Option<ExpectViolation>,
+    /// The engines that it is for; all of the scenario's if left out.
+    pub(super) engines: Option<Vec<Fixed<EngineKind>>>,
     /// Whether something in it could not be read, which was told of.
     pub(super) spoiled: bool,
 }
@@ -262,6 +265,11 @@ impl Budget {
 }
 
 impl WrittenCheck {
+    /// Whether it is for cases of this engine.
+    pub(super) fn is_for(&self, engine: EngineKind) -> bool {
+        self.engines.as_ref().is_none_or(|engines| engines.iter().any(|e| e.value == engine))
+    }
+
     /// The names that it refers to.
     pub(super) fn names(&self) -> Vec<&str> {
         let names: Vec<&Name> = match &self.kind {
@@ -286,6 +294,8 @@ impl WrittenCheck {
 
 /// What may stand beside the kind of a check.
 const EXPECT: &str = "expect";
+const ENGINES: &str = "engines";
+const BESIDE: &[&str] = &[EXPECT, ENGINES];
 
 impl Read for WrittenCheck {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
@@ -299,9 +309,9 @@ impl Read for WrittenCheck {
                 if known.iter().all(|(k, _)| k.text != key) {
                     known.push(entry);
                 }
-            } else if key != EXPECT {
+            } else if !BESIDE.contains(&key) {
                 let finding = error(explain::UNKNOWN_ACTION, format!("there is no check `{key}`"));
-                let beside = super::read::nearest(key, &[EXPECT]);
+                let beside = super::read::nearest(key, BESIDE);
                 r.tell(entry.0.place, finding.meant(key, CheckKind::KEYS.iter().copied().chain(beside)));
             }
         }
@@ -309,14 +319,15 @@ impl Read for WrittenCheck {
             let finding =
                 error(explain::NO_ACTION, format!("a check looks at one thing; here is `{}` too", second.text));
             r.tell(second.place, finding.label("the second one").help("make two checks of it"));
-        } else if known.is_empty() && entries.iter().all(|(k, _)| k.text == EXPECT) {
+        } else if known.is_empty() && entries.iter().all(|(k, _)| BESIDE.contains(&k.text.as_str())) {
             let finding = error(explain::NO_ACTION, "this check looks at nothing");
             r.tell(node.place, finding.help(format!("add one of {}", super::read::quoted(CheckKind::KEYS))));
         }
-        let expect = r.checked(entries, node.place, "a check").take(EXPECT, r)?;
+        let beside = r.checked(entries, node.place, "a check");
+        let (expect, engines) = (beside.take(EXPECT, r)?, beside.take(ENGINES, r)?);
         let (key, value) = known.first()?;
         let kind = CheckKind::read_as(key, value, r)?;
-        Some(WrittenCheck { place: key.place, kind, expect, spoiled: r.diagnostics.len() > before })
+        Some(WrittenCheck { place: key.place, kind, expect, engines, spoiled: r.diagnostics.len() > before })
     }
 }
 
@@ -329,9 +340,14 @@ impl JsonSchema for WrittenCheck {
         let kinds = CheckKind::json_schema(generator);
         let mut expect = generator.subschema_for::<ExpectViolation>();
         expect.insert("description".into(), "The check must be violated so: pins what the stack does wrong.".into());
+        let mut engines = generator.subschema_for::<Vec<EngineKind>>();
+        engines.insert(
+            "description".into(),
+            "The engines that the check is for; all of the scenario's if left out.".into(),
+        );
         let around = schemars::json_schema!({
             "type": "object",
-            "properties": {EXPECT: expect},
+            "properties": {EXPECT: expect, ENGINES: engines},
             "additionalProperties": false,
         });
         let about = "Something that must be true: one thing to look at.";

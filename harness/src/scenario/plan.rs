@@ -429,3 +429,14 @@ pub enum Damage {
     /// A link added that leads out of that folder, and a file behind it.
     EscapingLink,
 }
+
+impl Damage {
+    /// The entry that is changed or left out, in an archive that is whole otherwise.
+    pub(crate) fn entry(&self) -> Option<&str> {
+        match self {
+            Damage::DropEntry { entry } | Damage::CutEntry { entry, .. } => Some(entry),
+            Damage::FlipBit { entry } => entry.as_deref(),
+            _ => None,
+        }
+    }
+}

@@ -35,13 +35,22 @@ impl Bed {
 
     /// With files of the host in places of the nodes.
     pub(crate) async fn with(overrides: Vec<(PathBuf, PathBuf)>) -> Bed {
+        Bed::over(rootfs(), overrides).await
+    }
+
+    /// Over a node image of another suite.
+    pub(crate) async fn of(suite: &str) -> Bed {
+        Bed::over(node_image::suite(suite), Vec::new()).await
+    }
+
+    async fn over(image_rootfs: PathBuf, overrides: Vec<(PathBuf, PathBuf)>) -> Bed {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let run = RunId(format!("bed-{}-{count}", std::process::id()));
         let provider = LocalProvider::new(LocalConfig {
             run_id: run.clone(),
             podferry: env!("CARGO_BIN_EXE_podferry").into(),
-            image_rootfs: rootfs(),
+            image_rootfs,
             overrides,
             binds: kubernetes(),
             components: Vec::new(),

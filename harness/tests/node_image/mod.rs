@@ -8,19 +8,25 @@ use std::sync::OnceLock;
 /// not there.
 pub(crate) fn rootfs() -> PathBuf {
     static ROOTFS: OnceLock<PathBuf> = OnceLock::new();
+    let shipped = || made(NodeImageSpec::shipped());
     ROOTFS.get_or_init(|| std::env::var_os("PODFERRY_TEST_ROOTFS").map_or_else(shipped, PathBuf::from)).clone()
 }
 
+/// The root of another suite's image with the shipped packages, made first if the cache has none.
+#[allow(dead_code, reason = "each test file takes what it needs")]
+pub(crate) fn suite(name: &str) -> PathBuf {
+    made(NodeImageSpec::named(name).expect("a suite"))
+}
+
 /// In a thread of its own: the caller's may run a test's own runtime.
-fn shipped() -> PathBuf {
-    let make = || {
+fn made(spec: NodeImageSpec) -> PathBuf {
+    let make = move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let made = runtime.block_on(node_image(&NodeImageSpec::shipped(), &Cache::of_user(), &()));
-        let image = made.expect("the shipped node image");
+        let image = runtime.block_on(node_image(&spec, &Cache::of_user(), &())).expect("a node image");
         let rootfs = image.rootfs.clone();
         // It is in use, and must not be dropped from the cache, until this process ends.
         std::mem::forget(image);
         rootfs
     };
-    std::thread::spawn(make).join().expect("the shipped node image")
+    std::thread::spawn(make).join().expect("a node image")
 }

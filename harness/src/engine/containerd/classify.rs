@@ -72,6 +72,7 @@ const CRIU: &[&str] = &[
     "criu binary not found",
     // crun's.
     "could not load `libcriu",
+    "libcriu is too old",
     "failed CRIU version check",
     "CRIU: failed checking version",
 ];
@@ -125,7 +126,7 @@ fn checkpoint(any: &dyn Fn(&[&str]) -> bool) -> C {
         C::DumpFailed
     } else if any(&["an error occurred when trying to find container", "not found"]) {
         C::UnknownContainer
-    } else if any(&["failed: ", "checkpointing container"]) {
+    } else if any(&["failed: ", "checkpointing container", "runc did not terminate successfully"]) {
         C::DumpFailed
     } else {
         C::Other

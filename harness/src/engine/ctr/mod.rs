@@ -68,6 +68,8 @@ pub(super) async fn connect(
     // The tasks service has had checkpoints since 1.0.
     let (mut capabilities, support) = containerd::probe(&node, |_| (Ok(()), Ok(()))).await?;
     capabilities.restore_image = Err("it restores from archives that are imported, and asks no registry".to_owned());
+    capabilities.changed_archive =
+        Err("all that its archive holds is named by digest, so that a changed entry is missed".to_owned());
     let daemon = Containerd::new(node, kind, NAMESPACE, "runc").await;
     let places = &daemon.places;
     let config = config(places, support.config_version());

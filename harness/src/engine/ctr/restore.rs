@@ -57,15 +57,15 @@ impl Inner {
         }
         let removed = self.remove_image(&image.name).await;
         let (container, restore_from, restore_to) = restored?;
-        if let Err(e) = removed.and(self.has_mounts(&container).await) {
+        if let Err(e) = removed.and(self.has_mounts(&container, patience).await) {
             let _ = self.undo(&container).await;
             return Err(e);
         }
         Ok(Restored { container, create_from, restore_from, restore_to })
     }
 
-    async fn has_mounts(&self, container: &Container) -> Result<(), EngineError> {
-        if container.slot.spec.mounts.is_empty() {
+    async fn has_mounts(&self, container: &Container, patience: Patience) -> Result<(), EngineError> {
+        if container.slot.spec.mounts.is_empty() || matches!(patience, Patience::Bare(_)) {
             return Ok(());
         }
         mounts::all_there(container, self.inspect(container).await?.as_ref())

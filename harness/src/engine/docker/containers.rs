@@ -5,7 +5,7 @@
 //! there; and a holder's can be given its address before the container comes, so that making it does not count as
 //! downtime.
 
-use super::{Inner, config};
+use super::{Inner, Network, config};
 use crate::engine::runc::classify::During;
 use crate::engine::{Container, ContainerSpec, EngineError, Slot, criu_options, network};
 use crate::image::Image;
@@ -86,6 +86,9 @@ impl Inner {
         HostConfig {
             cgroup_parent: Some(CONTAINERS.to_owned()),
             ipc_mode: Some("private".to_owned()),
+            // As with the other engines: dockerd's own profile keeps io_uring from a program, which is then not a thing that
+            // the checkpoint refuses but one that the program never had.
+            security_opt: Some(vec!["seccomp=unconfined".to_owned()]),
             log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
             ..Default::default()
         }
@@ -124,7 +127,11 @@ impl Inner {
         let limit = spec.memory_limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let config = criu_file(&spec.name, "conf").to_string_lossy().into_owned();
         let host_config = HostConfig {
-            network_mode: Some(format!("container:{}", slot.handle)),
+            network_mode: Some(match self.network {
+                Network::Holder => format!("container:{}", slot.handle),
+                Network::None => "none".to_owned(),
+                Network::Host => "host".to_owned(),
+            }),
             annotations: Some(HashMap::from([(criu_options::ANNOTATION.to_owned(), config)])),
             memory: limit,
             // No swap beside it: dockerd would allow as much again.

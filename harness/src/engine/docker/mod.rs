@@ -51,12 +51,26 @@ pub(super) async fn connect(
     DockerEngine::connect(node, supplies.pause().await?).await
 }
 
+/// Which network containers join, which decides whether Docker can restore them: 28.5.2 restores into a network that is
+/// there, and not into one that it makes for the container; 26.1.5 into each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// That of the slot's holder: has the slot's address.
+    #[default]
+    Holder,
+    /// One of the container's own, without any address (`none`): nobody reaches it.
+    None,
+    /// The node's: nobody reaches it by the slot's address.
+    Host,
+}
+
 /// dockerd on one node.
 pub struct DockerEngine(Arc<Inner>);
 
 /// What the engine's own tasks share with it: they may outlive a caller that stopped waiting.
 struct Inner {
     node: SharedNode,
+    network: Network,
     /// The image of the holders.
     pause: Arc<Image>,
     capabilities: Capabilities,
@@ -90,6 +104,18 @@ impl DockerEngine {
     /// # Errors
     /// `Unsupported` if the node has no dockerd; `Surroundings` if it does not come up: the end of its log is in the error.
     pub async fn connect(node: SharedNode, pause: Arc<Image>) -> Result<Arc<dyn Engine>, EngineError> {
+        Self::connect_with(node, pause, Network::default()).await
+    }
+
+    /// The same, with containers in another network than their holder's: what a Docker makes of it is then to be seen.
+    ///
+    /// # Errors
+    /// As [`DockerEngine::connect`].
+    pub async fn connect_with(
+        node: SharedNode,
+        pause: Arc<Image>,
+        network: Network,
+    ) -> Result<Arc<dyn Engine>, EngineError> {
         let capabilities = daemon::probe(&node).await?;
         let daemon = |name, log: &str| Daemon::new(Arc::clone(&node), name, config::in_home(log));
         let inner = Arc::new(Inner {
@@ -102,6 +128,7 @@ impl DockerEngine {
             turns: Mutex::default(),
             active: Arc::default(),
             node,
+            network,
             pause,
             capabilities,
         });

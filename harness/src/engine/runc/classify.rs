@@ -50,6 +50,7 @@ pub(in crate::engine) fn classify(during: During, message: &str, criu: &[String]
                 // runc 1.3.6: `CRIU version 20600 must be 30000 or higher`.
                 "CRIU version ",
                 "could not load `libcriu",
+                "libcriu is too old",
                 "failed CRIU version check",
                 "CRIU: failed checking version",
             ],

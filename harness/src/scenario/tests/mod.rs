@@ -3,7 +3,8 @@
 mod invalid;
 mod robust;
 
-use super::{Diagnostic, Scenario, Setting, SettingKind, WorkloadKind, load};
+use super::{Diagnostic, Scenario, Selection, Setting, SettingKind, WorkloadKind, load, plan};
+use crate::record::EngineKind;
 use crate::scenario::plan::ClientKind;
 
 const fn setting(name: &'static str, kind: SettingKind) -> Setting {
@@ -48,4 +49,17 @@ const fn kind(
 
 pub(super) fn lint(text: &str) -> (Option<Scenario>, Vec<Diagnostic>) {
     load(text, "test.yaml", KINDS)
+}
+
+#[test]
+fn a_check_may_be_for_some_engines_alone() {
+    let text = "apiVersion: podferry/v1alpha1\nkind: Scenario\nmetadata: {name: x}\nspec:\n  workloads: {counter: {use: \
+                counter}}\n  steps:\n    - deploy: {workload: counter, node: a}\n  checks:\n    \
+                - instance: {of: counter, state: running}\n    - instance: {of: counter, state: running}\n      \
+                engines: [ctr, docker]\n";
+    let (scenario, found) = lint(text);
+    let scenario = scenario.unwrap_or_else(|| panic!("{found:?}"));
+    let engines = vec![EngineKind::Cri, EngineKind::Docker];
+    let cases = plan(&[scenario], &Selection { engines, ..Selection::default() }).expect("a plan").cases;
+    assert_eq!(cases.iter().map(|case| case.checks.len()).collect::<Vec<_>>(), [1, 2]);
 }
