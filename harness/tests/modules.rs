@@ -1,6 +1,6 @@
 //! Programs built from Go modules, for real. Needs Go and its module proxy, or Go's own cache.
 
-use podferry::component::{Cache, Patches, build, verify};
+use podferry::component::{Cache, Wanted, build, verify};
 use podferry::record::Chain;
 use std::fs;
 use std::process::Command;
@@ -19,9 +19,9 @@ async fn a_patched_module_is_built_once_and_says_what_it_is() {
     let folder = dir.path().join("patches");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("0001-word.patch"), PATCH).unwrap();
-    let patches = Patches::read(&folder).unwrap();
+    let patched = Wanted { patches: Some(folder.clone()), ..Wanted::named("etcd") };
 
-    let built = build("etcd", Some(&patches), &cache, &()).await.unwrap();
+    let built = build(&patched, &cache, &()).await.unwrap();
     assert!(built.now);
     let said = Command::new(&built.path).arg("--version").output().unwrap().stdout;
     let said = String::from_utf8(said).unwrap();
@@ -30,12 +30,12 @@ async fn a_patched_module_is_built_once_and_says_what_it_is() {
         format!("module go.etcd.io/etcd/server/v3@v{} with the patches of {}", built.record.version, folder.display());
     assert_eq!(built.record.source, source);
 
-    let again = build("etcd", Some(&patches), &cache, &()).await.unwrap();
+    let again = build(&patched, &cache, &()).await.unwrap();
     assert_eq!((again.now, &again.path, &again.record), (false, &built.path, &built.record));
     assert_eq!(verify("etcd", &cache).unwrap(), None, "without patches it is another program");
 
     fs::write(folder.join("0002-none.patch"), PATCH).unwrap();
-    let error = build("etcd", Some(&Patches::read(&folder).unwrap()), &cache, &()).await.unwrap_err();
+    let error = build(&patched, &cache, &()).await.unwrap_err();
     assert!(
         error.to_string().starts_with("can't build etcd: patch 0002-none.patch does not apply\n"),
         "{}",

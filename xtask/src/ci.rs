@@ -9,10 +9,11 @@ pub(crate) fn run(args: &[String]) -> Result<u8, String> {
         Some("lint") => lint(),
         Some("e2e") => e2e(),
         Some("engines") => engines(),
+        Some("containerd") => containerd(),
         Some("kubernetes") => kubernetes(),
         Some(long @ ("perf" | "reds")) => crate::test::run(&[long.to_owned()]),
-        Some(other) => Err(format!("no lane `{other}`: lint, e2e, engines, kubernetes, reds, perf")),
-        None => Err("which lane: lint, e2e, engines, kubernetes, reds, perf".to_owned()),
+        Some(other) => Err(format!("no lane `{other}`: lint, e2e, engines, containerd, kubernetes, reds, perf")),
+        None => Err("which lane: lint, e2e, engines, containerd, kubernetes, reds, perf".to_owned()),
     }
 }
 
@@ -26,6 +27,17 @@ fn e2e() -> Result<u8, String> {
 fn engines() -> Result<u8, String> {
     const BESIDE: &str = "crun,cri-crun,ctr,podman,podman-runc,docker";
     build::binaries(Profile::Dev)?.podferry(&["run", "--engine", BESIDE, "--param", "data=16Mi"].map(str::to_owned))
+}
+
+/// One release of each line of containerd, built from its sources: which of them restores? The last of 2.1, which restores by
+/// default; those of 2.2 and 2.3 after it was switched off there; 2.0 before it came and 2.4 after it went, whose cases are
+/// skipped and told.
+fn containerd() -> Result<u8, String> {
+    const RELEASES: &str = "containerd=module@v2.0.14,module@v2.1.9,module@v2.2.9,module@v2.3.7,module@v2.4.2";
+    let run = ["run", "--engine", "cri", "--component", RELEASES, "--param", "data=16Mi"];
+    let cases = ["looper-migrates", "redis-migrates", "checkpoint-image", "restore-three-times", "truncated-archive"];
+    build::binaries(Profile::Dev)?
+        .podferry(&[&run[..], &cases].concat().into_iter().map(str::to_owned).collect::<Vec<_>>())
 }
 
 /// A real cluster on local nodes: its programs are built from source if need be (12 minutes on two busy cores), then what a

@@ -145,8 +145,9 @@ pub(super) struct StackArgs {
     #[command(flatten)]
     pub(super) images: ImageArgs,
     /// A binary of your own in place of the node image's: containerd=PATH, crio=, runc=, crun=, criu=, podman=, dockerd=; or of
-    /// the cluster's: kubelet=
-    #[arg(long = "component", value_name = "NAME=PATH")]
+    /// the cluster's: kubelet=. Or one that is built from its sources: containerd=module@v2.3.7, kubelet=module+patches/; of
+    /// several (containerd=module@v2.1.9,module@v2.3.7) each case runs on each
+    #[arg(long = "component", value_name = "NAME=PATH|module[@VERSION][+PATCHES]")]
     pub(super) components: Vec<String>,
     /// What makes the nodes
     #[arg(long, value_enum, default_value = "local")]
@@ -212,8 +213,8 @@ pub(super) struct ComponentArgs {
 /// Components that are built from Go modules.
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct NamesArgs {
-    /// etcd, kube-apiserver, kubelet, ...; all if not given
-    #[arg(value_name = "NAME")]
+    /// etcd, kube-apiserver, kubelet, containerd@v2.3.7, ...; all if not given
+    #[arg(value_name = "NAME[@VERSION]")]
     pub(super) names: Vec<String>,
 }
 

@@ -3,7 +3,7 @@ use super::progress::Progress;
 use super::run::{Refusal, new_ledger};
 use super::stack;
 use super::terminal::print;
-use crate::component::{self, Cache, Manifest, Patches};
+use crate::component::{self, Cache, Manifest, Wanted};
 use crate::record::{ComponentRecord, ErrorClass, Failure};
 use crate::run::Exit;
 use std::path::Path;
@@ -74,10 +74,10 @@ async fn build(args: &NamesArgs, patches: Option<&Path>, path: bool) -> Result<E
             failure: Failure { class: ErrorClass::Other, message, hint: None, log: Vec::new() },
         });
     }
-    let patches = patches.map(Patches::read).transpose().map_err(stack::refusal)?;
     let mut records = Vec::new();
     for name in names {
-        let built = component::build(&name, patches.as_ref(), &cache, &Progress::lines()).await;
+        let wanted = Wanted { patches: patches.map(Path::to_owned), ..Wanted::named(&name) };
+        let built = component::build(&wanted, &cache, &Progress::lines()).await;
         let built = built.map_err(stack::refusal)?;
         if path {
             print(&built.path.display().to_string());

@@ -26,7 +26,8 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };
-    let plan = plan.on_images(&args.stack.images.names);
+    let names: Vec<String> = stack::variants(&args.stack).into_iter().map(|(name, _)| name).collect();
+    let plan = plan.on_images(&names);
     let plan = match args.repeat {
         Some(times) => plan.repeated(times),
         None => plan,

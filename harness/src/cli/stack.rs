@@ -1,14 +1,16 @@
 //! The stack under test, as the command line names it: node image and binaries of the user's own.
 
-use super::args::{ImageArgs, StackArgs};
+use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, StackArgs};
 use super::run::Refusal;
 use crate::cluster;
 use crate::component::{
-    self, Built, Cache, ComponentError, Fault, Manifest, NodeImage, NodeImageSpec, Override, Progress, Resolved,
+    self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, Progress, Resolved, Wanted,
 };
+use crate::engine;
 use crate::ledger::Ledger;
 use crate::record::{Chain, ComponentRecord, ErrorClass, Failure};
 use crate::run::Exit;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,30 +51,85 @@ impl Stack {
     }
 }
 
-/// Gets each node image (made once, then cached) and tries the user's binaries in it; the stacks by the names that the user
-/// gave, in order.
+/// Each stack that the arguments name, in order: each node image, with each version of a component of which several are
+/// given. The name is the image's, and says of such a component which it is: `sid+containerd@v2.3.7`.
+pub(super) fn variants(args: &StackArgs) -> Vec<(String, StackArgs)> {
+    let one = |image: &String| StackArgs {
+        images: ImageArgs { names: vec![image.clone()] },
+        components: Vec::new(),
+        ..args.clone()
+    };
+    let mut all: Vec<(String, StackArgs)> = args.images.names.iter().map(|image| (image.clone(), one(image))).collect();
+    for component in &args.components {
+        let each = component::alternatives(component);
+        let with = |(name, args): &(String, StackArgs), component: &String| {
+            let mut args = args.clone();
+            args.components.push(component.clone());
+            let label = wanted(component).filter(|_| each.len() > 1).map(|w| format!("+{}", w.label()));
+            (format!("{name}{}", label.unwrap_or_default()), args)
+        };
+        all = all.iter().flat_map(|variant| each.iter().map(move |c| with(variant, c))).collect();
+    }
+    all
+}
+
+/// Gets each node image (made once, then cached) and tries the user's binaries in it; the stacks by their names, in order.
 pub(super) async fn all(
     args: &StackArgs,
     ledger: &Arc<Ledger>,
     progress: &dyn Progress,
 ) -> Result<Vec<(String, Stack)>, Refusal> {
     let mut stacks: Vec<(String, Stack)> = Vec::new();
-    for name in &args.images.names {
-        if stacks.iter().any(|(other, _)| other == name) {
+    for (name, one) in variants(args) {
+        if stacks.iter().any(|(other, _)| *other == name) {
             return Err(usage(format!("the node image `{name}` is named twice"), None));
         }
-        let one = StackArgs { images: ImageArgs { names: vec![name.clone()] }, ..args.clone() };
-        stacks.push((name.clone(), of(&one, Arc::clone(ledger), progress).await?));
+        stacks.push((name, of(&one, Arc::clone(ledger), progress).await?));
     }
     Ok(stacks)
 }
 
+/// What is to be built of `--component NAME=module...`; `None`: it is a program that is there.
+fn wanted(component: &str) -> Option<Wanted> {
+    component.split_once('=').and_then(|(name, value)| Wanted::parse(name, value))
+}
+
+/// The arguments with each component that is to be built in the form of one that is there, and whence those are. Of
+/// containerd its shim is built too: the two speak a protocol of their own.
+async fn built(
+    args: &StackArgs,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<(StackArgs, BTreeMap<PathBuf, String>), Refusal> {
+    let (mut plain, mut whence) = (StackArgs { components: Vec::new(), ..args.clone() }, BTreeMap::new());
+    for component in &args.components {
+        let Some(wanted) = wanted(component) else {
+            plain.components.push(component.clone());
+            continue;
+        };
+        let shim = Wanted { name: SHIM.to_owned(), ..wanted.clone() };
+        let given = args.components.iter().any(|c| c.starts_with(SHIM));
+        let beside = (wanted.name == "containerd" && !given).then_some(shim);
+        for wanted in [Some(wanted), beside].into_iter().flatten() {
+            let built = component::build(&wanted, cache, progress).await.map_err(refusal)?;
+            plain.components.push(format!("{}={}", wanted.name, built.path.display()));
+            whence.insert(built.path, built.record.source);
+        }
+    }
+    Ok((plain, whence))
+}
+
+const SHIM: &str = "containerd-shim-runc-v2";
+
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
 pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
-    let (spec, overrides) = parse(args)?;
-    component::look_at(&overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     let cache = Cache::of_user().with_ledger(ledger);
-    let own = own_programs(args);
+    parse(&StackArgs { components: Vec::new(), ..args.clone() })?;
+    let (args, whence) = built(args, &cache, progress).await?;
+    let (spec, mut overrides) = parse(&args)?;
+    overrides.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
+    component::look_at(&overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
+    let own = own_programs(&args);
     let programs = match &args.kubernetes {
         Some(version) => component::cluster(version, &own, &cache, progress).await.map_err(refusal)?,
         None if own.is_empty() => Vec::new(),
@@ -82,9 +139,27 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
         }
     };
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
+    if args.images.names == [DEFAULT_NODE_IMAGE]
+        && overrides.iter().all(|it| it.name != "containerd")
+        && let Some(why) = restores_none(&image.components)
+    {
+        progress.say(&format!("{why}: one that does is taken from its sources (--component containerd=PATH: another)"));
+        let from_module = StackArgs { components: vec!["containerd=module".to_owned()], ..args.clone() };
+        let (plain, whence) = built(&from_module, &cache, progress).await?;
+        let mut own = parse(&plain)?.1;
+        own.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
+        overrides.append(&mut own);
+    }
     let overrides =
         component::resolve(&overrides, &image, progress).await.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     Ok(Stack { image, cache, overrides, programs })
+}
+
+/// Why the containerd of the default image is none to test a restore with, if it is so: distributions move on, and the default
+/// stays whole.
+fn restores_none(components: &[ComponentRecord]) -> Option<String> {
+    let containerd = components.iter().find(|c| c.name == "containerd")?;
+    engine::restores(&containerd.version).err()
 }
 
 /// The node image made anew.
@@ -115,7 +190,7 @@ pub(super) fn parse(args: &StackArgs) -> Result<(NodeImageSpec, Vec<Override>), 
 /// A program of the user's own for the cluster: `kubelet=PATH`.
 fn own_program(text: &str) -> Option<(String, PathBuf)> {
     let (name, path) = text.split_once('=').filter(|(_, path)| !path.is_empty())?;
-    Manifest::shipped().names().contains(&name).then(|| (name.to_owned(), PathBuf::from(path)))
+    component::of_cluster(name).then(|| (name.to_owned(), PathBuf::from(path)))
 }
 
 fn own_programs(args: &StackArgs) -> Vec<(String, PathBuf)> {
@@ -135,4 +210,46 @@ pub(super) fn refusal(e: ComponentError) -> Refusal {
 
 fn usage(message: String, hint: Option<String>) -> Refusal {
     Refusal { exit: Exit::Usage, failure: Failure { class: ErrorClass::Other, message, hint, log: Vec::new() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(images: &[&str], components: &[&str]) -> StackArgs {
+        let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        StackArgs { images: ImageArgs { names: own(images) }, components: own(components), ..StackArgs::default() }
+    }
+
+    #[test]
+    fn each_image_is_taken_with_each_version() {
+        let several = args(&["sid", "trixie"], &["runc=/a/runc", "containerd=module@v2.0.14,module@v2.3.7"]);
+        let variants = variants(&several);
+        let names: Vec<&str> = variants.iter().map(|(name, _)| name.as_str()).collect();
+        let sid = ["sid+containerd@v2.0.14", "sid+containerd@v2.3.7"];
+        assert_eq!(names, [&sid[..], &["trixie+containerd@v2.0.14", "trixie+containerd@v2.3.7"][..]].concat());
+        assert_eq!(variants[1].1.components, ["runc=/a/runc", "containerd=module@v2.3.7"]);
+        assert_eq!(variants[3].1.images.names, ["trixie"]);
+    }
+
+    #[test]
+    fn one_stack_has_the_name_of_its_image() {
+        let names = |args: &StackArgs| variants(args).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&args(&["sid"], &["containerd=module@v2.3.7"])), ["sid"]);
+        assert_eq!(names(&args(&["sid"], &[])), ["sid"]);
+    }
+
+    #[test]
+    fn a_containerd_that_restores_none_is_told() {
+        let of = |version: &str| {
+            let text = || "x".to_owned();
+            let record =
+                ComponentRecord { name: "containerd".into(), version: version.into(), source: text(), digest: text() };
+            restores_none(&[record])
+        };
+        assert_eq!(of("2.1.9+unknown"), None);
+        assert_eq!(of("2.4.0~rc1").unwrap(), "containerd 2.4 removed the restore through CreateContainer");
+        assert!(of("1.7.24~ds1").unwrap().starts_with("containerd 1.x does not restore"));
+        assert_eq!(restores_none(&[]), None);
+    }
 }

@@ -5,10 +5,16 @@ use super::cache::Cache;
 use super::error::ComponentError;
 use super::manifest::Manifest;
 use super::module::{Built, build, identify};
+use super::wanted::Wanted;
 use std::path::PathBuf;
 
 /// What a cluster on local nodes is made of, beside the nodes' own containerd.
 const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"];
+
+/// Whether a component is a program of a cluster, and none of a node.
+pub fn of_cluster(name: &str) -> bool {
+    PROGRAMS.contains(&name)
+}
 
 /// The programs of a cluster of a version: `1.36` is any of that minor version. Those that the user gives are taken as they
 /// are; the others come out of the cache, or are built.
@@ -24,7 +30,7 @@ pub async fn cluster(
     let manifest = Manifest::shipped();
     let shipped = manifest.source("kubelet")?.version.trim_start_matches('v').to_owned();
     if !is_of(&shipped, version.trim_start_matches('v')) {
-        return Err(ComponentError::Version { wanted: version.to_owned(), shipped });
+        return Err(ComponentError::Version { wanted: format!("Kubernetes {version}"), shipped });
     }
     let mut programs = Vec::new();
     for name in PROGRAMS {
@@ -35,7 +41,7 @@ pub async fn cluster(
                 let record = identify(&manifest.source(name)?, &path, from).await?;
                 Built { path, record, now: false }
             }
-            None => build(name, None, cache, progress).await?,
+            None => build(&Wanted::named(name), cache, progress).await?,
         });
     }
     Ok(programs)

@@ -51,13 +51,21 @@ pub enum ComponentError {
         /// Those that are.
         all: Vec<String>,
     },
-    /// No Kubernetes of this version is built.
-    #[error("podferry builds no Kubernetes {wanted}")]
+    /// It is built at one version alone, and this is another.
+    #[error("podferry builds no {wanted}")]
     Version {
         /// What was asked for.
         wanted: String,
         /// What is built.
         shipped: String,
+    },
+    /// What was given is no version.
+    #[error("`{version}` is no version of {name}")]
+    NoVersion {
+        /// The component.
+        name: String,
+        /// What was written.
+        version: String,
     },
     /// A component could not be built.
     #[error("can't build {name}: {reason}{}", quoted(tail))]
@@ -101,7 +109,10 @@ impl ComponentError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            ComponentError::Spec(_) | ComponentError::Unknown { .. } | ComponentError::Version { .. } => Fault::Usage,
+            ComponentError::Spec(_)
+            | ComponentError::Unknown { .. }
+            | ComponentError::NoVersion { .. }
+            | ComponentError::Version { .. } => Fault::Usage,
             ComponentError::Lacks { .. } => Fault::Host,
             ComponentError::Build { .. }
             | ComponentError::Module { .. }
@@ -116,7 +127,8 @@ impl ComponentError {
             ComponentError::Lacks { remedy, .. }
             | ComponentError::Build { remedy, .. }
             | ComponentError::Module { remedy, .. } => Some(remedy.clone()),
-            ComponentError::Version { shipped, .. } => Some(format!("it builds {shipped}: --kubernetes {shipped}")),
+            ComponentError::Version { shipped, .. } => Some(format!("it builds {shipped}")),
+            ComponentError::NoVersion { .. } => Some("for example v2.3.7".to_owned()),
             ComponentError::Unknown { all, .. } => Some(format!("one of {}", all.join(", "))),
             ComponentError::Spec(e) => e.hint(),
             ComponentError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

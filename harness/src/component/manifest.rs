@@ -7,7 +7,12 @@ use std::collections::BTreeMap;
 const MANIFEST: &str = include_str!("../../../fixtures/components.toml");
 
 /// Each module's name, `go.mod` and `go.sum`.
-const MODULES: [(&str, &str, &str); 2] = [
+const MODULES: [(&str, &str, &str); 3] = [
+    (
+        "containerd",
+        include_str!("../../../fixtures/components/containerd/go.mod"),
+        include_str!("../../../fixtures/components/containerd/go.sum"),
+    ),
     (
         "etcd",
         include_str!("../../../fixtures/components/etcd/go.mod"),
@@ -33,6 +38,8 @@ pub struct Manifest {
 struct Module {
     from: String,
     set: Vec<String>,
+    #[serde(default)]
+    any: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -63,6 +70,14 @@ pub(super) struct Source {
     pub(super) set: Vec<String>,
     /// The arguments with which it says its version.
     pub(super) says: Vec<String>,
+    /// The module that pins it and all that it is made of; `None`: at a version that is not pinned, all of it is as its
+    /// own `go.mod` says.
+    pub(super) pinned: Option<Pinned>,
+}
+
+/// A committed module.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Pinned {
     pub(super) go_mod: &'static str,
     pub(super) go_sum: &'static str,
 }
@@ -78,7 +93,22 @@ impl Manifest {
         self.components.keys().map(String::as_str).collect()
     }
 
-    /// What a component is built from.
+    /// What a component is built from, at a version of the user's choice if one is given (`v2.3.7`).
+    pub(super) fn source_at(&self, name: &str, version: Option<&str>) -> Result<Source, ComponentError> {
+        let pinned = self.source(name)?;
+        let Some(version) = version.filter(|version| *version != pinned.version) else { return Ok(pinned) };
+        let module = &self.modules[&self.components[name].module];
+        if !is_release(version) {
+            return Err(ComponentError::NoVersion { name: name.to_owned(), version: version.to_owned() });
+        }
+        if !module.any {
+            return Err(ComponentError::Version { wanted: format!("{name} {version}"), shipped: pinned.version });
+        }
+        let set = module.set.iter().map(|s| s.replace("{version}", version)).collect();
+        Ok(Source { version: version.to_owned(), set, pinned: None, ..pinned })
+    }
+
+    /// What a component is built from, as it is pinned.
     pub(super) fn source(&self, name: &str) -> Result<Source, ComponentError> {
         let unknown =
             || ComponentError::Unknown { name: name.to_owned(), all: self.components.keys().cloned().collect() };
@@ -94,10 +124,17 @@ impl Manifest {
             from: module.from.clone(),
             set: module.set.iter().map(|s| s.replace("{version}", &version)).collect(),
             version,
-            go_mod,
-            go_sum,
+            pinned: Some(Pinned { go_mod, go_sum }),
         })
     }
+}
+
+/// `v2.3.7`, `v2.4.0-beta.0`: what Go takes for a release, and nothing that a shell or Go could take for something else.
+fn is_release(version: &str) -> bool {
+    let numbers = version.strip_prefix('v').and_then(|rest| rest.split(['-', '+']).next()).unwrap_or_default();
+    let numbers: Vec<&str> = numbers.split('.').collect();
+    let plain = version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c));
+    plain && numbers.len() == 3 && numbers.iter().all(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// The version at which a `go.mod` requires a module.
@@ -121,11 +158,12 @@ mod tests {
             let source = manifest.source(name).unwrap();
             assert!(source.package.starts_with(&source.from), "{source:?}");
             let tool = |line: &str| line.trim().trim_start_matches("tool ") == source.package;
+            let pinned = source.pinned.clone().unwrap();
             assert!(
-                source.go_mod.lines().any(tool),
+                pinned.go_mod.lines().any(tool),
                 "{name} is no tool of its go.mod: its packages may be missing there"
             );
-            assert!(source.go_sum.contains(&format!("{} {} h1:", source.from, source.version)), "{source:?}");
+            assert!(pinned.go_sum.contains(&format!("{} {} h1:", source.from, source.version)), "{source:?}");
         }
     }
 
@@ -133,10 +171,28 @@ mod tests {
     fn kubernetes_and_what_it_stages_are_of_one_version() {
         let source = Manifest::shipped().source("kubelet").unwrap();
         let staged = source.version.replacen("v1.", "v0.", 1);
-        let replaced: Vec<&str> = source.go_mod.lines().filter(|l| l.contains(" => ")).collect();
+        let replaced: Vec<&str> =
+            source.pinned.as_ref().unwrap().go_mod.lines().filter(|l| l.contains(" => ")).collect();
         assert!(replaced.len() > 20, "{replaced:?}");
         assert!(replaced.iter().all(|line| line.ends_with(&staged)), "{replaced:?} are not all {staged}");
         assert!(source.set.contains(&format!("k8s.io/component-base/version.gitVersion={}", source.version)));
+    }
+
+    #[test]
+    fn a_version_of_the_users_choice_is_taken_where_the_module_allows() {
+        let manifest = Manifest::shipped();
+        let other = manifest.source_at("containerd", Some("v2.0.14")).unwrap();
+        assert_eq!((other.version.as_str(), &other.pinned), ("v2.0.14", &None));
+        assert_eq!(other.set, ["github.com/containerd/containerd/v2/version.Version=v2.0.14"]);
+        let pinned = manifest.source("containerd").unwrap();
+        assert_eq!(manifest.source_at("containerd", Some(&pinned.version)).unwrap(), pinned);
+        assert_eq!(manifest.source_at("containerd", None).unwrap(), pinned);
+        for wrong in ["2.0.14", "v2.0", "latest", "v2.0.14 -x", "v2.0.x", "v..", ""] {
+            let error = manifest.source_at("containerd", Some(wrong)).unwrap_err();
+            assert!(matches!(error, ComponentError::NoVersion { .. }), "{wrong}: {error}");
+        }
+        let error = manifest.source_at("kubelet", Some("v1.35.0")).unwrap_err();
+        assert!(matches!(error, ComponentError::Version { .. }), "{error}");
     }
 
     #[test]

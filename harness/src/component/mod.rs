@@ -14,16 +14,18 @@ mod module;
 mod node_image;
 mod overrides;
 mod spec;
+mod wanted;
 
 pub use cache::{Cache, sweep_unfinished};
-pub use cluster::cluster;
+pub use cluster::{cluster, of_cluster};
 pub use error::{ComponentError, Fault};
 pub use host::host_record;
 pub use manifest::Manifest;
-pub use module::{Built, Patches, build, built, fetch, verify};
+pub use module::{Built, build, built, fetch, verify};
 pub use node_image::{NodeImage, node_image, refresh_node_image};
 pub use overrides::{Bind, Override, OverrideError, Resolved, look_at, resolve};
 pub use spec::{NodeImageSpec, SpecError};
+pub use wanted::{Wanted, alternatives};
 
 pub(crate) use bootstrap::{find_program, missing_packages, with_system_path};
 

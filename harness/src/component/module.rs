@@ -4,8 +4,9 @@
 use super::bootstrap::find_program;
 use super::cache::{Cache, write_whole};
 use super::error::ComponentError;
-use super::manifest::{Manifest, Source};
+use super::manifest::{Manifest, Pinned, Source};
 use super::spec::short_digest;
+use super::wanted::Wanted;
 use super::{Progress, identity};
 use crate::process::{Exec, ExecError};
 use crate::record::{ComponentRecord, Millis};
@@ -37,18 +38,15 @@ pub struct Built {
 /// Patches for a module: the files `*.patch` of a folder, in the order of their names, as `patch -p1` takes them in the
 /// module's own folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patches {
+struct Patches {
     dir: PathBuf,
     /// Name and content.
     files: Vec<(String, String)>,
 }
 
 impl Patches {
-    /// Reads a folder.
-    ///
-    /// # Errors
-    /// It can't be read, or has no `*.patch`.
-    pub fn read(dir: &Path) -> Result<Patches, ComponentError> {
+    /// Reads a folder. One without a `*.patch` is an error.
+    fn read(dir: &Path) -> Result<Patches, ComponentError> {
         let read = |path: &Path| ComponentError::io("can't read", path);
         let mut files = Vec::new();
         for entry in fs::read_dir(dir).map_err(read(dir))? {
@@ -84,19 +82,16 @@ struct Birth {
 /// it once.
 ///
 /// # Errors
-/// No such component; no Go; the sources can't be fetched, patched or compiled.
-pub async fn build(
-    name: &str,
-    patches: Option<&Patches>,
-    cache: &Cache,
-    progress: &dyn Progress,
-) -> Result<Built, ComponentError> {
-    let source = Manifest::shipped().source(name)?;
+/// No such component or version; no Go; the sources can't be fetched, patched or compiled.
+pub async fn build(wanted: &Wanted, cache: &Cache, progress: &dyn Progress) -> Result<Built, ComponentError> {
+    let source = Manifest::shipped().source_at(&wanted.name, wanted.version.as_deref())?;
+    let patches = wanted.patches.as_deref().map(Patches::read).transpose()?;
+    let patches = patches.as_ref();
     let key = key(&source, patches);
     if let Some(built) = cached(cache, &source, &key) {
         return Ok(built);
     }
-    let _lock = cache.lock(&key, &format!("component {name}"), progress).await?;
+    let _lock = cache.lock(&key, &format!("component {}", wanted.label()), progress).await?;
     // The one that held the lock before may have built it.
     match cached(cache, &source, &key) {
         Some(built) => Ok(built),
@@ -120,7 +115,7 @@ pub fn built(name: &str, cache: &Cache) -> Result<Option<Built>, ComponentError>
 pub async fn fetch(name: &str) -> Result<(), ComponentError> {
     let source = Manifest::shipped().source(name)?;
     let work = tempfile::tempdir().map_err(ComponentError::io("can't make", Path::new("a temporary folder")))?;
-    write_module(&source, work.path())?;
+    write_module(&source, work.path()).await?;
     let failed = failed(&source, "its sources can't be fetched");
     go(work.path(), ["mod", "download"])?.timeout(WHOLE).run().await.map(drop).map_err(failed)
 }
@@ -163,7 +158,7 @@ async fn make(
     fs::create_dir(&work).map_err(ComponentError::io("can't make", &work))?;
     let said = go(&work, ["version"])?.run().await.map_err(failed(source, "Go does not run"))?.text();
     progress.say(&format!("component {name}: building it from {module}@{version} (kept in {})", cache.dir().display()));
-    write_module(source, &work)?;
+    write_module(source, &work).await?;
     if let Some(patches) = patches {
         patch(source, patches, &work).await?;
     }
@@ -202,12 +197,20 @@ pub(super) async fn identify(source: &Source, program: &Path, from: String) -> R
     Ok(ComponentRecord { name: source.name.clone(), version, source: from, digest })
 }
 
-fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError> {
-    for (file, text) in [("go.mod", source.go_mod), ("go.sum", source.go_sum)] {
+/// The committed module, or one that is made for the version.
+async fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError> {
+    const NEW: Pinned = Pinned { go_mod: "module podferry.invalid/component\n\ngo 1.24.0\n", go_sum: "" };
+    let Pinned { go_mod, go_sum } = source.pinned.as_ref().unwrap_or(&NEW);
+    for (file, text) in [("go.mod", go_mod), ("go.sum", go_sum)] {
         let path = dir.join(file);
         fs::write(&path, text).map_err(ComponentError::io("can't write", &path))?;
     }
-    Ok(())
+    if source.pinned.is_some() {
+        return Ok(());
+    }
+    let package = format!("{}@{}", source.package, source.version);
+    let got = go(dir, ["get", "-tool", &package])?.timeout(WHOLE).run().await;
+    got.map(drop).map_err(failed(source, &format!("{package} can't be fetched")))
 }
 
 /// Takes a copy of the module, patches it, and has it built in the place of the one that is fetched.
@@ -242,7 +245,7 @@ fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentErro
     let go = find_program("go").or_else(|| Some(PathBuf::from("/usr/local/go/bin/go")).filter(|p| p.is_file()));
     let go = go.ok_or_else(|| ComponentError::Lacks {
         what: "go".to_owned(),
-        why: "it is what Kubernetes and etcd are built with".to_owned(),
+        why: "it is what components are built with".to_owned(),
         remedy: remedy.to_owned(),
     })?;
     Ok(Exec::new(go).args(args).cwd(dir).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "-mod=readonly"))

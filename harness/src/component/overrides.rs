@@ -15,6 +15,8 @@ pub struct Override {
     pub name: &'static str,
     /// The binary on the host.
     pub path: PathBuf,
+    /// Where it is from, if podferry built it.
+    pub built: Option<String>,
 }
 
 /// A file of the host that is to appear in every node.
@@ -98,7 +100,9 @@ impl OverrideError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            OverrideError::Form(_) => Some("for example --component runc=/home/me/runc/runc".to_owned()),
+            OverrideError::Form(_) => {
+                Some("for example --component runc=/home/me/runc/runc, or containerd=module@v2.3.7".to_owned())
+            }
             OverrideError::Unknown { .. } => Some(format!("one of {}", KNOWN.map(|k| k.name).join(", "))),
             OverrideError::DoesNotRun { why, .. } if why.contains("shared librar") || why.contains("GLIBC_") => {
                 Some("link it statically, or build it against the libraries of the node image's suite".to_owned())
@@ -123,7 +127,7 @@ impl FromStr for Override {
         match s.split_once('=') {
             Some((name, path)) if !name.is_empty() && !path.is_empty() => {
                 let unknown = || OverrideError::Unknown { name: name.to_owned() };
-                Ok(Override { name: identity::known(name).ok_or_else(unknown)?.name, path: path.into() })
+                Ok(Override { name: identity::known(name).ok_or_else(unknown)?.name, path: path.into(), built: None })
             }
             _ => Err(OverrideError::Form(s.to_owned())),
         }
@@ -147,7 +151,8 @@ pub async fn resolve(
         let said = try_out(&it, known, &path, &image.rootfs).await?;
         let read = |source| OverrideError::Read { name: it.name, path: it.path.clone(), source };
         let digest = File::open(&path).and_then(identity::digest).map_err(read)?;
-        let record = identity::record(known, &said, format!("path {}", path.display()), digest);
+        let source = it.built.unwrap_or_else(|| format!("path {}", path.display()));
+        let record = identity::record(known, &said, source, digest);
         progress.say(&format!("{} {} from {}", record.name, record.version, path.display()));
         resolved.push(Resolved { bind: Bind { host: path, inside: known.path.into() }, record });
     }
@@ -176,7 +181,7 @@ fn with_shim(overrides: &[Override], progress: &dyn Progress) -> Result<Vec<Over
     let beside = containerd.map(|c| c.path.with_file_name(SHIM)).filter(|shim| shim.is_file());
     if let Some(path) = beside.filter(|_| all.iter().all(|o| o.name != SHIM)) {
         progress.say(&format!("{SHIM}: taking {}, which lies beside containerd", path.display()));
-        all.push(Override { name: SHIM, path });
+        all.push(Override { name: SHIM, path, built: None });
     }
     Ok(all)
 }
@@ -258,7 +263,7 @@ mod tests {
         let error = |name: &str, bytes: &[u8]| {
             let path = dir.path().join(name);
             fs::write(&path, bytes).unwrap();
-            let it = Override { name: "runc", path };
+            let it = Override { name: "runc", path, built: None };
             check(&it).unwrap_err().to_string().replace(&dir.path().display().to_string(), "DIR")
         };
         assert_eq!(error("script", b"#!/bin/sh\nexec runc \"$@\"\n"), "component runc: DIR/script is no ELF program");
@@ -270,7 +275,7 @@ mod tests {
         elf.copy_from_slice(&own[..20]);
         assert_eq!(error("plain", &elf), "component runc: DIR/plain is not executable: chmod +x it");
         assert_eq!(
-            check(&Override { name: "runc", path: dir.path().join("none") }).unwrap_err().to_string(),
+            check(&Override { name: "runc", path: dir.path().join("none"), built: None }).unwrap_err().to_string(),
             format!("component runc: can't read {}/none", dir.path().display())
         );
     }
@@ -279,10 +284,10 @@ mod tests {
     fn a_shim_beside_containerd_comes_along_unless_one_is_given() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("containerd-shim-runc-v2"), "").unwrap();
-        let containerd = Override { name: "containerd", path: dir.path().join("containerd") };
+        let containerd = Override { name: "containerd", path: dir.path().join("containerd"), built: None };
         let all = with_shim(std::slice::from_ref(&containerd), &()).unwrap();
         assert_eq!(all[1].path, dir.path().join("containerd-shim-runc-v2"));
-        let own = Override { name: "containerd-shim-runc-v2", path: "/mine".into() };
+        let own = Override { name: "containerd-shim-runc-v2", path: "/mine".into(), built: None };
         assert_eq!(with_shim(&[containerd.clone(), own.clone()], &()).unwrap(), [containerd.clone(), own]);
         let twice = with_shim(&[containerd.clone(), containerd], &()).unwrap_err();
         assert_eq!(twice.to_string(), "component containerd is given twice");

@@ -40,6 +40,7 @@ mod yards;
 pub use self::migration::{Arrived, Migration, Moved, Strategies, Timed, TimedPhase, target_of};
 pub(crate) use calls::calls;
 pub use capabilities::Capabilities;
+pub use containerd::version::restores;
 pub use probe::refuses_sockets;
 pub use registry::{Supplies, connect, no_cluster};
 

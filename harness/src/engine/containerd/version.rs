@@ -38,6 +38,15 @@ pub(in crate::engine) fn support(printed: &str) -> Option<Support> {
     Some(Support { number, checkpoint, restore, switched })
 }
 
+/// Whether a containerd of this version (`2.1.9~ds1-1`) restores by CRI, or why not. One whose version says nothing is not
+/// judged.
+///
+/// # Errors
+/// Why it does not.
+pub fn restores(version: &str) -> Result<(), String> {
+    support(version).map_or(Ok(()), |support| support.restore)
+}
+
 /// `v2.1.9+unknown`, `2.1.9~ds1-1`, `2.4.0-beta.0`: the three numbers; a pre-release counts as what it leads to.
 fn parse(word: &str) -> Option<(u32, u32, u32)> {
     let mut parts = word.strip_prefix('v').unwrap_or(word).splitn(3, '.');
