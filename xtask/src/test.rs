@@ -77,13 +77,21 @@ fn on_nodes(name: &str, built: &Built, rootfs: &str) -> Result<u8, String> {
         .status()
 }
 
-/// What an engine must do, for the engine `kubelet`: with these programs of a cluster, parted by colons.
+/// What an engine must do, for the engine `kubelet`, and what users of its endpoint meet: with these programs of a cluster, parted
+/// by colons.
 pub(crate) fn kubelet(built: &Built, programs: &str) -> Result<u8, String> {
     let rootfs = built.step().args(["component", "image", "--path"]).read()?;
-    cargo(["test", "--package", "podferry", "--test", "conformance", "--", "kubelet::"])
-        .env("PODFERRY_TEST_ROOTFS", &rootfs)
-        .env("PODFERRY_TEST_KUBERNETES", programs)
-        .status()
+    let test = |args: &[&str]| {
+        cargo(["test", "--package", "podferry", "--test"])
+            .args(args)
+            .env("PODFERRY_TEST_ROOTFS", &rootfs)
+            .env("PODFERRY_TEST_KUBERNETES", programs)
+            .status()
+    };
+    let conforms = test(&["conformance", "--", "kubelet::"])?;
+    // One after the other: each has a cluster of its own.
+    let endpoint = test(&["kubernetes", "--", "--ignored", "--test-threads", "1"])?;
+    Ok(if conforms == 0 { endpoint } else { conforms })
 }
 
 #[derive(Default)]
