@@ -4,11 +4,12 @@
 mod bed;
 
 use bed::{Bed, answer, ask, spec, start, within};
+use podferry::component::{Cache, Wanted, build};
 use podferry::engine::cri::{CriEngine, CriOptions};
 use podferry::engine::{Container, Engine, EngineError};
 use podferry::image::Image;
 use podferry::record::ErrorClass;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -110,4 +111,31 @@ async fn a_daemon_killed_in_a_checkpoint_leaves_nothing_frozen_once_it_is_back()
         assert!(logs.path().join(file).metadata().unwrap().len() > 0, "{file} is empty");
     }
     clean(&a, &[&source]).await;
+}
+
+/// What is known of releases that restore none, asked of them: else they would be skipped on the word of a table. Whether
+/// 2.0 takes checkpoints is known by the first half.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "builds containerd from its sources: cargo xtask ci containerd"]
+async fn releases_that_restore_none_are_asked_and_do_not() {
+    for version in ["v2.0.14", "v2.4.2"] {
+        let mut own = Vec::new();
+        for name in ["containerd", "containerd-shim-runc-v2"] {
+            let wanted = Wanted::named(&format!("{name}@{version}"));
+            let built = build(&wanted, &Cache::of_user(), &()).await.unwrap_or_else(|e| panic!("{e}"));
+            own.push((built.path, PathBuf::from(format!("/usr/bin/{name}"))));
+        }
+        let bed = Bed::with(own).await;
+        let options = CriOptions { restore_anyway: true, ..CriOptions::new(bed.pause().await) };
+        let a = shown(CriEngine::connect(Arc::clone(&bed.a), options).await);
+        assert!(a.capabilities().version.contains(&version[1..]), "{}", a.capabilities().version);
+        let image = bed.looper().await;
+        let source = start(&a, "source", &image).await;
+        let checkpoint = shown(a.checkpoint(&source, "snap").await);
+        let slot = shown(a.prepare(&spec("copy", &image)).await);
+        let refused = a.restore(&slot, &checkpoint).await.err().expect("no restore");
+        eprintln!("{version}: {}: {refused}", refused.class);
+        shown(a.discard(&slot).await);
+        clean(&a, &[&source]).await;
+    }
 }

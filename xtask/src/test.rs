@@ -81,17 +81,21 @@ fn on_nodes(name: &str, built: &Built, rootfs: &str) -> Result<u8, String> {
 /// by colons.
 pub(crate) fn kubelet(built: &Built, programs: &str) -> Result<u8, String> {
     let rootfs = built.step().args(["component", "image", "--path"]).read()?;
-    let test = |args: &[&str]| {
-        cargo(["test", "--package", "podferry", "--test"])
-            .args(args)
-            .env("PODFERRY_TEST_ROOTFS", &rootfs)
-            .env("PODFERRY_TEST_KUBERNETES", programs)
-            .status()
-    };
-    let conforms = test(&["conformance", "--", "kubelet::"])?;
-    // One after the other: each has a cluster of its own.
-    let endpoint = test(&["kubernetes", "--", "--ignored", "--test-threads", "1"])?;
+    let conforms = cargo(["test", "--package", "podferry", "--test", "conformance", "--", "kubelet::"])
+        .env("PODFERRY_TEST_ROOTFS", &rootfs)
+        .env("PODFERRY_TEST_KUBERNETES", programs)
+        .status()?;
+    let endpoint = ignored(built, "kubernetes", programs)?;
     Ok(if conforms == 0 { endpoint } else { conforms })
+}
+
+/// The tests of a file that a lane of their own runs, since what they need takes minutes to build; one after the other.
+pub(crate) fn ignored(built: &Built, file: &str, programs: &str) -> Result<u8, String> {
+    let rootfs = built.step().args(["component", "image", "--path"]).read()?;
+    cargo(["test", "--package", "podferry", "--test", file, "--", "--ignored", "--test-threads", "1"])
+        .env("PODFERRY_TEST_ROOTFS", &rootfs)
+        .env("PODFERRY_TEST_KUBERNETES", programs)
+        .status()
 }
 
 #[derive(Default)]

@@ -2,6 +2,7 @@
 //! Side by side, interleaved in the order ABBA, in one run. A measurement, not a test: a goal that is missed is printed.
 
 mod bed;
+mod cluster;
 mod containers;
 mod downtime;
 mod lint;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 pub enum What {
     /// Two nodes up and answering, against a bare shell script
     Nodes,
+    /// A Kubernetes cluster with two workers (wants --kubernetes)
+    Cluster,
     /// What the harness adds to the engine calls of a migration
     Overhead,
     /// Downtime of redis, against bare runc and bare criu
@@ -43,7 +46,7 @@ pub enum What {
 }
 
 impl What {
-    /// All of them, in the order in which they are measured.
+    /// All of them that need no cluster, in the order in which they are measured.
     pub const ALL: [What; 7] =
         [What::Nodes, What::Overhead, What::Downtime, What::Strategies, What::Tricks, What::Outage, What::Lint];
 }
@@ -74,6 +77,7 @@ impl Bench {
     pub async fn measure(&self, what: What, say: &(dyn Fn(&str) + Sync)) -> Result<Vec<Table>, Failure> {
         match what {
             What::Nodes => nodes::measure(self, say).await.map(|t| vec![t]),
+            What::Cluster => cluster::measure(self, say).await.map(|t| vec![t]),
             What::Overhead => overhead::measure(self, say).await.map(|t| vec![t]),
             What::Downtime => downtime::measure(self, say).await,
             What::Strategies => strategies::measure(self, say).await,

@@ -47,7 +47,7 @@ pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Resul
     Ok(table)
 }
 
-async fn pause(bench: &Bench) -> Result<Arc<Image>, Failure> {
+pub(super) async fn pause(bench: &Bench) -> Result<Arc<Image>, Failure> {
     let root = NodeRoot { dir: &bench.image.rootfs, key: &bench.image.key };
     let image = image::build(&bench.stores.lasting, root, &WorkloadBinaries::find(), &workload::pause()).await;
     image.map(Arc::new).map_err(|e| broke("can't make the sandbox image", &e))

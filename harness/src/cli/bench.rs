@@ -51,7 +51,7 @@ async fn in_scratch(args: &BenchArgs, id: &RunId, ledger: &Arc<Ledger>, scratch:
             podferry: own_program()?,
             image_rootfs: stack.image.rootfs.clone(),
             overrides: stack.binds(),
-            binds: Vec::new(),
+            binds: stack.programs(),
             components: stack.components(),
             data_size: DATA_SIZE,
             claims: Arc::clone(ledger) as _,

@@ -218,18 +218,33 @@ pub fn planned(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Select
 fn nothing(scenarios: &[Scenario], selection: &Selection) -> String {
     let names: Vec<&str> = scenarios.iter().map(Scenario::name).collect();
     let engines: Vec<&str> = selection.engines.iter().map(|e| e.name()).collect();
+    let asked = match selection.filters.as_slice() {
+        [] => "the selection".to_owned(),
+        filters => format!("`{}`", filters.join(" ")),
+    };
+    let there = match names.len() {
+        ..=SHOWN => format!("scenarios: {}", names.join(", ")),
+        many => format!("there are {many} scenarios: `podferry list --tier all` shows their cases"),
+    };
+    let mut told = format!("nothing selected: no case matches {asked} with engines {}\n{there}\n", engines.join(", "));
+    for word in &selection.filters {
+        if Path::new(word).is_file() {
+            told += &format!("hint: a scenario of a file is run by `--scenario {word}`\n");
+        } else if let Some(name) = nearest(word, &names) {
+            told += &format!("hint: did you mean `{name}`?\n");
+        }
+    }
     let meant = selection.filters.first().and_then(|word| command_like(word));
-    let meant = meant.map_or_else(String::new, |name| format!("if a command was meant: `podferry {name}`\n"));
-    format!(
-        "nothing selected: no case matches {} with engines {}\nscenarios: {}\n{meant}",
-        if selection.filters.is_empty() {
-            "the selection".to_owned()
-        } else {
-            format!("`{}`", selection.filters.join(" "))
-        },
-        engines.join(", "),
-        names.join(", ")
-    )
+    told + &meant.map_or_else(String::new, |name| format!("if a command was meant: `podferry {name}`\n"))
+}
+
+/// So many names are read; of more, who asked is told how to see them.
+const SHOWN: usize = 12;
+
+/// The name that a word was probably meant for.
+fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+    let alike = names.iter().map(|name| (strsim::jaro_winkler(word, name), *name));
+    alike.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.85).map(|(_, name)| name)
 }
 
 /// The command that a word looks like. Words that are no command are taken for filters, so a slip of the finger ends here.

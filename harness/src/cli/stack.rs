@@ -4,7 +4,8 @@ use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, StackArgs};
 use super::run::Refusal;
 use crate::cluster;
 use crate::component::{
-    self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, Progress, Resolved, Wanted,
+    self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, OwnProgram, Progress, Resolved,
+    Wanted,
 };
 use crate::engine;
 use crate::ledger::Ledger;
@@ -129,13 +130,16 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
     let (spec, mut overrides) = parse(&args)?;
     overrides.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
     component::look_at(&overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
-    let own = own_programs(&args);
+    let own = own_programs(&args, &whence);
     let programs = match &args.kubernetes {
         Some(version) => component::cluster(version, &own, &cache, progress).await.map_err(refusal)?,
         None if own.is_empty() => Vec::new(),
         None => {
             let hint = Some("add `--kubernetes 1.36`".to_owned());
-            return Err(usage(format!("component {} is of a Kubernetes cluster, and there is none", own[0].0), hint));
+            return Err(usage(
+                format!("component {} is of a Kubernetes cluster, and there is none", own[0].name),
+                hint,
+            ));
         }
     };
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
@@ -193,8 +197,9 @@ fn own_program(text: &str) -> Option<(String, PathBuf)> {
     component::of_cluster(name).then(|| (name.to_owned(), PathBuf::from(path)))
 }
 
-fn own_programs(args: &StackArgs) -> Vec<(String, PathBuf)> {
-    args.components.iter().filter_map(|text| own_program(text)).collect()
+fn own_programs(args: &StackArgs, whence: &BTreeMap<PathBuf, String>) -> Vec<OwnProgram> {
+    let own = args.components.iter().filter_map(|text| own_program(text));
+    own.map(|(name, path)| OwnProgram { built: whence.get(&path).cloned(), name, path }).collect()
 }
 
 pub(super) fn refusal(e: ComponentError) -> Refusal {

@@ -11,6 +11,17 @@ use std::path::PathBuf;
 /// What a cluster on local nodes is made of, beside the nodes' own containerd.
 const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"];
 
+/// A program of the user's own for a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnProgram {
+    /// `kubelet`.
+    pub name: String,
+    /// Where it is on the host.
+    pub path: PathBuf,
+    /// Where it is from, if podferry built it.
+    pub built: Option<String>,
+}
+
 /// Whether a component is a program of a cluster, and none of a node.
 pub fn of_cluster(name: &str) -> bool {
     PROGRAMS.contains(&name)
@@ -23,7 +34,7 @@ pub fn of_cluster(name: &str) -> bool {
 /// There is no such version, a program of the user's does not run, or one can't be built.
 pub async fn cluster(
     version: &str,
-    own: &[(String, PathBuf)],
+    own: &[OwnProgram],
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<Vec<Built>, ComponentError> {
@@ -34,10 +45,10 @@ pub async fn cluster(
     }
     let mut programs = Vec::new();
     for name in PROGRAMS {
-        programs.push(match own.iter().find(|(of, _)| of == name) {
-            Some((_, path)) => {
-                let path = std::path::absolute(path).map_err(ComponentError::io("can't find", path))?;
-                let from = format!("path {}", path.display());
+        programs.push(match own.iter().find(|own| own.name == name) {
+            Some(own) => {
+                let path = std::path::absolute(&own.path).map_err(ComponentError::io("can't find", &own.path))?;
+                let from = own.built.clone().unwrap_or_else(|| format!("path {}", path.display()));
                 let record = identify(&manifest.source(name)?, &path, from).await?;
                 Built { path, record, now: false }
             }

@@ -17,7 +17,7 @@ mod spec;
 mod wanted;
 
 pub use cache::{Cache, sweep_unfinished};
-pub use cluster::{cluster, of_cluster};
+pub use cluster::{OwnProgram, cluster, of_cluster};
 pub use error::{ComponentError, Fault};
 pub use host::host_record;
 pub use manifest::Manifest;

@@ -51,6 +51,8 @@ pub struct CriOptions {
     pub shared_archives: bool,
     /// How long CRIU may take to restore; it is killed then.
     pub restore_limit: Duration,
+    /// Have a containerd restore all the same whose version is known to restore none: whether that is so.
+    pub restore_anyway: bool,
 }
 
 impl CriOptions {
@@ -61,6 +63,7 @@ impl CriOptions {
             runtime: "runc".to_owned(),
             shared_archives: false,
             restore_limit: Duration::from_secs(120),
+            restore_anyway: false,
         }
     }
 }
@@ -141,6 +144,9 @@ impl CriEngine {
             capabilities.version += " (restore switched on in its configuration)";
         }
         capabilities.bare_checkpoint = Ok(());
+        if options.restore_anyway {
+            capabilities.restore = Ok(());
+        }
         let placed = placed::able(support.number, node.shared_dir().is_some());
         capabilities.strategies =
             Strategies::default().with(Strategy::Placed, capabilities.checkpoint.clone().and(placed));
