@@ -113,14 +113,20 @@ fn what_is_typed_wrongly_is_told_with_what_was_probably_meant() {
 }
 
 #[test]
-fn nothing_selected_is_an_error_that_lists_what_there_is() {
+fn nothing_selected_is_an_error_that_tells_how_to_see_what_there_is() {
     for command in ["run", "list", "plan"] {
         let said = podferry(&[command, "no-such-case"]);
         assert_eq!(said.code, 4, "{command}: {said:?}");
         let text = said.out + &said.err;
         assert!(text.contains("no case matches `no-such-case` with engines cri, runc"), "{text}");
-        assert!(text.contains("looper-migrates, counter-migrates"), "{text}");
+        assert!(text.contains("scenarios: `podferry list --tier all` shows their cases"), "{text}");
     }
+    let said = podferry(&["run", "loper-migrates"]);
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!((said.out + &said.err).contains("hint: did you mean `looper-migrates`?"));
+    let said = podferry(&["plan", "no/such.yaml"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!((said.out + &said.err).contains("cannot read `no/such.yaml`"));
 }
 
 /// A word that is no command is taken for a filter; when it selects nothing, the command that was meant is named.

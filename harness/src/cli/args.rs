@@ -3,8 +3,9 @@ use super::scenario::Format;
 use crate::bench::What;
 use crate::record::{EngineKind, Tier};
 use crate::scenario::Selection;
+use crate::scenario::plan::Shard;
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const EXIT_CODES: &str = "\
@@ -79,12 +80,13 @@ pub(super) enum TierArg {
 /// Which cases.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(super) struct SelectArgs {
-    /// Part of a case's name, a pattern with * and ?, or a label or cell (`data=64Mi`); `!` before it leaves those out
-    #[arg(value_name = "FILTER")]
-    pub(super) filters: Vec<String>,
+    /// Part of a case's name, a pattern with * and ?, or a label or cell (`data=64Mi`); `!` before it leaves those out. Or a file of
+    /// scenarios (`my.yaml`, `./mine`), as with --scenario
+    #[arg(value_name = "FILTER|FILE")]
+    filters: Vec<String>,
     /// Scenario files or folders instead of the shipped suite
     #[arg(long = "scenario", value_name = "PATH")]
-    pub(super) scenarios: Vec<PathBuf>,
+    scenarios: Vec<PathBuf>,
     /// Engines: cri, runc, crun
     #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_value = "cri,runc")]
     pub(super) engines: Vec<EngineKind>,
@@ -97,12 +99,23 @@ pub(super) struct SelectArgs {
 }
 
 impl SelectArgs {
+    /// Files and folders of scenarios; none: the shipped suite.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let named = self.filters.iter().filter(|word| is_file(word)).map(PathBuf::from);
+        self.scenarios.iter().cloned().chain(named).collect()
+    }
+
+    /// Whether anything is chosen: cases, or files.
+    pub(super) fn chooses(&self) -> bool {
+        !self.scenarios.is_empty() || !self.filters.is_empty()
+    }
+
     /// The same, as the scenario room wants it.
     pub(super) fn selection(&self) -> Selection {
         Selection {
             engines: self.engines.clone(),
             tier: self.tier(),
-            filters: self.filters.clone(),
+            filters: self.filters.iter().filter(|word| !is_file(word)).cloned().collect(),
             params: self.params.clone(),
         }
     }
@@ -113,11 +126,14 @@ impl SelectArgs {
             Some(TierArg::Core) => Some(Tier::Core),
             Some(TierArg::Full) => Some(Tier::Full),
             Some(TierArg::All) => None,
-            None => {
-                (self.scenarios.is_empty() && self.filters.iter().all(|f| f.starts_with('!'))).then_some(Tier::Core)
-            }
+            None => (self.files().is_empty() && self.filters.iter().all(|f| f.starts_with('!'))).then_some(Tier::Core),
         }
     }
+}
+
+/// Whether a word is meant for a file: no case's name has a slash, or ends so.
+fn is_file(word: &str) -> bool {
+    word.ends_with(".yaml") || word.ends_with(".yml") || (word.contains('/') && Path::new(word).exists())
 }
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -177,6 +193,9 @@ pub(super) struct RunArgs {
     /// Do the steps of each case so many times, on the same nodes; the first time that goes otherwise ends the case
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) repeat: Option<u32>,
+    /// One part of several that together are all cases, for as many machines: 2/4
+    #[arg(long, value_name = "N/OF")]
+    pub(super) shard: Option<Shard>,
     /// Exit with 13 if anything was skipped
     #[arg(long)]
     pub(super) deny_skips: bool,
@@ -313,4 +332,21 @@ fn param(text: &str) -> Result<(String, String), String> {
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text.parse().map_err(|_| format!("`{text}` is no time, like 90s or 30m"))?;
     Duration::try_from(span).map_err(|_| format!("`{text}` is below zero"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_told_from_a_part_of_a_name() {
+        let words =
+            ["mine.yaml", "./no/such.yml", env!("CARGO_MANIFEST_DIR"), "redis", "entry=checkpoint/mm-1.img", "!x"];
+        let select = SelectArgs { filters: words.map(str::to_owned).to_vec(), ..SelectArgs::default() };
+        assert_eq!(select.files(), words[..3].iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(select.selection().filters, words[3..]);
+        let file = SelectArgs { filters: vec!["mine.yaml".to_owned()], ..SelectArgs::default() };
+        assert_eq!(file.selection().tier, None, "who names a file means all that is in it");
+        assert_eq!(SelectArgs::default().selection().tier, Some(Tier::Core));
+    }
 }

@@ -47,20 +47,12 @@ async fn dispatch(args: args::Args) -> u8 {
     let kinds = crate::workload::KINDS;
     match args.command {
         args::Command::Run(args) => run::run(args).await as u8,
-        args::Command::List(args) => show(scenario::list(
-            &args.select.scenarios,
-            kinds,
-            &args.select.selection(),
-            &args.images.names,
-            args.format,
-        )),
-        args::Command::Plan(args) => show(scenario::plan(
-            &args.select.scenarios,
-            kinds,
-            &args.select.selection(),
-            &args.images.names,
-            args.format,
-        )),
+        args::Command::List(args) => {
+            show(scenario::list(&args.select.files(), kinds, &args.select.selection(), &args.images.names, args.format))
+        }
+        args::Command::Plan(args) => {
+            show(scenario::plan(&args.select.files(), kinds, &args.select.selection(), &args.images.names, args.format))
+        }
         args::Command::Lint(args) => show(scenario::lint(&args.paths, kinds, args.format)),
         args::Command::Schema => show(scenario::schema()),
         args::Command::New => show(scenario::new()),

@@ -28,6 +28,14 @@ pub(super) async fn run(args: RunArgs) -> Exit {
     };
     let names: Vec<String> = stack::variants(&args.stack).into_iter().map(|(name, _)| name).collect();
     let plan = plan.on_images(&names);
+    let plan = match args.shard {
+        Some(shard) => plan.shard(shard),
+        None => plan,
+    };
+    if plan.cases.is_empty() {
+        complain("nothing selected: there are more shards than cases");
+        return Exit::NothingSelected;
+    }
     let plan = match args.repeat {
         Some(times) => plan.repeated(times),
         None => plan,
@@ -47,7 +55,7 @@ pub(super) async fn run(args: RunArgs) -> Exit {
 
 /// The cases that are asked for. What is wrong with them has been told when this fails.
 pub(super) fn chosen(select: &SelectArgs) -> Result<Plan, Exit> {
-    scenario::planned(&select.scenarios, crate::workload::KINDS, &select.selection()).map_err(|(text, code)| {
+    scenario::planned(&select.files(), crate::workload::KINDS, &select.selection()).map_err(|(text, code)| {
         complain(&text);
         if code == Exit::InvalidScenario as u8 {
             Exit::InvalidScenario

@@ -228,9 +228,7 @@ fn nothing(scenarios: &[Scenario], selection: &Selection) -> String {
     };
     let mut told = format!("nothing selected: no case matches {asked} with engines {}\n{there}\n", engines.join(", "));
     for word in &selection.filters {
-        if Path::new(word).is_file() {
-            told += &format!("hint: a scenario of a file is run by `--scenario {word}`\n");
-        } else if let Some(name) = nearest(word, &names) {
+        if let Some(name) = nearest(word, &names) {
             told += &format!("hint: did you mean `{name}`?\n");
         }
     }

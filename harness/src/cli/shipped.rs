@@ -121,6 +121,18 @@ mod tests {
         assert_eq!(there, here);
     }
 
+    /// Who learns from the guide copies them as they are.
+    #[test]
+    fn the_guides_scenarios_have_nothing_wrong() {
+        let guide = include_str!("../../../docs/guide.md");
+        let blocks: Vec<&str> = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(blocks.len() >= 2, "{blocks:?}");
+        for block in blocks {
+            let (scenario, found) = crate::scenario::load(block, "guide.yaml", crate::workload::KINDS);
+            assert!(scenario.is_some() && found.is_empty(), "{found:?} in {block}");
+        }
+    }
+
     /// `docs/traps.md` and the scenarios tell of the same traps, by the same names and in the same words.
     #[test]
     fn the_page_of_traps_is_in_step() {

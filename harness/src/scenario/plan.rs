@@ -3,6 +3,7 @@
 mod address;
 mod faults;
 mod migrate;
+mod parts;
 mod pods;
 mod raw;
 
@@ -11,10 +12,11 @@ pub use faults::{
     CallFault, CriuFault, DiskOf, During, Fault, FaultKind, ImageFault, LinkFault, Over, Role, RuntimeCall, Stage,
 };
 pub use migrate::Migrate;
+pub use parts::Shard;
 pub use pods::{PodFreeze, container_of};
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, NODE_IMAGE, Origin, SourceFate, Tier, Trick};
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier, Trick};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -25,35 +27,6 @@ pub struct Plan {
     pub cases: Vec<Case>,
     /// How many cases were left out for their tier alone.
     pub beyond: usize,
-}
-
-impl Plan {
-    /// The cases on each of these node images, all of one image after the other. Only of several images a case's name says
-    /// which it is on: so that a case of one image has the name that it always had.
-    #[must_use]
-    pub fn on_images(self, images: &[String]) -> Plan {
-        if images.len() < 2 {
-            return self;
-        }
-        let on = |case: &Case, image: &String| {
-            let mut case = case.clone();
-            case.id.0 = format!("{},{NODE_IMAGE}={image}]", case.id.0.trim_end_matches(']'));
-            case.params.insert(NODE_IMAGE.to_owned(), image.clone());
-            case
-        };
-        let cases = images.iter().flat_map(|image| self.cases.iter().map(move |case| on(case, image))).collect();
-        Plan { cases, ..self }
-    }
-
-    /// The same, with each case's repetitions done so many times over, and time for them.
-    #[must_use]
-    pub fn repeated(mut self, times: u32) -> Plan {
-        for case in &mut self.cases {
-            case.repetitions = case.repetitions.saturating_mul(times);
-            case.timeout = case.timeout.saturating_mul(times);
-        }
-        self
-    }
 }
 
 /// One cell of a scenario's matrix, on one engine.

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 /// Compares two stacks.
 pub(super) async fn ab(args: AbArgs) -> Exit {
-    if args.select.scenarios.is_empty() && args.select.filters.is_empty() {
+    if !args.select.chooses() {
         complain(
             "error: which cases are to be compared?\nhint: name some, for example `podferry perf ab counter-migrates`",
         );

@@ -81,9 +81,6 @@ fn selections() {
     let (out, code) = names(&selection(&["memcached"]));
     assert_eq!(code, 4);
     assert!(out.contains("no case matches `memcached` with engines cri, runc"), "{out}");
-    let file = paths[0].to_str().unwrap();
-    let (out, _) = names(&selection(&[file]));
-    assert!(out.ends_with(&format!("hint: a scenario of a file is run by `--scenario {file}`\n")), "{out}");
     let (out, _) = names(&selection(&["my-redis-migrats"]));
     assert!(out.ends_with("hint: did you mean `my-redis-migrates`?\n"), "{out}");
     let mut other = selection(&["engine=cri"]);

@@ -69,7 +69,7 @@ fn a_damaged_file_names_the_line() {
 }
 
 #[test]
-fn a_million_operations_take_less_than_a_second_each_way() {
+fn a_million_operations_are_written_and_read_in_no_time() {
     let op = |i: u64| Op {
         intended: At(7_000_000_000_000 + i * 1_000_000),
         sent: At(7_000_000_020_000 + i * 1_000_000),
@@ -86,13 +86,15 @@ fn a_million_operations_take_less_than_a_second_each_way() {
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("long.csv");
-    // The thread's own CPU time: what others do on the machine does not count.
+    // The thread's own CPU time: others on the machine count only as far as they slow the processor. A second each way, where
+    // it is optimised; four times that where it is not and the processor is shared.
     let spent = || Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());
+    let bound = Duration::from_secs(if cfg!(debug_assertions) { 4 } else { 1 });
     let begin = spent();
     write_history(&path, &history).unwrap();
     let wrote = spent() - begin;
     let again = read_history(&path).unwrap();
     let read = spent() - begin - wrote;
     assert!(again == history);
-    assert!(wrote < Duration::from_secs(1) && read < Duration::from_secs(1), "wrote in {wrote:?}, read in {read:?}");
+    assert!(wrote < bound && read < bound, "wrote in {wrote:?}, read in {read:?}");
 }
