@@ -133,7 +133,7 @@ async fn releases_that_restore_none_are_asked_and_do_not() {
         let source = start(&a, "source", &image).await;
         let checkpoint = shown(a.checkpoint(&source, "snap").await);
         let slot = shown(a.prepare(&spec("copy", &image)).await);
-        let refused = a.restore(&slot, &checkpoint).await.err().expect("no restore");
+        let refused = a.restore(&slot, &checkpoint).await.expect_err("no restore");
         eprintln!("{version}: {}: {refused}", refused.class);
         shown(a.discard(&slot).await);
         clean(&a, &[&source]).await;

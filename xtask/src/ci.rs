@@ -4,8 +4,11 @@ use crate::build::{self, Profile};
 use crate::step::{cargo, program};
 use std::path::Path;
 
-/// Each lane with what it does; a job of its own where jobs are many (`ci matrix`).
-const LANES: [(&str, fn() -> Result<u8, String>); 7] = [
+/// What a lane does; its exit code.
+type Lane = fn() -> Result<u8, String>;
+
+/// The lanes by name; each is a job of its own where jobs are many (`ci matrix`).
+const LANES: [(&str, Lane); 7] = [
     ("lint", lint),
     ("kubernetes", kubernetes),
     ("e2e", e2e),

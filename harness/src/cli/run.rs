@@ -107,7 +107,7 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
         command: command(),
         started: now(),
         host: component::host_record(),
-        image: stacks.iter().map(|(_, s)| format!("{} {}", s.image.suite, s.image.key)).collect::<Vec<_>>().join(", "),
+        image: images(&stacks),
     });
     let open =
         |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
@@ -232,6 +232,13 @@ pub(super) fn command() -> Vec<String> {
 pub(super) fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
+/// The node images, each once: several stacks may be on one.
+fn images(stacks: &[(String, stack::Stack)]) -> String {
+    let mut images: Vec<String> = stacks.iter().map(|(_, s)| format!("{} {}", s.image.suite, s.image.key)).collect();
+    images.dedup();
+    images.join(", ")
 }
 
 /// The stack as arguments, each with a space before it; nothing for the default.

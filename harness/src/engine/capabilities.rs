@@ -27,6 +27,8 @@ pub struct Capabilities {
     /// An archive whose entries were changed is taken as it is, and what is wrong with it is found where it is used, if it
     /// is found at all. Not by an engine that compares digests first.
     pub changed_archive: Result<(), String>,
+    /// CRIU is told what a scenario says of locks on files ([`crate::record::CriuChoices`]), also that they are not carried.
+    pub refused_locks: Result<(), String>,
     /// A naive client's checkpoint, see [`super::Engine::checkpoint_bare`].
     pub bare_checkpoint: Result<(), String>,
     /// A daemon that can be killed and started again.
@@ -52,6 +54,7 @@ impl Capabilities {
             image_changes: Ok(()),
             archive: Ok(()),
             changed_archive: Ok(()),
+            refused_locks: Ok(()),
             bare_checkpoint: Err("no client of it can be left in the middle of a call".to_owned()),
             daemon: Ok(()),
             remembers: Ok(()),
@@ -61,7 +64,7 @@ impl Capabilities {
     }
 
     /// Each capability with its name, in the order of the table in `docs/engines.md`.
-    pub fn named(&self) -> [(&'static str, &Result<(), String>); 11] {
+    pub fn named(&self) -> [(&'static str, &Result<(), String>); 12] {
         [
             ("checkpoint", &self.checkpoint),
             ("restore", &self.restore),
@@ -71,6 +74,7 @@ impl Capabilities {
             ("changes of the image's files", &self.image_changes),
             ("archive", &self.archive),
             ("changed archive", &self.changed_archive),
+            ("refused locks", &self.refused_locks),
             ("bare checkpoint", &self.bare_checkpoint),
             ("daemon", &self.daemon),
             ("memory over a restart", &self.remembers),

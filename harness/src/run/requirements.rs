@@ -32,6 +32,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
             (needs.remembers, "tell of a container that ended with its node", &can.remembers),
             (needs.changed_archive, "take an archive that was changed", &can.changed_archive),
+            (needs.refused_locks, "refuse what holds a lock on a file", &can.refused_locks),
             (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
             (needs.pods, "make a pod", &engine.pods()),
@@ -68,6 +69,8 @@ struct Needs {
     restore_image: bool,
     restore_mounts: bool,
     bare_checkpoint: bool,
+    /// CRIU is told not to carry locks.
+    refused_locks: bool,
     /// A checkpoint with a changed entry is given to the engine, past the harness's own look at it.
     changed_archive: bool,
     /// A node is restarted, and what ended with it is looked at.
@@ -84,7 +87,7 @@ struct Needs {
 
 impl Needs {
     fn of(case: &Case) -> Self {
-        let mut needs = Needs::default();
+        let mut needs = Needs { refused_locks: !case.criu.file_locks, ..Needs::default() };
         let mut changed = BTreeSet::new();
         for step in &case.steps {
             match &step.action {

@@ -18,6 +18,7 @@ pub(super) fn classify(during: During, message: &str, criu: &[String]) -> C {
         During::Start | During::Control => C::Other,
         During::Checkpoint => criu_words::dump(&says).unwrap_or(C::DumpFailed),
         During::Restore if any(criu_log::FILES_DIFFER) => C::FilesDiffer,
+        During::Restore if any(&["Address already in use", "Can't bind inet socket"]) => C::PortTaken,
         During::Restore if any(BASE_IMAGE) => C::BaseImageMissing,
         During::Restore if any(&[criu_words::ADDRESS_MISSING]) => C::AddressMissing,
         During::Restore if any(ARCHIVE) => C::InvalidArchive,
@@ -133,6 +134,12 @@ mod tests {
         During::Control,
         "could not find container \"deadbeef\": container with ID starting with deadbeef not found",
         C::UnknownContainer
+    )]
+    #[case(
+        During::Restore,
+        "failed to restore container a: level=error msg=\"criu failed: type RESTORE errno 0\" (criu/sk-inet.c:1059): inet: Can't \
+         bind inet socket (id 6): Address already in use",
+        C::PortTaken
     )]
     #[case(During::Restore, "failed to restore container a: something", C::RestoreFailed)]
     fn words(#[case] during: During, #[case] message: &str, #[case] class: C) {

@@ -35,6 +35,7 @@ pub(super) async fn capabilities(node: &SharedNode) -> Result<Capabilities, Engi
         restore_image: criu,
         image_changes: Err(IMAGE_CHANGES.to_owned()),
         remembers: Err(REMEMBERS.to_owned()),
+        refused_locks: Err("CRI-O has CRIU carry them, always".to_owned()),
         bare_checkpoint: Err("what a naive client leaves behind at CRI-O is not known yet".to_owned()),
         ..Capabilities::all(format!("CRI-O {number} over runc {runc}"))
     })
