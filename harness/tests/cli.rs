@@ -209,6 +209,12 @@ fn a_component_that_cannot_be_used_is_named() {
     let form = component("runc");
     assert_eq!(form.code, 2, "{form:?}");
     assert!(form.err.contains("hint: for example --component runc="), "{}", form.err);
+    let version = component("containerd=module@2.3");
+    assert_eq!(version.code, 2, "{version:?}");
+    assert!(version.err.contains("`2.3` is no version of containerd\nhint: for example v2.3.7"), "{}", version.err);
+    let pinned = component("kubelet=module@v1.35.0");
+    assert_eq!(pinned.code, 2, "{pinned:?}");
+    assert!(pinned.err.contains("podferry builds no kubelet v1.35.0\nhint: it builds v1.36."), "{}", pinned.err);
 }
 
 /// Every file and folder below, with its time of change.

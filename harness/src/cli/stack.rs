@@ -125,11 +125,13 @@ const SHIM: &str = "containerd-shim-runc-v2";
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
 pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
     let cache = Cache::of_user().with_ledger(ledger);
-    parse(&StackArgs { components: Vec::new(), ..args.clone() })?;
+    // What can be told at once is told before anything is built.
+    let there = args.components.iter().filter(|component| wanted(component).is_none()).cloned().collect();
+    let (_, given) = parse(&StackArgs { components: there, ..args.clone() })?;
+    component::look_at(&given).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     let (args, whence) = built(args, &cache, progress).await?;
     let (spec, mut overrides) = parse(&args)?;
     overrides.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
-    component::look_at(&overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     let own = own_programs(&args, &whence);
     let programs = match &args.kubernetes {
         Some(version) => component::cluster(version, &own, &cache, progress).await.map_err(refusal)?,
@@ -143,20 +145,28 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
         }
     };
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
-    if args.images.names == [DEFAULT_NODE_IMAGE]
-        && overrides.iter().all(|it| it.name != "containerd")
-        && let Some(why) = restores_none(&image.components)
-    {
-        progress.say(&format!("{why}: one that does is taken from its sources (--component containerd=PATH: another)"));
-        let from_module = StackArgs { components: vec!["containerd=module".to_owned()], ..args.clone() };
-        let (plain, whence) = built(&from_module, &cache, progress).await?;
-        let mut own = parse(&plain)?.1;
-        own.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
-        overrides.append(&mut own);
+    if args.images.names == [DEFAULT_NODE_IMAGE] && overrides.iter().all(|it| it.name != "containerd") {
+        overrides.append(&mut stand_in(&args, &image, &cache, progress).await?);
     }
     let overrides =
         component::resolve(&overrides, &image, progress).await.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     Ok(Stack { image, cache, overrides, programs })
+}
+
+/// The containerd that takes the place of the default image's, if that restores none.
+async fn stand_in(
+    args: &StackArgs,
+    image: &NodeImage,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Vec<Override>, Refusal> {
+    let Some(why) = restores_none(&image.components) else { return Ok(Vec::new()) };
+    progress.say(&format!("{why}: one that does is taken from its sources (--component containerd=PATH: another)"));
+    let from_module = StackArgs { components: vec!["containerd=module".to_owned()], ..args.clone() };
+    let (plain, whence) = built(&from_module, cache, progress).await?;
+    let mut own = parse(&plain)?.1;
+    own.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
+    Ok(own)
 }
 
 /// Why the containerd of the default image is none to test a restore with, if it is so: distributions move on, and the default
