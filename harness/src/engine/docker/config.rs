@@ -1,5 +1,6 @@
 //! Where things lie in the node, and the files that the two daemons are configured by. Pure.
 
+use super::Network;
 use serde_json::json;
 
 /// dockerd's own: images, containers with their logs and checkpoints. overlay2 takes no overlay below it.
@@ -31,8 +32,8 @@ pub(super) fn in_home(file: &str) -> String {
 ///
 /// No bridge and no rules of iptables: containers get a network as those of the other engines do (`containers.rs`).
 /// `live-restore`, since dockerd would end at its start what its death has left running.
-pub(super) fn dockerd() -> String {
-    let config = json!({
+pub(super) fn dockerd(network: Network) -> String {
+    let mut config = json!({
         "experimental": true,
         "data-root": ROOT,
         "exec-root": format!("{STATE}/exec"),
@@ -45,6 +46,13 @@ pub(super) fn dockerd() -> String {
         "live-restore": true,
         "log-driver": "json-file",
     });
+    if network == Network::Bridge {
+        let keys = config.as_object_mut().expect("made so above");
+        keys.remove("bridge");
+        // Forwarding is not the container's concern here, and its switch may be none that the node has.
+        keys.insert("ip-forward".to_owned(), json!(false));
+        keys.insert("ip-masq".to_owned(), json!(false));
+    }
     format!("{config:#}\n")
 }
 
@@ -62,7 +70,7 @@ pub(super) fn containerd() -> String {
 mod tests {
     #[test]
     fn daemon_json() {
-        insta::assert_snapshot!(super::dockerd());
+        insta::assert_snapshot!(super::dockerd(super::Network::Holder));
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl Inner {
         let host_config = HostConfig {
             network_mode: Some(match self.network {
                 Network::Holder => format!("container:{}", slot.handle),
+                Network::Bridge => "bridge".to_owned(),
                 Network::None => "none".to_owned(),
                 Network::Host => "host".to_owned(),
             }),

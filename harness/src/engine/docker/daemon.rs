@@ -1,6 +1,6 @@
 //! dockerd and its containerd in the node: their files, their start, their death and their return.
 
-use super::{Inner, client, config, leftovers};
+use super::{Inner, Network, client, config, leftovers};
 use crate::engine::daemon::{PATH, READY_POLL};
 use crate::engine::{Capabilities, EngineError};
 use crate::engine::{criu_processes, probe};
@@ -40,11 +40,11 @@ fn number(said: &str) -> Option<String> {
 }
 
 /// Writes all configuration into the node.
-pub(super) fn configure(node: &SharedNode) -> std::io::Result<()> {
+pub(super) fn configure(node: &SharedNode, network: Network) -> std::io::Result<()> {
     for folder in [config::HOME, config::TMP, config::CHECKPOINTS, config::CRIU, config::STATE] {
         std::fs::create_dir_all(node.host_path(Path::new(folder)))?;
     }
-    for (file, text) in [("daemon.json", config::dockerd()), ("containerd.toml", config::containerd())] {
+    for (file, text) in [("daemon.json", config::dockerd(network)), ("containerd.toml", config::containerd())] {
         std::fs::write(node.host_path(Path::new(&config::in_home(file))), text)?;
     }
     Ok(())

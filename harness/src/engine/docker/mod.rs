@@ -58,6 +58,8 @@ pub enum Network {
     /// That of the slot's holder: has the slot's address.
     #[default]
     Holder,
+    /// One of the container's own, on dockerd's bridge: nobody reaches it by the slot's address.
+    Bridge,
     /// One of the container's own, without any address (`none`): nobody reaches it.
     None,
     /// The node's: nobody reaches it by the slot's address.
@@ -132,7 +134,7 @@ impl DockerEngine {
             pause,
             capabilities,
         });
-        daemon::configure(&inner.node).map_err(|e| inner.surroundings("write docker's configuration", e))?;
+        daemon::configure(&inner.node, network).map_err(|e| inner.surroundings("write docker's configuration", e))?;
         inner.start_daemons().await?;
         let docker = client::connect(&inner.host(config::SOCKET)).await;
         let docker = docker.map_err(|e| inner.surroundings("reach dockerd", e))?;
