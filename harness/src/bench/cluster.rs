@@ -4,12 +4,11 @@ use super::nodes::pause;
 use super::{Bench, Goal, Table, broke};
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::engine::{self, EngineError, Supplies};
+use crate::engine::{self, Supplied};
 use crate::image::{Image, Registry};
 use crate::provider::Provider;
 use crate::provider::local::LocalProvider;
 use crate::record::{EngineKind, Failure};
-use async_trait::async_trait;
 use std::sync::Arc;
 
 const ABOUT: [&str; 3] = [
@@ -20,19 +19,6 @@ const ABOUT: [&str; 3] = [
 
 /// The three nodes, and all on them.
 const NAMES: [&str; 3] = ["a", "b", "control-plane"];
-
-struct With(Arc<Image>, Arc<Cluster>);
-
-#[async_trait]
-impl Supplies for With {
-    async fn pause(&self) -> Result<Arc<Image>, EngineError> {
-        Ok(Arc::clone(&self.0))
-    }
-
-    async fn cluster(&self) -> Result<Arc<Cluster>, EngineError> {
-        Ok(Arc::clone(&self.1))
-    }
-}
 
 pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Result<Table, Failure> {
     if bench.nodes.binds.is_empty() {
@@ -65,7 +51,7 @@ pub(super) async fn measure(bench: &Bench, say: &(dyn Fn(&str) + Sync)) -> Resul
 
 async fn up(bench: &Bench, provider: &LocalProvider, pause: &Arc<Image>) -> Result<(), Failure> {
     let cluster = Cluster::up(provider.node(NAMES[2]).await?, None).await?;
-    let with = With(Arc::clone(pause), cluster);
+    let with = Supplied { pause: Arc::clone(pause), cluster };
     let join = async |name| {
         let node = provider.node(name).await?;
         let listener = node.listen(([127, 0, 0, 1], 5000).into()).map_err(|e| broke("no registry can listen", &e))?;

@@ -42,7 +42,7 @@ pub(crate) use calls::calls;
 pub use capabilities::Capabilities;
 pub use containerd::version::restores;
 pub use probe::refuses_sockets;
-pub use registry::{Supplies, connect, no_cluster};
+pub use registry::{Supplied, Supplies, connect, no_cluster};
 
 use crate::archive::Form;
 use crate::image::Image;

@@ -20,6 +20,25 @@ pub trait Supplies: Send + Sync {
     }
 }
 
+/// Supplies that are there already.
+pub struct Supplied {
+    /// The image of a sandbox's own container.
+    pub pause: Arc<Image>,
+    /// The cluster that the nodes are to join.
+    pub cluster: Arc<Cluster>,
+}
+
+#[async_trait]
+impl Supplies for Supplied {
+    async fn pause(&self) -> Result<Arc<Image>, EngineError> {
+        Ok(Arc::clone(&self.pause))
+    }
+
+    async fn cluster(&self) -> Result<Arc<Cluster>, EngineError> {
+        Ok(Arc::clone(&self.cluster))
+    }
+}
+
 /// What is said where there is no cluster.
 pub fn no_cluster() -> EngineError {
     EngineError::new(ErrorClass::Unsupported, "there is no Kubernetes cluster").hint("make one by `--kubernetes 1.36`")

@@ -1,13 +1,12 @@
 //! A cluster with kubelets on nodes of the test's own, as its administrator and as the users of the checkpoint endpoint see it.
 
 use crate::bed::Bed;
-use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use podferry::cluster::{Api, Cluster, wait_for};
-use podferry::engine::{self, Engine, EngineError, Supplies};
-use podferry::image::{Image, RegistryHandle, checkpoint_layout};
+use podferry::engine::{self, Engine, Supplied};
+use podferry::image::{RegistryHandle, checkpoint_layout};
 use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::record::EngineKind;
@@ -33,19 +32,6 @@ pub(crate) struct Ground {
     _registries: Vec<RegistryHandle>,
 }
 
-struct Given(Arc<Image>, Arc<Cluster>);
-
-#[async_trait]
-impl Supplies for Given {
-    async fn pause(&self) -> Result<Arc<Image>, EngineError> {
-        Ok(Arc::clone(&self.0))
-    }
-
-    async fn cluster(&self) -> Result<Arc<Cluster>, EngineError> {
-        Ok(Arc::clone(&self.1))
-    }
-}
-
 /// What the checkpoint endpoint answers.
 #[derive(Deserialize)]
 struct Answer {
@@ -62,7 +48,7 @@ impl Ground {
         let config = Kubeconfig::read_from(&kubeconfig).unwrap();
         let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         let admin = kube::Client::try_from(config).unwrap();
-        let supplies = Given(bed.pause().await, Arc::clone(&cluster));
+        let supplies = Supplied { pause: bed.pause().await, cluster: Arc::clone(&cluster) };
         let (mut engines, mut registries) = (Vec::new(), Vec::new());
         for name in names {
             let (node, registry) = bed.node(name).await;
