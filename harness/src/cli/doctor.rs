@@ -13,11 +13,11 @@ pub(super) async fn doctor(args: &DoctorArgs) -> Exit {
 }
 
 async fn examine(args: &DoctorArgs) -> Result<Exit, Refusal> {
-    let (spec, overrides) = stack::parse(&args.stack)?;
     let (_, ledger) = new_ledger()?;
     let cache = Cache::of_user().with_ledger(ledger);
     let podferry = super::run::own_program()?;
     let progress = Progress::lines();
+    let (spec, overrides) = stack::named(&args.stack, &cache, &progress).await?;
     let context = Context { podferry, cache: &cache, image: &spec, overrides: &overrides, progress: &progress };
     let findings = doctor::doctor(&context).await;
     progress.finish();

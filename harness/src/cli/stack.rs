@@ -4,14 +4,13 @@ use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, StackArgs};
 use super::run::Refusal;
 use crate::cluster;
 use crate::component::{
-    self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, OwnProgram, Progress, Resolved,
-    Wanted,
+    self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, OverrideError, OwnProgram, Progress,
+    Resolved, Wanted,
 };
 use crate::engine;
 use crate::ledger::Ledger;
 use crate::record::{Chain, ComponentRecord, ErrorClass, Failure};
 use crate::run::Exit;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -95,29 +94,60 @@ fn wanted(component: &str) -> Option<Wanted> {
     component.split_once('=').and_then(|(name, value)| Wanted::parse(name, value))
 }
 
-/// The arguments with each component that is to be built in the form of one that is there, and whence those are. Of
-/// containerd its shim is built too: the two speak a protocol of their own.
-async fn built(
+/// Programs in the place of the nodes', and of a cluster's.
+#[derive(Default)]
+struct Own {
+    overrides: Vec<Override>,
+    of_cluster: Vec<OwnProgram>,
+}
+
+/// Components that are there, by their paths.
+fn given(components: &[String]) -> Result<Own, Refusal> {
+    let mut own = Own::default();
+    for text in components.iter().filter(|text| wanted(text).is_none()) {
+        match text.split_once('=').filter(|(name, path)| component::of_cluster(name) && !path.is_empty()) {
+            Some((name, path)) => {
+                own.of_cluster.push(OwnProgram { name: name.to_owned(), path: path.into(), built: None });
+            }
+            None => {
+                own.overrides.push(text.parse().map_err(|e: OverrideError| usage(Chain(&e).to_string(), e.hint()))?)
+            }
+        }
+    }
+    Ok(own)
+}
+
+/// Node image and programs of its nodes that the arguments name, those built that are to be; not looked at.
+pub(super) async fn named(
     args: &StackArgs,
     cache: &Cache,
     progress: &dyn Progress,
-) -> Result<(StackArgs, BTreeMap<PathBuf, String>), Refusal> {
-    let (mut plain, mut whence) = (StackArgs { components: Vec::new(), ..args.clone() }, BTreeMap::new());
-    for component in &args.components {
-        let Some(wanted) = wanted(component) else {
-            plain.components.push(component.clone());
-            continue;
-        };
-        let shim = Wanted { name: SHIM.to_owned(), ..wanted.clone() };
-        let given = args.components.iter().any(|c| c.starts_with(SHIM));
-        let beside = (wanted.name == "containerd" && !given).then_some(shim);
-        for wanted in [Some(wanted), beside].into_iter().flatten() {
-            let built = component::build(&wanted, cache, progress).await.map_err(refusal)?;
-            plain.components.push(format!("{}={}", wanted.name, built.path.display()));
-            whence.insert(built.path, built.record.source);
+) -> Result<(NodeImageSpec, Vec<Override>), Refusal> {
+    let (spec, mut own) = (spec(args)?, given(&args.components)?);
+    own.build(&args.components, cache, progress).await?;
+    Ok((spec, own.overrides))
+}
+
+impl Own {
+    /// Builds those that are to be built. Of containerd its shim is built too, unless another is given: the two speak a
+    /// protocol of their own.
+    async fn build(&mut self, components: &[String], cache: &Cache, progress: &dyn Progress) -> Result<(), Refusal> {
+        for wanted in components.iter().filter_map(|text| wanted(text)) {
+            let shim = Wanted { name: SHIM.to_owned(), ..wanted.clone() };
+            let given = components.iter().any(|component| component.starts_with(SHIM));
+            let beside = (wanted.name == "containerd" && !given).then_some(shim);
+            for wanted in [Some(wanted), beside].into_iter().flatten() {
+                let built = component::build(&wanted, cache, progress).await.map_err(refusal)?;
+                if component::of_cluster(&wanted.name) {
+                    self.of_cluster.push(built.into());
+                } else {
+                    let own = Override::built(&built).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
+                    self.overrides.push(own);
+                }
+            }
         }
+        Ok(())
     }
-    Ok((plain, whence))
 }
 
 const SHIM: &str = "containerd-shim-runc-v2";
@@ -126,47 +156,35 @@ const SHIM: &str = "containerd-shim-runc-v2";
 pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
     let cache = Cache::of_user().with_ledger(ledger);
     // What can be told at once is told before anything is built.
-    let there = args.components.iter().filter(|component| wanted(component).is_none()).cloned().collect();
-    let (_, given) = parse(&StackArgs { components: there, ..args.clone() })?;
-    component::look_at(&given).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
-    let (args, whence) = built(args, &cache, progress).await?;
-    let (spec, mut overrides) = parse(&args)?;
-    overrides.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
-    let own = own_programs(&args, &whence);
+    let spec = spec(args)?;
+    let mut own = given(&args.components)?;
+    component::look_at(&own.overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
+    own.build(&args.components, &cache, progress).await?;
     let programs = match &args.kubernetes {
-        Some(version) => component::cluster(version, &own, &cache, progress).await.map_err(refusal)?,
-        None if own.is_empty() => Vec::new(),
-        None => {
-            let hint = Some("add `--kubernetes 1.36`".to_owned());
-            return Err(usage(
-                format!("component {} is of a Kubernetes cluster, and there is none", own[0].name),
-                hint,
-            ));
-        }
+        Some(version) => component::cluster(version, &own.of_cluster, &cache, progress).await.map_err(refusal)?,
+        None => match own.of_cluster.first() {
+            None => Vec::new(),
+            Some(program) => {
+                let hint = Some("add `--kubernetes 1.36`".to_owned());
+                let name = &program.name;
+                return Err(usage(format!("component {name} is of a Kubernetes cluster, and there is none"), hint));
+            }
+        },
     };
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
-    if args.images.names == [DEFAULT_NODE_IMAGE] && overrides.iter().all(|it| it.name != "containerd") {
-        overrides.append(&mut stand_in(&args, &image, &cache, progress).await?);
+    if args.images.names == [DEFAULT_NODE_IMAGE] && own.overrides.iter().all(|it| it.name != "containerd") {
+        stand_in(&image, &mut own, &cache, progress).await?;
     }
-    let overrides =
-        component::resolve(&overrides, &image, progress).await.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
+    let overrides = component::resolve(&own.overrides, &image, progress).await;
+    let overrides = overrides.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     Ok(Stack { image, cache, overrides, programs })
 }
 
-/// The containerd that takes the place of the default image's, if that restores none.
-async fn stand_in(
-    args: &StackArgs,
-    image: &NodeImage,
-    cache: &Cache,
-    progress: &dyn Progress,
-) -> Result<Vec<Override>, Refusal> {
-    let Some(why) = restores_none(&image.components) else { return Ok(Vec::new()) };
+/// A containerd takes the place of the default image's, if that restores none.
+async fn stand_in(image: &NodeImage, own: &mut Own, cache: &Cache, progress: &dyn Progress) -> Result<(), Refusal> {
+    let Some(why) = restores_none(&image.components) else { return Ok(()) };
     progress.say(&format!("{why}: one that does is taken from its sources (--component containerd=PATH: another)"));
-    let from_module = StackArgs { components: vec!["containerd=module".to_owned()], ..args.clone() };
-    let (plain, whence) = built(&from_module, cache, progress).await?;
-    let mut own = parse(&plain)?.1;
-    own.iter_mut().for_each(|it| it.built = whence.get(&it.path).cloned());
-    Ok(own)
+    own.build(&["containerd=module".to_owned()], cache, progress).await
 }
 
 /// Why the containerd of the default image is none to test a restore with, if it is so: distributions move on, and the default
@@ -182,34 +200,18 @@ pub(super) async fn refreshed(
     ledger: Arc<Ledger>,
     progress: &dyn Progress,
 ) -> Result<NodeImage, Refusal> {
-    let (spec, _) = parse(args)?;
+    let spec = spec(args)?;
     let cache = Cache::of_user().with_ledger(ledger);
     component::refresh_node_image(&spec, &cache, progress).await.map_err(refusal)
 }
 
-/// Node image and overrides as the arguments name them.
-pub(super) fn parse(args: &StackArgs) -> Result<(NodeImageSpec, Vec<Override>), Refusal> {
+/// The node image that the arguments name.
+fn spec(args: &StackArgs) -> Result<NodeImageSpec, Refusal> {
     let [name] = args.images.names.as_slice() else {
         let hint = "only `podferry run`, `list` and `plan` take several".to_owned();
         return Err(usage(format!("one node image, not {}", args.images.names.len()), Some(hint)));
     };
-    let spec = NodeImageSpec::named(name).map_err(|e| usage(Chain(&e).to_string(), None))?;
-    let mut overrides = Vec::new();
-    for text in args.components.iter().filter(|text| own_program(text).is_none()) {
-        overrides.push(text.parse::<Override>().map_err(|e| usage(Chain(&e).to_string(), e.hint()))?);
-    }
-    Ok((spec, overrides))
-}
-
-/// A program of the user's own for the cluster: `kubelet=PATH`.
-fn own_program(text: &str) -> Option<(String, PathBuf)> {
-    let (name, path) = text.split_once('=').filter(|(_, path)| !path.is_empty())?;
-    component::of_cluster(name).then(|| (name.to_owned(), PathBuf::from(path)))
-}
-
-fn own_programs(args: &StackArgs, whence: &BTreeMap<PathBuf, String>) -> Vec<OwnProgram> {
-    let own = args.components.iter().filter_map(|text| own_program(text));
-    own.map(|(name, path)| OwnProgram { built: whence.get(&path).cloned(), name, path }).collect()
+    NodeImageSpec::named(name).map_err(|e| usage(Chain(&e).to_string(), None))
 }
 
 pub(super) fn refusal(e: ComponentError) -> Refusal {

@@ -22,6 +22,12 @@ pub struct OwnProgram {
     pub built: Option<String>,
 }
 
+impl From<Built> for OwnProgram {
+    fn from(built: Built) -> Self {
+        OwnProgram { name: built.record.name, path: built.path, built: Some(built.record.source) }
+    }
+}
+
 /// Whether a component is a program of a cluster, and none of a node.
 pub fn of_cluster(name: &str) -> bool {
     PROGRAMS.contains(&name)

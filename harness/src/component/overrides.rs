@@ -1,5 +1,5 @@
 use super::identity::{self, KNOWN, Known};
-use super::{NodeImage, Progress};
+use super::{Built, NodeImage, Progress};
 use crate::process::ExecError;
 use crate::record::ComponentRecord;
 use std::fs::{self, File};
@@ -117,6 +117,18 @@ fn did_you_mean(name: &str) -> String {
     match best {
         Some((likeness, known)) if likeness > 0.75 => format!(": did you mean {known}?"),
         _ => String::new(),
+    }
+}
+
+impl Override {
+    /// One that podferry built.
+    ///
+    /// # Errors
+    /// It is none of a node's programs.
+    pub fn built(built: &Built) -> Result<Override, OverrideError> {
+        let unknown = || OverrideError::Unknown { name: built.record.name.clone() };
+        let known = identity::known(&built.record.name).ok_or_else(unknown)?;
+        Ok(Override { name: known.name, path: built.path.clone(), built: Some(built.record.source.clone()) })
     }
 }
 
