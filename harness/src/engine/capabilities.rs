@@ -31,6 +31,8 @@ pub struct Capabilities {
     pub refused_locks: Result<(), String>,
     /// A naive client's checkpoint, see [`super::Engine::checkpoint_bare`].
     pub bare_checkpoint: Result<(), String>,
+    /// A naive client's restore, see [`super::Engine::restore_bare`].
+    pub bare_restore: Result<(), String>,
     /// A daemon that can be killed and started again.
     pub daemon: Result<(), String>,
     /// What ended with its node is still known after the node was restarted.
@@ -56,6 +58,7 @@ impl Capabilities {
             changed_archive: Ok(()),
             refused_locks: Ok(()),
             bare_checkpoint: Err("no client of it can be left in the middle of a call".to_owned()),
+            bare_restore: Ok(()),
             daemon: Ok(()),
             remembers: Ok(()),
             shared_images: false,
@@ -64,7 +67,7 @@ impl Capabilities {
     }
 
     /// Each capability with its name, in the order of the table in `docs/engines.md`.
-    pub fn named(&self) -> [(&'static str, &Result<(), String>); 12] {
+    pub fn named(&self) -> [(&'static str, &Result<(), String>); 13] {
         [
             ("checkpoint", &self.checkpoint),
             ("restore", &self.restore),
@@ -76,6 +79,7 @@ impl Capabilities {
             ("changed archive", &self.changed_archive),
             ("refused locks", &self.refused_locks),
             ("bare checkpoint", &self.bare_checkpoint),
+            ("bare restore", &self.bare_restore),
             ("daemon", &self.daemon),
             ("memory over a restart", &self.remembers),
         ]

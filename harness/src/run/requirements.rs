@@ -34,6 +34,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             (needs.changed_archive, "take an archive that was changed", &can.changed_archive),
             (needs.refused_locks, "refuse what holds a lock on a file", &can.refused_locks),
             (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
+            (needs.bare_restore, "make a bare restore", &can.bare_restore),
             (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
             (needs.pods, "make a pod", &engine.pods()),
             (needs.moved_address, "move an address", &engine.moved_address()),
@@ -69,6 +70,7 @@ struct Needs {
     restore_image: bool,
     restore_mounts: bool,
     bare_checkpoint: bool,
+    bare_restore: bool,
     /// CRIU is told not to carry locks.
     refused_locks: bool,
     /// A checkpoint with a changed entry is given to the engine, past the harness's own look at it.
@@ -115,6 +117,7 @@ impl Needs {
                 }
                 Action::Restore { checkpoint, verify, raw, .. } => {
                     needs.restore = true;
+                    needs.bare_restore |= raw.is_some();
                     // That is what one which looks at digests says too.
                     let refused = step.expect_error.as_ref().is_some_and(|e| e.class == ErrorClass::InvalidArchive);
                     needs.changed_archive |= !refused && (!verify || raw.is_some()) && changed.contains(checkpoint);

@@ -97,10 +97,13 @@ fn places(containerd: &Places) -> KubeletPlaces {
     }
 }
 
+const ALONE: &str = "nobody but a kubelet is the client of its containerd";
+
 fn capabilities(of: &Capabilities, server: &str) -> Capabilities {
     Capabilities {
         version: format!("kubelet {} over {}", server.trim_start_matches('v'), of.version),
-        bare_checkpoint: Err("nobody but a kubelet is the client of its containerd".to_owned()),
+        bare_checkpoint: Err(ALONE.to_owned()),
+        bare_restore: Err(ALONE.to_owned()),
         strategies: crate::engine::Strategies::default(),
         ..of.clone()
     }
@@ -348,7 +351,7 @@ impl Engine for KubeletEngine {
     }
 
     async fn restore_bare(&self, slot: &Slot, _: &Checkpoint, _: Duration) -> Result<Restored, EngineError> {
-        let message = format!("no bare restore of {}: only a kubelet is the client of its containerd", slot.spec.name);
+        let message = format!("no bare restore of {}: {ALONE}", slot.spec.name);
         Err(EngineError::new(ErrorClass::Unsupported, message).hint("use the engine cri"))
     }
 
