@@ -69,6 +69,9 @@ pub(super) enum Command {
     },
 }
 
+/// The engines that are meant where none is named.
+const DEFAULT_ENGINES: [EngineKind; 2] = [EngineKind::Cri, EngineKind::Runc];
+
 /// A tier of the suite, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum TierArg {
@@ -87,8 +90,8 @@ pub(super) struct SelectArgs {
     /// Scenario files or folders instead of the shipped suite
     #[arg(long = "scenario", value_name = "PATH")]
     scenarios: Vec<PathBuf>,
-    /// Engines: cri, runc, crun
-    #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',', default_value = "cri,runc")]
+    /// Engines: cri, runc, crun, ... If none is named: cri and runc; of a kind cluster, kubelet
+    #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',')]
     pub(super) engines: Vec<EngineKind>,
     /// Which part of the suite: core (if nothing is named), full (what core leaves out), or all
     #[arg(long, value_enum, value_name = "TIER")]
@@ -113,7 +116,7 @@ impl SelectArgs {
     /// The same, as the scenario room wants it.
     pub(super) fn selection(&self) -> Selection {
         Selection {
-            engines: self.engines.clone(),
+            engines: if self.engines.is_empty() { DEFAULT_ENGINES.to_vec() } else { self.engines.clone() },
             tier: self.tier(),
             filters: self.filters.iter().filter(|word| !is_file(word)).cloned().collect(),
             params: self.params.clone(),
@@ -179,6 +182,8 @@ pub(super) enum ProviderArg {
     /// Namespaces on this machine
     #[default]
     Local,
+    /// Containers of a kind cluster, in a dockerd of podferry's own; only for the engine kubelet
+    Kind,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

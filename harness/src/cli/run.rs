@@ -1,6 +1,6 @@
 //! `podferry run`: from arguments to an exit code.
 
-use super::args::{DEFAULT_NODE_IMAGE, RunArgs, SelectArgs, StackArgs};
+use super::args::{DEFAULT_NODE_IMAGE, ProviderArg, RunArgs, SelectArgs, StackArgs};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
@@ -8,11 +8,13 @@ use crate::component;
 use crate::image::Store;
 use crate::ledger::Ledger;
 use crate::provider::Provider;
-use crate::provider::local::{self, LocalConfig, LocalProvider};
-use crate::record::{Chain, Event, Failure, RunId};
+use crate::provider::kind::{KindConfig, KindProvider};
+use crate::provider::local::{LocalConfig, LocalProvider, sweep_cgroups};
+use crate::record::{Chain, EngineKind, Event, Failure, RunId};
 use crate::report;
 use crate::run::{self, Exit, Ground, Preparations, Recorder, Session, Stores};
 use crate::scenario::plan::Plan;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -22,6 +24,10 @@ pub(super) const DATA_SIZE: u64 = 16 << 30;
 
 /// Runs scenarios.
 pub(super) async fn run(args: RunArgs) -> Exit {
+    let args = match of_provider(args) {
+        Ok(args) => args,
+        Err(exit) => return exit,
+    };
     let plan = match chosen(&args.select) {
         Ok(plan) => plan,
         Err(exit) => return exit,
@@ -51,6 +57,21 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         }
         Err(refusal) => refusal.tell(),
     }
+}
+
+/// A kind cluster is driven by its kubelets alone.
+fn of_provider(mut args: RunArgs) -> Result<RunArgs, Exit> {
+    if args.stack.provider == ProviderArg::Kind {
+        let engines = &mut args.select.engines;
+        if engines.is_empty() {
+            engines.push(EngineKind::Kubelet);
+        }
+        if let Some(other) = engines.iter().find(|kind| **kind != EngineKind::Kubelet) {
+            complain(&format!("error: the engine {other} is none of a kind cluster's\nhint: leave --engine out"));
+            return Err(Exit::Usage);
+        }
+    }
+    Ok(args)
 }
 
 /// The cases that are asked for. What is wrong with them has been told when this fails.
@@ -113,12 +134,26 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
         |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
     let stores = Stores { lasting: open(cache.join("store"))?, of_run: open(dir.join("store"))? };
     let several = stacks.len() > 1;
+    let nodes: BTreeSet<String> = plan.cases.iter().flat_map(|case| case.nodes.iter().cloned()).collect();
     let mut grounds = Vec::new();
     for (name, stack) in &stacks {
-        let provider = provider(&id, stack, Arc::clone(&ledger))?;
+        let kubeconfig = dir.join(if several { format!("kubeconfig-{name}") } else { "kubeconfig".to_owned() });
+        let config = local(&id, stack, Arc::clone(&ledger))?;
+        let provider: Arc<dyn Provider> = match &stack.kind {
+            None => Arc::new(LocalProvider::new(config)?),
+            Some(kind) => Arc::new(KindProvider::new(KindConfig {
+                // Nothing of the stack under test runs beside its nodes.
+                dock: LocalConfig { overrides: Vec::new(), binds: Vec::new(), ..config },
+                kind: kind.program.clone(),
+                parts: kind.parts.clone(),
+                components: kind.components.clone(),
+                workers: nodes.iter().cloned().collect(),
+                kubeconfig: kubeconfig.clone(),
+                progress: Arc::new(progress.clone()),
+            })),
+        };
         let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
-        let kubeconfig = if several { format!("kubeconfig-{name}") } else { "kubeconfig".to_owned() };
-        let kubernetes = stack.kubernetes().then(|| dir.join(kubeconfig));
+        let kubernetes = stack.kubernetes().then_some(kubeconfig);
         grounds.push(Ground { image: several.then(|| name.clone()), provider, preparations, kubernetes });
     }
     let session = Session {
@@ -160,9 +195,15 @@ fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refus
     Ok(Exit::of(&run, args.deny_skips))
 }
 
+/// Local nodes of a stack.
 pub(super) fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<Arc<LocalProvider>, Refusal> {
+    Ok(Arc::new(LocalProvider::new(local(id, stack, ledger)?)?))
+}
+
+/// What local nodes of a stack are made of.
+pub(super) fn local(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Result<LocalConfig, Refusal> {
     let podferry = own_program()?;
-    let config = LocalConfig {
+    Ok(LocalConfig {
         run_id: id.clone(),
         podferry,
         image_rootfs: stack.image.rootfs.clone(),
@@ -171,8 +212,7 @@ pub(super) fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) ->
         components: stack.components(),
         data_size: DATA_SIZE,
         claims: ledger,
-    };
-    Ok(Arc::new(LocalProvider::new(config)?))
+    })
 }
 
 /// [`close_ledger`]; what stays is told in the report.
@@ -187,7 +227,7 @@ fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
 /// Removes the run's control groups, which no node needs any more, and forgets the claim on them. What stays is found by
 /// the next start and by `podferry clean`.
 pub(super) fn close_ledger(id: &RunId, ledger: &Ledger) -> Result<(), String> {
-    let leaks = local::sweep_cgroups(id).map_err(|e| e.to_string())?;
+    let leaks = sweep_cgroups(id).map_err(|e| e.to_string())?;
     if let Some(leak) = leaks.first() {
         return Err(format!("{} {}: {}", leak.kind, leak.name, leak.reason));
     }
@@ -246,8 +286,14 @@ fn stack_args(args: &StackArgs) -> String {
     // Of several, a case says which it is on.
     let one = args.images.names.first().filter(|name| args.images.names.len() == 1 && *name != DEFAULT_NODE_IMAGE);
     let image = one.map(|name| format!(" --node-image {name}"));
+    let provider = (args.provider == ProviderArg::Kind).then(|| " --provider kind".to_owned());
     let kubernetes = args.kubernetes.as_ref().map(|version| format!(" --kubernetes {version}"));
-    image.into_iter().chain(kubernetes).chain(args.components.iter().map(|c| format!(" --component {c}"))).collect()
+    image
+        .into_iter()
+        .chain(provider)
+        .chain(kubernetes)
+        .chain(args.components.iter().map(|c| format!(" --component {c}")))
+        .collect()
 }
 
 /// A name for a run, and its ledger.

@@ -1,6 +1,8 @@
 //! The stack under test, as the command line names it: node image and binaries of the user's own.
 
-use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, StackArgs};
+mod kind;
+
+use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, ProviderArg, StackArgs};
 use super::run::Refusal;
 use crate::cluster;
 use crate::component::{
@@ -14,6 +16,8 @@ use crate::run::Exit;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(super) use kind::Kind;
+
 /// What runs on the nodes.
 pub(super) struct Stack {
     pub(super) image: NodeImage,
@@ -21,6 +25,8 @@ pub(super) struct Stack {
     overrides: Vec<Resolved>,
     /// The programs of a Kubernetes cluster, if there is to be one.
     programs: Vec<Built>,
+    /// What the nodes of a kind cluster are made of, if there is to be one.
+    pub(super) kind: Option<Kind>,
 }
 
 impl Stack {
@@ -150,6 +156,9 @@ impl Own {
     }
 }
 
+/// The version of a cluster that is not named.
+const KUBERNETES: &str = "1.36";
+
 const SHIM: &str = "containerd-shim-runc-v2";
 
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
@@ -160,7 +169,11 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
     let mut own = given(&args.components)?;
     component::look_at(&own.overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     own.build(&args.components, &cache, progress).await?;
-    let programs = match &args.kubernetes {
+    let kubernetes = match args.provider {
+        ProviderArg::Local => args.kubernetes.clone(),
+        ProviderArg::Kind => Some(args.kubernetes.clone().unwrap_or_else(|| KUBERNETES.to_owned())),
+    };
+    let programs = match &kubernetes {
         Some(version) => component::cluster(version, &own.of_cluster, &cache, progress).await.map_err(refusal)?,
         None => match own.of_cluster.first() {
             None => Vec::new(),
@@ -177,7 +190,11 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
     }
     let overrides = component::resolve(&own.overrides, &image, progress).await;
     let overrides = overrides.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
-    Ok(Stack { image, cache, overrides, programs })
+    let mut stack = Stack { image, cache, overrides, programs, kind: None };
+    if args.provider == ProviderArg::Kind {
+        stack.kind = Some(kind::prepare(&stack, &stack.cache, progress).await?);
+    }
+    Ok(stack)
 }
 
 /// A containerd takes the place of the default image's, if that restores none.

@@ -31,17 +31,22 @@ pub(super) fn client(
     let mut config = Config::new(url);
     config.root_cert = Some(vec![authority.der()]);
     config.tls_server_name = server;
-    config.connect_timeout = Some(CONNECT);
-    (config.read_timeout, config.write_timeout) = (None, None);
-    // It would make the same call again when it is told 503, fifteen times and over hours: also that for a checkpoint, of a
-    // kubelet that is not there (kube 5.0).
-    config.default_retry = false;
+    unlimited(&mut config);
     config.auth_info = AuthInfo {
         client_certificate_data: Some(STANDARD.encode(&identity.certificate)),
         client_key_data: Some(STANDARD.encode(&identity.key).into()),
         ..AuthInfo::default()
     };
     kube::Client::try_from(config).map_err(|e| failure("can't make a client of the API server", &e))
+}
+
+/// Takes the time limits off, and the retries.
+pub(super) fn unlimited(config: &mut Config) {
+    config.connect_timeout = Some(CONNECT);
+    (config.read_timeout, config.write_timeout) = (None, None);
+    // It would make the same call again when it is told 503, fifteen times and over hours: also that for a checkpoint, of a
+    // kubelet that is not there (kube 5.0).
+    config.default_retry = false;
 }
 
 /// That it is not there is no error for who wants it to be gone.

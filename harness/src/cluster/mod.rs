@@ -5,6 +5,7 @@
 //! `fixtures/kubernetes/rbac.json` gives it.
 
 mod api;
+mod attached;
 mod control_plane;
 mod kubeconfig;
 mod kubelet;
@@ -34,10 +35,11 @@ pub const NAMESPACE: &str = "podferry";
 /// Objects that are to go need their kubelet's, or a controller's, consent: seconds.
 const GONE_LIMIT: Duration = Duration::from_secs(60);
 
-/// A cluster that is up. It ends with its node.
+/// A cluster that is up. One that podferry made ends with its node.
 pub struct Cluster {
     node: SharedNode,
-    authority: Authority,
+    /// `None`: somebody else made the cluster, with its kubelets.
+    authority: Option<Authority>,
     /// Who may do everything: for making the cluster, and for nothing else.
     admin: kube::Client,
     /// Who has the rights of the manifest.
@@ -73,7 +75,12 @@ impl Cluster {
         control_plane::ready(&node, &admin, &ends).await?;
         rbac::apply(&admin).await?;
         control_plane::manage(&node, &authority, &mut ends).await?;
-        Ok(Arc::new(Cluster { node, authority, admin, client, _ends: ends, _relay: relay }))
+        Ok(Arc::new(Cluster { node, authority: Some(authority), admin, client, _ends: ends, _relay: relay }))
+    }
+
+    /// Whether podferry starts its kubelets.
+    pub fn is_own(&self) -> bool {
+        self.authority.is_some()
     }
 
     /// The API, with podferry's own rights.
@@ -94,7 +101,7 @@ impl Cluster {
         &self.node
     }
 
-    /// Removes what the cluster knows of a node and of the pods on it: a node that was made anew has none of them.
+    /// Removes what a cluster of podferry's knows of a node and of the pods on it: a node that was made anew has none of them.
     ///
     /// # Errors
     /// The API server does not answer, or the objects do not go.
@@ -142,8 +149,14 @@ impl Cluster {
     /// # Errors
     /// Its certificates can't be made.
     pub fn kubelet(&self, node: &SharedNode, places: KubeletPlaces) -> Result<Kubelet, Failure> {
-        let issued = Kubelet::new(node, &self.authority, &control_plane::url(&self.node), places);
+        let issued = Kubelet::new(node, self.authority()?, &control_plane::url(&self.node), places);
         issued.map_err(|e| failure(&format!("can't make the certificates of node {}", node.name()), &e))
+    }
+
+    fn authority(&self) -> Result<&Authority, Failure> {
+        let foreign =
+            || Failure::surroundings("podferry has no authority in a cluster that it has not made".to_owned());
+        self.authority.as_ref().ok_or_else(foreign)
     }
 
     /// A way to a kubelet's own port, by podferry's own certificate: without the API server between.
@@ -153,10 +166,10 @@ impl Cluster {
     pub fn direct(&self, node: &SharedNode) -> Result<Direct, Failure> {
         let to = (node.address(), kubelet::PORT).into();
         let relay = Relay::to(Arc::clone(&self.node), to).map_err(|e| failure("can't listen for a kubelet", &e))?;
-        let own = self.authority.issue(rbac::USER, None, &[]);
+        let own = self.authority()?.issue(rbac::USER, None, &[]);
         let own = own.map_err(|e| failure("can't make a certificate", &e))?;
         let url = format!("https://{}", relay.address());
-        let client = api::client(&url, Some(node.address().to_string()), &self.authority, &own)?;
+        let client = api::client(&url, Some(node.address().to_string()), self.authority()?, &own)?;
         Ok(Direct { client, _relay: relay })
     }
 }

@@ -14,9 +14,23 @@ pub(super) const USER: &str = "podferry";
 /// The least that podferry needs, as one list of objects: `kubectl apply -f` takes it as it is.
 const MANIFEST: &str = include_str!("../../../fixtures/kubernetes/rbac.json");
 
+/// What the API server's own certificate for kubelets needs in a cluster of kubeadm's: there it has the role
+/// `system:kubelet-api-admin`, which lacks `nodes/checkpoint` (Kubernetes 1.36.3), so that every checkpoint by the API server
+/// is refused, whoever asks.
+const OF_KUBEADM: &str = include_str!("../../../fixtures/kubernetes/rbac-kubeadm.json");
+
 /// Makes the namespace, and all that the manifest has.
 pub(super) async fn apply(admin: &kube::Client) -> Result<(), Failure> {
-    let list: Value = serde_json::from_str(MANIFEST).expect("the shipped manifest is tested");
+    apply_list(admin, MANIFEST).await
+}
+
+/// Gives a cluster of kubeadm's what its API server lacks.
+pub(super) async fn apply_kubeadm(admin: &kube::Client) -> Result<(), Failure> {
+    apply_list(admin, OF_KUBEADM).await
+}
+
+async fn apply_list(admin: &kube::Client, manifest: &str) -> Result<(), Failure> {
+    let list: Value = serde_json::from_str(manifest).expect("the shipped manifest is tested");
     for object in list["items"].as_array().into_iter().flatten() {
         let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
         let done = create(admin, object.clone()).await;

@@ -7,16 +7,26 @@ use std::collections::BTreeMap;
 const MANIFEST: &str = include_str!("../../../fixtures/components.toml");
 
 /// Each module's name, `go.mod` and `go.sum`.
-const MODULES: [(&str, &str, &str); 3] = [
+const MODULES: [(&str, &str, &str); 5] = [
     (
         "containerd",
         include_str!("../../../fixtures/components/containerd/go.mod"),
         include_str!("../../../fixtures/components/containerd/go.sum"),
     ),
     (
+        "coredns",
+        include_str!("../../../fixtures/components/coredns/go.mod"),
+        include_str!("../../../fixtures/components/coredns/go.sum"),
+    ),
+    (
         "etcd",
         include_str!("../../../fixtures/components/etcd/go.mod"),
         include_str!("../../../fixtures/components/etcd/go.sum"),
+    ),
+    (
+        "kind",
+        include_str!("../../../fixtures/components/kind/go.mod"),
+        include_str!("../../../fixtures/components/kind/go.sum"),
     ),
     (
         "kubernetes",

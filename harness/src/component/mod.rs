@@ -27,6 +27,8 @@ pub use overrides::{Bind, Override, OverrideError, Resolved, look_at, resolve};
 pub use spec::{NodeImageSpec, SpecError};
 pub use wanted::{Wanted, alternatives};
 
+pub(crate) use module::sources;
+
 pub(crate) use bootstrap::{find_program, missing_packages, with_system_path};
 
 /// Told what is going on while something takes long.

@@ -215,16 +215,7 @@ async fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError>
 
 /// Takes a copy of the module, patches it, and has it built in the place of the one that is fetched.
 async fn patch(source: &Source, patches: &Patches, work: &Path) -> Result<(), ComponentError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Download {
-        dir: PathBuf,
-    }
-    let module = format!("{}@{}", source.from, source.version);
-    let fetched = go(work, ["mod", "download", "-json", &module])?.timeout(WHOLE).run().await;
-    let fetched = fetched.map_err(failed(source, "its sources can't be fetched"))?.text();
-    let Download { dir } = serde_json::from_str(&fetched)
-        .map_err(|e| ComponentError::io("can't read", Path::new("what go says"))(e.into()))?;
+    let dir = fetched(source, work).await?;
     let copy = work.join("patched");
     // What lies in Go's own store is read-only.
     let copying = Exec::new("cp").args(["-r", "--no-preserve=mode,ownership"]).arg(dir).arg(&copy).timeout(SHORT);
@@ -237,6 +228,31 @@ async fn patch(source: &Source, patches: &Patches, work: &Path) -> Result<(), Co
     }
     let replace = format!("-replace={}=./patched", source.from);
     go(work, ["mod", "edit", &replace])?.run().await.map(drop).map_err(failed(source, "go.mod can't be changed"))
+}
+
+/// The sources of a component's module, in Go's own store: read-only.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) async fn sources(name: &str) -> Result<PathBuf, ComponentError> {
+    let source = Manifest::shipped().source(name)?;
+    let work = tempfile::tempdir().map_err(ComponentError::io("can't make", Path::new("a temporary folder")))?;
+    write_module(&source, work.path()).await?;
+    fetched(&source, work.path()).await
+}
+
+async fn fetched(source: &Source, work: &Path) -> Result<PathBuf, ComponentError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Download {
+        dir: PathBuf,
+    }
+    let module = format!("{}@{}", source.from, source.version);
+    let fetched = go(work, ["mod", "download", "-json", &module])?.timeout(WHOLE).run().await;
+    let fetched = fetched.map_err(failed(source, "its sources can't be fetched"))?.text();
+    let Download { dir } = serde_json::from_str(&fetched)
+        .map_err(|e| ComponentError::io("can't read", Path::new("what go says"))(e.into()))?;
+    Ok(dir)
 }
 
 /// A call of Go in a folder that has a module. Static programs, and nothing of the user's own settings that changes them.

@@ -88,6 +88,11 @@ impl NodeImageSpec {
         Ok(NodeImageSpec { name: argument.to_owned(), suite: argument.to_owned(), ..NodeImageSpec::shipped() })
     }
 
+    /// A list that comes with the program: it is tested.
+    pub(crate) fn listed(file: &str, name: &str, text: &str) -> NodeImageSpec {
+        NodeImageSpec::parse(file, name, text).expect("the shipped list is tested")
+    }
+
     /// Reads a package list.
     fn parse(file: &str, name: &str, text: &str) -> Result<NodeImageSpec, SpecError> {
         let mut spec = NodeImageSpec { name: name.to_owned(), suite: String::new(), mirrors: vec![], packages: vec![] };

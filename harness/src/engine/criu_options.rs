@@ -6,7 +6,7 @@ use crate::process::Exec;
 use crate::record::{CriuChoices, TcpChoice};
 
 /// The annotation by which runc takes CRIU's options from another file than `/etc/criu/runc.conf`.
-pub(super) const ANNOTATION: &str = "org.criu.config";
+pub(super) use crate::record::CRIU_ANNOTATION as ANNOTATION;
 
 /// What CRIU keeps of what it found out about the kernel (criu 4.2.1: on a tmpfs only). `criu check` writes it.
 pub(super) const KERNEL_DATA: &str = "/run/criu.kdat";

@@ -88,7 +88,7 @@ pub enum ImageError {
 
 impl ImageError {
     /// Makes an error of a file; for `map_err`.
-    pub(super) fn io(what: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(what: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| ImageError::Io { what, path, source }
     }

@@ -19,7 +19,7 @@ enum Node {
 
 /// The parts of a layer, by their path in it. What is added later replaces what is there.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Layer {
+pub(crate) struct Layer {
     nodes: BTreeMap<PathBuf, Node>,
 }
 
@@ -35,25 +35,29 @@ impl Layer {
         self.nodes.insert(path.to_owned(), node);
     }
 
-    pub(super) fn dir(&mut self, inside: &str, mode: u32) {
+    /// A folder.
+    pub(crate) fn dir(&mut self, inside: &str, mode: u32) {
         self.put(Path::new(inside), Node::Dir(mode));
     }
 
-    pub(super) fn text(&mut self, inside: &str, text: &str, mode: u32) {
+    /// A file with this text.
+    pub(crate) fn text(&mut self, inside: &str, text: &str, mode: u32) {
         self.put(Path::new(inside), Node::Text(text.as_bytes().to_vec(), mode));
     }
 
-    pub(super) fn link(&mut self, inside: &str, target: &str) {
+    /// A symbolic link.
+    pub(crate) fn link(&mut self, inside: &str, target: &str) {
         self.put(Path::new(inside), Node::Link(target.into()));
     }
 
-    pub(super) fn host_file(&mut self, inside: &str, host: &Path, mode: u32) {
+    /// A file of the host.
+    pub(crate) fn host_file(&mut self, inside: &str, host: &Path, mode: u32) {
         self.put(Path::new(inside), Node::File(host.to_owned(), mode));
     }
 
     /// Adds a file or folder of a root, with every link on the way to it: a merged `/usr` looks the same in the image.
     /// `Ok(false)`: the root has no such file.
-    pub(super) fn take_from(&mut self, root: &Path, inside: &str) -> Result<bool, ImageError> {
+    pub(crate) fn take_from(&mut self, root: &Path, inside: &str) -> Result<bool, ImageError> {
         let mut path = clean(Path::new("/"), Path::new(inside));
         for _ in 0..MOST_LINKS {
             match self.walk(root, &path)? {
@@ -124,7 +128,18 @@ impl Layer {
 
     /// Writes the layer as a blob.
     pub(super) fn write(&self, store: &Store) -> Result<Blob, ImageError> {
-        let mut tar = tar::Builder::new(store.writer()?);
+        self.write_tar(store.writer()?)?.commit()
+    }
+
+    /// Writes the layer as a tar file.
+    pub(crate) fn write_file(&self, path: &Path) -> Result<(), ImageError> {
+        let file = File::create(path).map_err(ImageError::io("write", path))?;
+        let out = self.write_tar(io::BufWriter::with_capacity(1 << 20, file))?;
+        out.into_inner().map(drop).map_err(|e| ImageError::io("write", path)(e.into_error()))
+    }
+
+    fn write_tar<W: io::Write>(&self, out: W) -> Result<W, ImageError> {
+        let mut tar = tar::Builder::new(out);
         let failed = |path: &Path| ImageError::io("add to a layer", Path::new("/").join(path));
         for (path, node) in &self.nodes {
             let mut header = Header::new_gnu();
@@ -158,7 +173,7 @@ impl Layer {
             };
             write.map_err(failed(path))?;
         }
-        tar.into_inner().map_err(failed(Path::new("")))?.commit()
+        tar.into_inner().map_err(failed(Path::new("")))
     }
 }
 

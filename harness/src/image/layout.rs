@@ -4,6 +4,7 @@ use super::ImageError;
 use super::checkpoint::annotations;
 use super::store::{Hasher, copy, digest_of};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -19,16 +20,42 @@ const BLOCK: u64 = 512;
 /// # Errors
 /// The archive can't be read, or the file not be written.
 pub fn checkpoint_layout(archive: &Path, into: &Path, container: &str, reference: &str) -> Result<(), ImageError> {
-    let mut from = File::open(archive).map_err(ImageError::io("read", archive))?;
+    // CRI names images by the digest of the configuration: the reference in it makes each its own.
+    let config = json!({"Labels": {"podferry.checkpoint.name": reference}});
+    let annotations = annotations(container).into_iter().collect::<BTreeMap<_, _>>();
+    layout(archive, into, reference, &config, &json!(annotations))
+}
+
+/// Writes likewise an image of one layer, a tar file, that starts the program `entrypoint`.
+///
+/// # Errors
+/// The layer can't be read, or the file not be written.
+pub(crate) fn program_layout(
+    layer: &Path,
+    into: &Path,
+    reference: &str,
+    entrypoint: &[&str],
+) -> Result<(), ImageError> {
+    let env = ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+    layout(layer, into, reference, &json!({"Entrypoint": entrypoint, "Env": env}), &json!({}))
+}
+
+fn layout(
+    layer: &Path,
+    into: &Path,
+    reference: &str,
+    config: &serde_json::Value,
+    annotations: &serde_json::Value,
+) -> Result<(), ImageError> {
+    let mut from = File::open(layer).map_err(ImageError::io("read", layer))?;
     let written = || -> io::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(into)?);
         entry(&mut out, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         let (layer, size) = blob(&mut out, &mut from)?;
-        // CRI names images by the digest of the configuration: the reference in it makes each its own.
         let config = json!({
             "architecture": super::architecture(),
             "os": "linux",
-            "config": {"Labels": {"podferry.checkpoint.name": reference}},
+            "config": config,
             "rootfs": {"type": "layers", "diff_ids": [layer]},
         });
         let (config, config_size) = document(&mut out, &config)?;
@@ -37,7 +64,7 @@ pub fn checkpoint_layout(archive: &Path, into: &Path, container: &str, reference
             "mediaType": MANIFEST,
             "config": {"mediaType": CONFIG, "digest": config, "size": config_size},
             "layers": [{"mediaType": LAYER, "digest": layer, "size": size}],
-            "annotations": annotations(container).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "annotations": annotations,
         });
         let (manifest, manifest_size) = document(&mut out, &manifest)?;
         // Docker's name for it is containerd's, too; the second is the standard's, and only a tag.
@@ -123,7 +150,6 @@ impl Write for Hashed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
     use std::io::Read;
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The dynamic loader's path, fixed by the ABI of each architecture.
-fn loader() -> &'static str {
+pub(crate) fn loader() -> &'static str {
     match std::env::consts::ARCH {
         "aarch64" => "/lib/ld-linux-aarch64.so.1",
         _ => "/lib64/ld-linux-x86-64.so.2",
@@ -15,7 +15,7 @@ fn loader() -> &'static str {
 
 /// The libraries of a program and the loader itself, as paths in the root. Asked of the root's own loader, chrooted
 /// there: it alone knows its search path and which of several builds of a library it takes on this machine.
-pub(super) async fn libraries(root: &Path, program: &str) -> Result<Vec<String>, ImageError> {
+pub(crate) async fn libraries(root: &Path, program: &str) -> Result<Vec<String>, ImageError> {
     let exec = Exec::new("chroot").arg(root).args([loader(), "--list", program]).timeout(Duration::from_secs(20));
     let failed = |source| ImageError::Libraries { program: program.to_owned(), source };
     let out = exec.run().await.map_err(failed)?;

@@ -2,15 +2,18 @@
 
 mod control;
 pub(crate) mod fabric;
+mod guest;
 mod init;
 mod memory;
 mod pause;
 mod processes;
+mod programs;
 mod running;
 mod sandbox;
 mod talk;
 mod wire;
 
+pub(crate) use guest::{Guest, Place};
 pub use init::init_main;
 pub(crate) use memory::MemoryGroup;
 pub(crate) use processes::{Process, host_id, processes};
@@ -35,6 +38,11 @@ pub(crate) const CONTAINERS: &str = "/podferry";
 pub trait Node: Send + Sync {
     /// Its name (`a`).
     fn name(&self) -> &str;
+
+    /// The name that its cluster knows it by, where that is another.
+    fn known_as(&self) -> &str {
+        self.name()
+    }
 
     /// Its address on the run's network.
     fn address(&self) -> Ipv4Addr;

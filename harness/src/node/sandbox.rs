@@ -1,9 +1,8 @@
-use super::control::{Control, Started, gone};
+use super::control::{Control, gone};
 use super::fabric::{self, Cable, Fabric, on_own_thread};
 use super::init::SUBCOMMAND;
 use super::pause;
-use super::running::{Exit, Running};
-use super::talk::Talk;
+use super::programs::Programs;
 use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
 use super::{Link, MemoryGroup, Node, Program};
 use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
@@ -17,15 +16,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe;
-use tokio::sync::watch;
-use tokio::time::timeout;
 
 /// How long each step of making a node may take. It takes milliseconds; this is for a machine that is very busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a sandbox could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -45,13 +39,11 @@ pub(crate) enum SandboxError {
 /// A node on this machine: namespaces, and PID 1 in them.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
-    name: String,
     number: u8,
     pid: u32,
     record: NodeRecord,
-    control: Arc<Control>,
+    programs: Programs,
     cable: Cable,
-    paused: watch::Sender<bool>,
 }
 
 impl Sandbox {
@@ -69,7 +61,7 @@ impl Sandbox {
         let shared = fabric.shared().map_err(io("can't take a mount of the shared folder"))?;
         let (channel, theirs) = Channel::pair().map_err(io("can't make a socket pair"))?;
         let init = init_in_new_pid_namespace(podferry, SUBCOMMAND, theirs).map_err(io("can't start PID 1"))?;
-        let mut init = Unready(Some(init));
+        let mut init = Unready::of(init);
         channel.set_patience(Some(PATIENCE)).map_err(io("can't set a time limit"))?;
         let mounts: Vec<OwnedFd> = std::iter::once(shared).chain(disk).collect();
         let beside: Vec<_> = mounts.iter().map(AsFd::as_fd).collect();
@@ -86,8 +78,7 @@ impl Sandbox {
         let control = Control::new(channel, init.done(), &name).map_err(io("can't start a thread"))?;
         let address = fabric::address(number).to_string();
         let record = NodeRecord { name: name.clone(), address, ..NodeRecord::default() };
-        let (cable, paused) = (fabric.cable(number), watch::Sender::new(false));
-        Ok(Sandbox { name, number, pid, record, control, cable, paused })
+        Ok(Sandbox { number, pid, record, programs: Programs::new(name, control), cable: fabric.cable(number) })
     }
 
     /// Completes what is recorded of it.
@@ -114,82 +105,25 @@ impl Sandbox {
 
     /// Makes PID 1 end; does not wait.
     pub(crate) fn hang_up(&self) {
-        self.control.hang_up();
+        self.programs.control().hang_up();
     }
 
     /// Waits until PID 1, and with it every process of the node, is gone.
     pub(crate) async fn ended(&self) {
-        self.control.ended().await;
-    }
-
-    fn start_error(&self, exec: &Exec, source: io::Error) -> ExecError {
-        ExecError::Start { command: self.command(exec), source }
-    }
-
-    /// As errors show it: `[a] runc list`.
-    fn command(&self, exec: &Exec) -> String {
-        format!("[{}] {exec}", self.name)
-    }
-
-    /// A node that stands still starts nothing.
-    async fn unpaused(&self) {
-        // An error: the sender is gone, which is this node.
-        let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
-    }
-
-    async fn go_on(&self, exec: Exec, streams: Streams, files: &[OwnedFd]) -> Result<Box<dyn Program>, ExecError> {
-        self.unpaused().await;
-        let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-        let mut started = self.control.start(&exec, streams, &files).map_err(|e| self.start_error(&exec, e))?;
-        let pid = started.pid().await.map_err(|e| self.start_error(&exec, e))?;
-        let id = started.id;
-        let exit = started.let_go().map_or(Exit::Lost, Exit::Running);
-        Ok(Box::new(Running { command: self.command(&exec), control: self.control.clone(), id, pid, exit }))
-    }
-
-    async fn converse(&self, exec: &Exec, running: &mut Option<Started>) -> Result<Output, ExecError> {
-        self.unpaused().await;
-        let refused = |e| self.start_error(exec, e);
-        let (out, out_end) = io::pipe().map_err(refused)?;
-        let (err, err_end) = io::pipe().map_err(refused)?;
-        let mut ends = vec![OwnedFd::from(out_end), OwnedFd::from(err_end)];
-        let mut stdin = None;
-        if !exec.stdin.is_empty() {
-            let (end, writer) = io::pipe().map_err(refused)?;
-            ends.push(end.into());
-            stdin = Some(writer);
-        }
-        let files: Vec<_> = ends.iter().map(AsFd::as_fd).collect();
-        let started = self.control.start(exec, Streams::Passed, &files).map_err(refused)?;
-        drop(ends);
-        // Kept by the caller from here on, so that it dies with its time even if it has not told its start yet.
-        let program = running.insert(started);
-        program.pid().await.map_err(refused)?;
-        let lost = |source| ExecError::Io { command: self.command(exec), source };
-        let mut talk = Talk::new(out, err).map_err(lost)?;
-        let feed = async {
-            if let Some(writer) = stdin {
-                let mut writer = pipe::Sender::from_owned_fd(writer.into())?;
-                // A program may end, or close its input, before it has read all of it.
-                let _ = writer.write_all(&exec.stdin).await;
-            }
-            Ok(())
-        };
-        let code = talk.until(program, feed).await.map_err(lost)?;
-        talk.finish(code).map_err(lost)
+        self.programs.control().ended().await;
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.control.hang_up();
+        self.programs.control().hang_up();
     }
 }
 
 #[async_trait]
 impl Node for Sandbox {
     fn name(&self) -> &str {
-        &self.name
+        self.programs.name()
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -205,33 +139,23 @@ impl Node for Sandbox {
     }
 
     async fn output(&self, exec: Exec) -> Result<Output, ExecError> {
-        let mut running = None;
-        if let Ok(ended) = timeout(exec.timeout, self.converse(&exec, &mut running)).await {
-            return ended;
-        }
-        if let Some(running) = running {
-            running.end().await;
-        }
-        Err(ExecError::Timeout { command: self.command(&exec), limit: exec.timeout })
+        self.programs.output(exec).await
     }
 
     async fn run(&self, exec: Exec) -> Result<Output, ExecError> {
-        self.output(exec.clone()).await?.checked(self.command(&exec))
+        self.programs.run(exec).await
     }
 
     async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.go_on(exec, Streams::Log(log.to_owned()), &[]).await
+        self.programs.go_on(exec, Streams::Log(log.to_owned()), &[]).await
     }
 
     async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.go_on(exec, Streams::Piped(log.to_owned()), &[]).await
+        self.programs.go_on(exec, Streams::Piped(log.to_owned()), &[]).await
     }
 
     async fn spawn_telling(&self, exec: Exec, out: OwnedFd, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        let log = self.host_path(log);
-        let opened = File::options().create(true).append(true).open(&log);
-        let log = opened.map_err(|e| self.start_error(&exec, e))?;
-        self.go_on(exec, Streams::Passed, &[out, log.into()]).await
+        self.programs.telling(exec, out, &self.host_path(log)).await
     }
 
     fn host_path(&self, inside: &Path) -> PathBuf {
@@ -240,7 +164,7 @@ impl Node for Sandbox {
             Path::new(&format!("/proc/{}/root", self.pid)).join(inside)
         } else {
             // The process id may be another's now. Nothing can be below a device.
-            Path::new("/dev/null").join(format!("node-{}-has-ended", self.name)).join(inside)
+            Path::new("/dev/null").join(format!("node-{}-has-ended", self.name())).join(inside)
         }
     }
 
@@ -261,7 +185,7 @@ impl Node for Sandbox {
     }
 
     fn orphan_exit(&self, pid: u32) -> Option<i32> {
-        self.control.orphan_exit(pid)
+        self.programs.control().orphan_exit(pid)
     }
 
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
@@ -282,11 +206,11 @@ impl Node for Sandbox {
 
     fn set_paused(&self, paused: bool) -> io::Result<()> {
         if paused {
-            self.paused.send_replace(true);
+            self.programs.set_paused(true);
         }
         let done = pause::set(&self.host_path(Path::new("/sys/fs/cgroup")), self.pid, paused);
         if !paused || done.is_err() {
-            self.paused.send_replace(false);
+            self.programs.set_paused(false);
         }
         done
     }
@@ -296,20 +220,24 @@ impl Node for Sandbox {
     }
 
     fn alive(&self) -> bool {
-        self.control.alive()
+        self.programs.control().alive()
     }
 }
 
 /// PID 1 before it serves: it is ended if the node does not come to be. (The line to it may be closed after that, which
 /// would end it too; this waits for it.)
-struct Unready(Option<Child>);
+pub(super) struct Unready(Option<Child>);
 
 impl Unready {
-    fn id(&self) -> u32 {
+    pub(super) fn of(init: Child) -> Unready {
+        Unready(Some(init))
+    }
+
+    pub(super) fn id(&self) -> u32 {
         self.0.as_ref().map_or(0, Child::id)
     }
 
-    fn done(&mut self) -> Child {
+    pub(super) fn done(&mut self) -> Child {
         self.0.take().expect("taken once")
     }
 }
@@ -323,7 +251,7 @@ impl Drop for Unready {
     }
 }
 
-fn expect(channel: &Channel, wanted: impl Fn(&Reply) -> bool) -> Result<(), SandboxError> {
+pub(super) fn expect(channel: &Channel, wanted: impl Fn(&Reply) -> bool) -> Result<(), SandboxError> {
     let io = |source| SandboxError::Io { doing: "no answer from PID 1", source };
     match channel.recv().map_err(io)? {
         Some((reply, _)) if wanted(&reply) => Ok(()),

@@ -1,7 +1,8 @@
 //! Programs that inherit the namespaces of the calling thread: for threads that were taken into a namespace.
 
 use super::{Exec, ExecError, Output};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -21,14 +22,38 @@ pub(crate) fn output_here(exec: &Exec) -> Result<Output, ExecError> {
 /// A thread may unshare its PID namespace alone: only its later children are concerned. So a thread of its own does it,
 /// and no process is needed between the harness and PID 1.
 pub(crate) fn init_in_new_pid_namespace(program: &Path, subcommand: &str, control: OwnedFd) -> io::Result<Child> {
-    let mut command = Command::new(program);
-    command.arg(subcommand).current_dir("/").env_clear();
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
-    // Standard error stays the harness's own: a panic of PID 1 must be seen.
-    command.stdin(Stdio::from(control)).stdout(Stdio::null());
+    let mut command = agent(program, control);
+    command.arg(subcommand);
     let start = move || {
         unshare(CloneFlags::CLONE_NEWPID)?;
         command.spawn()
     };
     std::thread::scope(|s| s.spawn(start).join().expect("the thread that starts PID 1 does not panic"))
+}
+
+/// Starts `program` likewise, in the PID namespace of a process that is there. `namespaces`: that process's folder of them
+/// (`/proc/PID/ns`), which the program is told too.
+pub(crate) fn guest_in_pid_namespace(
+    program: &Path,
+    subcommand: &str,
+    namespaces: &Path,
+    control: OwnedFd,
+) -> io::Result<Child> {
+    let pids = File::open(namespaces.join("pid"))?;
+    let mut command = agent(program, control);
+    command.arg(subcommand).arg(namespaces);
+    let start = move || {
+        setns(&pids, CloneFlags::CLONE_NEWPID)?;
+        command.spawn()
+    };
+    std::thread::scope(|s| s.spawn(start).join().expect("the thread that starts a guest does not panic"))
+}
+
+fn agent(program: &Path, control: OwnedFd) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir("/").env_clear();
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
+    // Standard error stays the harness's own: a panic of PID 1 must be seen.
+    command.stdin(Stdio::from(control)).stdout(Stdio::null());
+    command
 }

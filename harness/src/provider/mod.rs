@@ -1,11 +1,14 @@
 //! Providers make nodes.
 
+pub mod kind;
 pub mod local;
 
 use crate::client::Vantage;
+use crate::cluster::Cluster;
 use crate::node::SharedNode;
 use crate::record::Failure;
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Makes nodes and takes them down.
 #[async_trait]
@@ -22,4 +25,14 @@ pub trait Provider: Send + Sync {
 
     /// Where clients stand.
     fn vantage(&self) -> Vantage;
+
+    /// The cluster that its nodes belong to, once they are made; `None`: they belong to none, and may join one.
+    async fn cluster(&self) -> Result<Option<Arc<Cluster>>, Failure> {
+        Ok(None)
+    }
+
+    /// Why its nodes can't be broken, restarted or given limits, if they can't: somebody else's programs run them.
+    fn foreign(&self) -> Option<&'static str> {
+        None
+    }
 }

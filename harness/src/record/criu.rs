@@ -1,5 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+/// The annotation of a container that names the file with CRIU's options for it: runc reads it.
+pub const CRIU_ANNOTATION: &str = "org.criu.config";
+
 /// What becomes of established TCP connections when a process is dumped and restored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -26,7 +26,7 @@ pub use checks::{
     ConsistentCheck, CounterCheck, EndReason, EngineWord, ErrorCheck, ExclusiveCheck, FasterCheck, HeldCheck,
     HeldExpectation, InstanceCheck, InstanceExpectation, LogCheck, LossPolicy, Metric, SameProcessCheck, WorkLostCheck,
 };
-pub use criu::{CriuChoices, TcpChoice};
+pub use criu::{CRIU_ANNOTATION, CriuChoices, TcpChoice};
 pub(crate) use engines::engine_table;
 pub use engines::{EngineKind, Given};
 pub use event::{Event, Line};

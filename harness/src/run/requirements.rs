@@ -15,6 +15,9 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
         let reason = "this host has CAP_SYS_RESOURCE, and what the scenario shows is what happens without";
         return Ok(Some(reason.to_owned()));
     }
+    if let Some((what, whose)) = breaks_nodes(case).zip(world.foreign()) {
+        return Ok(Some(format!("{what} on a node is not to be had: {whose}")));
+    }
     let needs = Needs::of(case);
     for node in &case.nodes {
         let engine = match world.engine(case.engine, node).await {
@@ -60,6 +63,22 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
         }
     }
     Ok(None)
+}
+
+/// What a case does to its nodes themselves, if it does such a thing.
+fn breaks_nodes(case: &Case) -> Option<&'static str> {
+    if !case.allocatable.is_empty() {
+        return Some("a limit of memory");
+    }
+    if case.volumes.values().any(|volume| volume.shared) {
+        return Some("a folder that other nodes see");
+    }
+    case.steps.iter().find_map(|step| match &step.action {
+        _ if step.during.is_some() => Some("a fault"),
+        Action::Fault(_) => Some("a fault"),
+        Action::Restart { .. } => Some("a restart"),
+        _ => None,
+    })
 }
 
 /// What the steps of a case ask of an engine.

@@ -280,6 +280,11 @@ impl World {
         }
     }
 
+    /// Why the nodes can't be broken, if they can't.
+    pub(super) fn foreign(&self) -> Option<&'static str> {
+        self.provider.foreign()
+    }
+
     pub(crate) fn vantage(&self) -> Vantage {
         self.provider.vantage()
     }
@@ -342,7 +347,10 @@ impl Supplies for World {
         if let Some(cluster) = cluster.as_ref() {
             return Ok(Arc::clone(cluster));
         }
-        let up = self.raise_cluster(kubeconfig).await?;
+        let up = match self.provider.cluster().await? {
+            Some(up) => up,
+            None => self.raise_cluster(kubeconfig).await?,
+        };
         *cluster = Some(Arc::clone(&up));
         Ok(up)
     }

@@ -36,7 +36,11 @@ impl Containerd {
 
     /// Tasks, processes, mounts and files that are still there.
     pub(in crate::engine) async fn left(&self) -> Result<Vec<String>, EngineError> {
-        let mut left: Vec<String> = self.tasks().await?.iter().map(|(id, _)| format!("task {}", short(id))).collect();
+        let mut left: Vec<String> = match self.foreign {
+            // Whose they are is not known here.
+            true => Vec::new(),
+            false => self.tasks().await?.iter().map(|(id, _)| format!("task {}", short(id))).collect(),
+        };
         let criu = processes(&self.node).into_iter().filter(|(_, process)| process.comm == "criu");
         left.extend(criu.map(|(pid, _)| format!("process criu ({pid})")));
         left.extend(yards::left(&self.node, Path::new("/")));

@@ -19,7 +19,7 @@ mod watchdog;
 
 pub(super) use daemon::{broken, probe, write};
 pub(super) use outside::Outside;
-pub(super) use places::{KUBELET_ROOT, Places};
+pub(super) use places::{FOREIGN_KUBELET_ROOT, KUBELET_ROOT, Places};
 pub(super) use watchdog::{Watched, watch_restore};
 
 use super::daemon::Daemon;
@@ -49,6 +49,8 @@ pub(super) struct Containerd {
     network_lock: Option<criu_options::NetworkLock>,
     daemon: Daemon,
     hold: Mutex<Hold>,
+    /// Somebody else started it, and has containers in it.
+    foreign: bool,
 }
 
 #[derive(Default)]
@@ -62,7 +64,21 @@ struct Hold {
 impl Containerd {
     /// A containerd that is to be started. `namespace`: where its containers are; CRI's are in `k8s.io`.
     pub(super) async fn new(node: SharedNode, kind: EngineKind, namespace: &'static str, runtime: &str) -> Containerd {
-        let places = Places::of(kind);
+        Self::at(Places::of(kind), node, kind, namespace, runtime).await
+    }
+
+    /// One that runs already, and that others are clients of too.
+    pub(super) async fn foreign(node: SharedNode, kind: EngineKind, runtime: &str) -> Containerd {
+        Containerd { foreign: true, ..Self::at(Places::foreign(kind), node, kind, "k8s.io", runtime).await }
+    }
+
+    async fn at(
+        places: Places,
+        node: SharedNode,
+        kind: EngineKind,
+        namespace: &'static str,
+        runtime: &str,
+    ) -> Containerd {
         Containerd {
             client: Client::new(&node.host_path(Path::new(&places.socket)), namespace),
             criu: CriuLog::new(node.host_path(Path::new(&places.criu_log()))),
@@ -74,6 +90,7 @@ impl Containerd {
             kind,
             places,
             namespace,
+            foreign: false,
         }
     }
 

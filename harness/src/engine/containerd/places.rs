@@ -26,6 +26,9 @@ pub(in crate::engine) struct Places {
 /// Where the kubelet keeps what it keeps.
 pub(in crate::engine) const KUBELET_ROOT: &str = "/data/kubelet";
 
+/// Where a kubelet of somebody else keeps what it keeps.
+pub(in crate::engine) const FOREIGN_KUBELET_ROOT: &str = "/var/lib/kubelet";
+
 impl Places {
     pub(in crate::engine) fn of(kind: EngineKind) -> Places {
         // The engine `cri` has containerd's defaults, so that `ctr` and `crictl` in the node need no flags.
@@ -45,6 +48,18 @@ impl Places {
             tmp: format!("/data/{data}-tmp"),
             // A kubelet mounts its root once more over itself: only within that can an archive of its be renamed.
             checkpoints: if kind == EngineKind::Kubelet { format!("{KUBELET_ROOT}/archives") } else { checkpoints },
+        }
+    }
+
+    /// Those of a containerd that somebody else started, with a kubelet over it, as distributions and kind have them.
+    pub(in crate::engine) fn foreign(kind: EngineKind) -> Places {
+        Places {
+            root: "/var/lib/containerd".to_owned(),
+            state: "/run/containerd".to_owned(),
+            socket: "/run/containerd/containerd.sock".to_owned(),
+            home: format!("/run/podferry-{kind}"),
+            tmp: "/var/lib/podferry/tmp".to_owned(),
+            checkpoints: format!("{FOREIGN_KUBELET_ROOT}/podferry"),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What containerd and the node's kernel say of a container.
 
-use super::Inner;
 use super::generated::containerd::v1::types::Status as TaskStatus;
 use super::generated::runtime::v1 as cri;
+use super::{Groups, Inner};
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::{Outside, tasks};
 use crate::engine::{Container, EngineError};
@@ -81,7 +81,11 @@ impl Inner {
 
     /// The container's control group: under the parent that its sandbox was given.
     fn group(&self, container: &Container) -> String {
-        format!("{}/{}", self.group_above(&container.slot), container.id)
+        let above = self.group_above(&container.slot);
+        match self.groups {
+            Groups::Cgroupfs => format!("{above}/{}", container.id),
+            Groups::Systemd => format!("{above}/cri-containerd-{}.scope", container.id),
+        }
     }
 }
 

@@ -93,6 +93,16 @@ struct Inner {
     serial: AtomicU64,
     /// Sandboxes are made side by side, but for one that gets an address from elsewhere: that is alone.
     addressing: tokio::sync::RwLock<()>,
+    groups: Groups,
+}
+
+/// Who names control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Groups {
+    /// The runtime, by the container's id alone.
+    Cgroupfs,
+    /// systemd, by its units.
+    Systemd,
 }
 
 /// What all engines of containerd share is called as if it were this one's own.
@@ -167,10 +177,40 @@ impl CriEngine {
             state: Mutex::default(),
             serial: AtomicU64::new(0),
             addressing: tokio::sync::RwLock::default(),
+            groups: Groups::Cgroupfs,
         });
         inner.containerd.start().await?;
         inner.same_version(&support).await?;
         inner.pull(&inner.options.pause.reference, During::Start).await?;
+        Ok(CriEngine(inner))
+    }
+
+    /// A containerd that somebody else started under systemd; nothing of its configuration is changed.
+    async fn foreign(
+        kind: EngineKind,
+        node: SharedNode,
+        options: CriOptions,
+        groups: Groups,
+    ) -> Result<CriEngine, EngineError> {
+        let asked = containerd::probe(&node, |support| (support.checkpoint.clone(), support.restore.clone())).await;
+        let (mut capabilities, support) = asked?;
+        if support.switched {
+            capabilities.version += " (restore has to be switched on in its configuration)";
+        }
+        capabilities.daemon = Err("systemd starts it again".to_owned());
+        let daemon = Containerd::foreign(node, kind, &options.runtime).await;
+        let places = &daemon.places;
+        containerd::write(&daemon.node, [], &[&places.home, &places.checkpoints])?;
+        let inner = Arc::new(Inner {
+            containerd: daemon,
+            options,
+            capabilities,
+            state: Mutex::default(),
+            serial: AtomicU64::new(0),
+            addressing: tokio::sync::RwLock::default(),
+            groups,
+        });
+        inner.same_version(&support).await?;
         Ok(CriEngine(inner))
     }
 }

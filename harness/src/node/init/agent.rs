@@ -21,16 +21,26 @@ pub(super) struct Agent {
     /// Programs that have not been reaped yet, so that their process ids are surely theirs.
     running: HashMap<u64, Pid>,
     pumps: Vec<Pump>,
+    end: AtItsEnd,
+}
+
+/// What ends with the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtItsEnd {
+    /// All that is in its PID namespace.
+    All,
+    /// The programs that it started, each with its process group.
+    Own,
 }
 
 impl Agent {
-    pub(super) fn new(control: OwnedFd) -> io::Result<Agent> {
+    pub(super) fn new(control: OwnedFd, end: AtItsEnd) -> io::Result<Agent> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         // Programs do not inherit it: the standard library starts them with an empty mask.
         mask.thread_block()?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Agent { control: Channel::new(control), signals, running: HashMap::new(), pumps: Vec::new() })
+        Ok(Agent { control: Channel::new(control), signals, running: HashMap::new(), pumps: Vec::new(), end })
     }
 
     pub(super) fn channel(&self) -> &Channel {
@@ -47,6 +57,12 @@ impl Agent {
                 Err(e) => break Err(e),
             }
         };
+        if self.end == AtItsEnd::Own {
+            for pid in self.running.values() {
+                let _ = kill(Pid::from_raw(-pid.as_raw()), Signal::SIGKILL);
+            }
+            return served;
+        }
         // First those who might freeze something, then the frozen.
         let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
         cgroup::thaw_all();

@@ -1,5 +1,6 @@
 //! PID 1 of a local node: makes the node around itself, then runs programs for the harness until the line to the
-//! harness is closed. Runs in a process of its own (a hidden subcommand of `podferry`), on one thread.
+//! harness is closed. Runs in a process of its own (a hidden subcommand of `podferry`), on one thread. A guest does the same
+//! in a node that somebody else made.
 
 mod agent;
 mod cgroup;
@@ -8,42 +9,84 @@ mod pump;
 mod root;
 
 use super::wire::{Channel, Reply, Request, Setup};
-use agent::Agent;
-use nix::sched::{CloneFlags, unshare};
-use std::ffi::OsString;
+use agent::{Agent, AtItsEnd};
+use nix::sched::{CloneFlags, setns, unshare};
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "__node-init";
 
-/// Serves the hidden subcommand that PID 1 of a local node is started with; `None` when the arguments ask for something
-/// else. To be called first in `main`: no thread may have been started.
+/// The hidden subcommand of a guest.
+pub(crate) const GUEST: &str = "__node-guest";
+
+/// Serves the hidden subcommands that PID 1 of a local node, and a guest in another's, are started with; `None` when the
+/// arguments ask for something else. To be called first in `main`: no thread may have been started.
 ///
-/// Refuses to run when it is not PID 1, so that a person who types the subcommand harms nothing.
+/// The first refuses to run when it is not PID 1, so that a person who types the subcommand harms nothing; the second joins
+/// namespaces that it may join, and does what its standard input says.
 pub fn init_main(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    if args.nth(1)? != SUBCOMMAND {
-        return None;
-    }
-    if std::process::id() != 1 {
-        return Some(ExitCode::from(2));
-    }
+    let served = match args.nth(1)? {
+        asked if asked == SUBCOMMAND && std::process::id() != 1 => return Some(ExitCode::from(2)),
+        asked if asked == SUBCOMMAND => init(),
+        asked if asked == GUEST => guest(&args.next().unwrap_or_default()),
+        _ => return None,
+    };
     // The harness reads the cause from the channel; without a channel there is nobody to tell.
-    Some(if init().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Some(if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn init() -> io::Result<()> {
+    let control = alone()?;
+    let Some((Request::Setup(setup), files)) = control.recv()? else { return Ok(()) };
+    let made = set_up(&setup, files, &control);
+    serve(control, made, AtItsEnd::All)
+}
+
+fn guest(namespaces: &OsStr) -> io::Result<()> {
+    let control = alone()?;
+    let joined = join(Path::new(namespaces));
+    serve(control, joined, AtItsEnd::Own)
+}
+
+/// The line to the harness, and nothing else of whoever started it.
+fn alone() -> io::Result<Channel> {
     let control = Channel::new(take_stdin()?);
     inherited::hide_from_programs()?;
     nix::unistd::setsid()?;
-    let Some((Request::Setup(setup), files)) = control.recv()? else { return Ok(()) };
-    let made = set_up(&setup, files, &control).and_then(|()| {
+    Ok(control)
+}
+
+/// Joins the namespaces of a process but its PID namespace, which this one was started in.
+fn join(namespaces: &Path) -> Result<(), String> {
+    const KINDS: [(&str, CloneFlags); 5] = [
+        ("cgroup", CloneFlags::CLONE_NEWCGROUP),
+        ("ipc", CloneFlags::CLONE_NEWIPC),
+        ("uts", CloneFlags::CLONE_NEWUTS),
+        ("net", CloneFlags::CLONE_NEWNET),
+        // The last: no path of the host can be opened after it.
+        ("mnt", CloneFlags::CLONE_NEWNS),
+    ];
+    for (kind, flag) in KINDS {
+        let path = namespaces.join(kind);
+        let namespace = File::open(&path).doing(format_args!("open {}", path.display()))?;
+        setns(namespace, flag).doing(format_args!("join {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn serve(control: Channel, made: Result<(), String>, end: AtItsEnd) -> io::Result<()> {
+    let agent = made.and_then(|()| {
         std::env::set_current_dir("/").doing("chdir /")?;
-        Agent::new(control.as_fd().try_clone_to_owned().doing("copy the control socket")?).doing("watch for children")
+        let line = control.as_fd().try_clone_to_owned().doing("copy the control socket")?;
+        Agent::new(line, end).doing("watch for children")
     });
-    match made {
+    match agent {
         Ok(agent) => {
             drop(control);
             agent.channel().send(&Reply::Ready, &[])?;

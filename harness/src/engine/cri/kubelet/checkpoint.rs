@@ -62,12 +62,13 @@ impl Own {
     async fn ask(&self, container: &Container) -> Result<String, kube::Error> {
         let of = &container.slot;
         let inside = format!("checkpoint/{NAMESPACE}/{}/{}", of.handle, of.spec.name);
-        let path = format!("/api/v1/nodes/{}/proxy/{inside}", self.node().name());
-        match self.cluster.client().request_text(words::post(&path)?).await {
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                self.direct.client.request_text(words::post(&format!("/{inside}"))?).await
+        let path = format!("/api/v1/nodes/{}/proxy/{inside}", self.node().known_as());
+        let answered = self.cluster.client().request_text(words::post(&path)?).await;
+        match (answered, &self.started) {
+            (Err(kube::Error::Api(status)), Some(own)) if status.code == 403 => {
+                own.direct.client.request_text(words::post(&format!("/{inside}"))?).await
             }
-            answered => answered,
+            (answered, _) => answered,
         }
     }
 

@@ -7,11 +7,12 @@
 //! A pod has no address before its container is started, and there is no making it without starting it.
 
 mod checkpoint;
+mod foreign;
 mod pod;
 mod restore;
 mod words;
 
-use super::{CriEngine, CriOptions, Inner};
+use super::{CriEngine, CriOptions, Groups, Inner};
 use crate::cluster::{Api, Cluster, Direct, KubeletPlaces, NAMESPACE, wait_for};
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::{self, KUBELET_ROOT, Places, generated};
@@ -48,6 +49,9 @@ pub(in crate::engine) async fn connect(
     supplies: &dyn Supplies,
 ) -> Result<Arc<dyn Engine>, EngineError> {
     let cluster = supplies.cluster().await?;
+    if !cluster.is_own() {
+        return foreign::connect(kind, node, cluster, supplies).await;
+    }
     let options = CriOptions::new(supplies.pause().await?);
     let server = cluster.version();
     let (runtime, server) = tokio::join!(CriEngine::connected(kind, Arc::clone(&node), options, String::new()), server);
@@ -61,9 +65,11 @@ pub(in crate::engine) async fn connect(
     let own = Own {
         capabilities: capabilities(&runtime.capabilities, &server),
         pods: Api::namespaced(cluster.client(), NAMESPACE),
-        direct: cluster.direct(&node)?,
-        daemon: Daemon::new(Arc::clone(&node), "the kubelet", format!("{}/kubelet.log", places.home)),
-        exec: kubelet.exec().env("PATH", PATH),
+        started: Some(Started {
+            direct: cluster.direct(&node)?,
+            daemon: Daemon::new(Arc::clone(&node), "the kubelet", format!("{}/kubelet.log", places.home)),
+            exec: kubelet.exec().env("PATH", PATH),
+        }),
         places,
         cluster,
         runtime,
@@ -80,11 +86,17 @@ struct Own {
     runtime: Arc<Inner>,
     cluster: Arc<Cluster>,
     pods: Api<Pod>,
+    /// `None`: somebody else runs the kubelet.
+    started: Option<Started>,
+    places: KubeletPlaces,
+    capabilities: Capabilities,
+}
+
+/// A kubelet of podferry's own.
+struct Started {
     direct: Direct,
     daemon: Daemon,
     exec: crate::process::Exec,
-    places: KubeletPlaces,
-    capabilities: Capabilities,
 }
 
 fn places(containerd: &Places) -> KubeletPlaces {
@@ -135,27 +147,30 @@ impl Own {
     }
 
     async fn start_kubelet(&self) -> Result<(), EngineError> {
-        self.daemon.start(self.exec.clone(), self.ready()).await
+        match &self.started {
+            Some(own) => own.daemon.start(own.exec.clone(), self.ready(own)).await,
+            None => Ok(()),
+        }
     }
 
     /// Until it serves and its node is ready: of one that was killed the API server says so for 40 s more. There is no time
     /// limit but the daemon's own.
-    async fn ready(&self) {
+    async fn ready(&self, own: &Started) {
         while !self.cluster.serves(self.node()).await {
             tokio::time::sleep(READY_POLL).await;
         }
-        while self.cluster.await_ready(self.node().name(), READY_LIMIT).await.is_err() {}
+        while self.cluster.await_ready(self.node().known_as(), READY_LIMIT).await.is_err() {}
         // Until it has heard of its pods it says of each that there is none (404, `pod does not exist`).
-        while !self.knows_its_pods().await {
+        while !self.knows_its_pods(own).await {
             tokio::time::sleep(READY_POLL).await;
         }
     }
 
-    async fn knows_its_pods(&self) -> bool {
-        let here = ListParams::default().fields(&format!("spec.nodeName={}", self.node().name()));
+    async fn knows_its_pods(&self, own: &Started) -> bool {
+        let here = ListParams::default().fields(&format!("spec.nodeName={}", self.node().known_as()));
         let Ok(pods) = self.pods.list(&here).await else { return false };
         let Ok(request) = words::get("/pods") else { return false };
-        let Ok(known) = self.direct.client.request::<List<Pod>>(request).await else { return false };
+        let Ok(known) = own.direct.client.request::<List<Pod>>(request).await else { return false };
         pods.items.iter().all(|pod| known.items.iter().any(|seen| seen.metadata.uid == pod.metadata.uid))
     }
 
@@ -168,7 +183,7 @@ impl Own {
     async fn run(&self, slot: &Slot, image: &str, pull: Pull) -> Result<Container, EngineError> {
         self.runtime.write_criu_config(&slot.spec.criu)?;
         let criu = self.runtime.places.criu_config(&slot.spec.criu);
-        let object = pod::object(&slot.spec, self.node().name(), image, pull, &criu);
+        let object = pod::object(&slot.spec, self.node(), image, pull, &criu);
         let what = format!("make a pod for container {}", slot.spec.name);
         self.pods.create(&PostParams::default(), &object).await.map_err(|e| self.refused(&what, &e))?;
         let running = wait_for(&self.pods, &slot.handle, START_LIMIT, pod::running).await;
@@ -186,7 +201,12 @@ impl Own {
     fn adopt(&self, slot: &Slot, running: &pod::Running) {
         let config = cri::PodSandboxConfig {
             linux: Some(cri::LinuxPodSandboxConfig {
-                cgroup_parent: pod::group(&self.places.group, &running.uid, &running.quality),
+                cgroup_parent: pod::group(
+                    &self.places.group,
+                    &running.uid,
+                    &running.quality,
+                    self.runtime.groups == Groups::Systemd,
+                ),
                 ..Default::default()
             }),
             ..Default::default()
@@ -256,11 +276,14 @@ impl Own {
         let listed = listed.map_err(|e| self.refused("list pods", &e))?;
         let here = |pod: &Pod| {
             let selector = pod.spec.as_ref().and_then(|s| s.node_selector.as_ref());
-            selector.and_then(|s| s.get("kubernetes.io/hostname")).is_some_and(|node| node == self.node().name())
+            selector.and_then(|s| s.get("kubernetes.io/hostname")).is_some_and(|node| node == self.node().known_as())
         };
         let pods = listed.items.into_iter().filter(here);
         let mut left: Vec<String> = pods.map(|p| format!("pod {}", p.metadata.name.unwrap_or_default())).collect();
-        left.extend(self.runtime.left().await?);
+        left.extend(match &self.started {
+            Some(_) => self.runtime.left().await?,
+            None => self.runtime.containerd.left().await?,
+        });
         let checkpoints = std::fs::read_dir(self.runtime.host(format!("{}/checkpoints", self.places.root)));
         let checkpoints = checkpoints.into_iter().flatten().flatten();
         left.extend(checkpoints.map(|entry| format!("checkpoint {}", entry.file_name().to_string_lossy())));
@@ -268,14 +291,22 @@ impl Own {
     }
 
     async fn collect_logs(&self, into: &Path) -> Result<(), EngineError> {
+        if self.started.is_none() {
+            return self.collect_journals(into).await;
+        }
         self.runtime.collect_logs(into)?;
         let failed = |e: std::io::Error| self.runtime.surroundings("collect the kubelet's logs", e);
         let log = self.runtime.host(format!("{}/kubelet.log", self.places.home));
         std::fs::copy(log, into.join("kubelet.log")).map_err(failed)?;
+        self.collect_events(into).await
+    }
+
+    async fn collect_events(&self, into: &Path) -> Result<(), EngineError> {
         let events: Api<Event> = Api::namespaced(self.cluster.client(), NAMESPACE);
         let events = events.list(&ListParams::default()).await.map_err(|e| self.refused("list events", &e))?;
         let lines: String = events.iter().map(words::event).collect();
-        std::fs::write(into.join("events.txt"), lines).map_err(failed)
+        let written = std::fs::write(into.join("events.txt"), lines);
+        written.map_err(|e| self.runtime.surroundings("collect the pods' events", e))
     }
 }
 
@@ -387,14 +418,21 @@ impl Engine for KubeletEngine {
     }
 
     async fn kill_daemon(&self) -> Result<(), EngineError> {
-        self.0.daemon.kill().await
+        match &self.0.started {
+            Some(own) => own.daemon.kill().await,
+            None => Err(EngineError::new(ErrorClass::Unsupported, "somebody else runs the kubelet".to_owned())),
+        }
     }
 
     async fn revive(&self) -> Result<(), EngineError> {
         let own = Arc::clone(&self.0);
         to_its_end(async move {
+            let Some(started) = &own.started else {
+                return own.runtime.thaw_forgotten("by nobody").await.map(drop);
+            };
             own.runtime.revive().await?;
-            if own.daemon.is_well(own.ready()).await? { Ok(()) } else { own.start_kubelet().await }
+            let well = started.daemon.is_well(own.ready(started)).await?;
+            if well { Ok(()) } else { own.start_kubelet().await }
         })
         .await
     }

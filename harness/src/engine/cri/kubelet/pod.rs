@@ -2,6 +2,7 @@
 
 use crate::cluster::NAMESPACE;
 use crate::engine::{ContainerSpec, Mount, criu_options};
+use crate::node::SharedNode;
 use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
@@ -24,19 +25,19 @@ pub(super) enum Pull {
 }
 
 /// A pod of one container on a node. `criu`: the file with CRIU's options, which runc finds by the pod's annotation.
-pub(super) fn object(spec: &ContainerSpec, node: &str, image: &str, pull: Pull, criu: &str) -> Pod {
+pub(super) fn object(spec: &ContainerSpec, node: &SharedNode, image: &str, pull: Pull, criu: &str) -> Pod {
     let limits = spec.memory_limit.map(|bytes| json!({"limits": {"memory": bytes.to_string()}}));
     let env: Vec<Value> = spec.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let volume = |(n, mount): (usize, &Mount)| json!({"name": format!("mount-{n}"), "hostPath": {"path": mount.source, "type": "Directory"}});
     let mount = |(n, mount): (usize, &Mount)| json!({"name": format!("mount-{n}"), "mountPath": mount.target});
     let object = json!({
         "metadata": {
-            "name": name(&spec.name, node),
+            "name": name(&spec.name, node.name()),
             "namespace": NAMESPACE,
             "annotations": {criu_options::ANNOTATION: criu},
         },
         "spec": {
-            "nodeSelector": {"kubernetes.io/hostname": node},
+            "nodeSelector": {"kubernetes.io/hostname": node.known_as()},
             "serviceAccountName": ACCOUNT,
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
@@ -112,8 +113,21 @@ fn join(words: &[Option<&str>]) -> String {
     words.iter().flatten().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>().join(": ")
 }
 
-/// The control group of a pod, below the group that the kubelet was given (cgroupfs driver).
-pub(super) fn group(below: &str, uid: &str, quality: &str) -> String {
+/// The control group of a pod, below the group that the kubelet was given (`/podferry`), by the driver `cgroupfs` or, with
+/// `systemd`, by that: `/kubelet` makes the slice `kubelet.slice`, and each name is longer by the one above it.
+pub(super) fn group(below: &str, uid: &str, quality: &str, systemd: bool) -> String {
+    if systemd {
+        let top = below.trim_start_matches('/');
+        let pods = format!("{top}-kubepods");
+        let pod = uid.replace('-', "_");
+        return match quality {
+            "Guaranteed" => format!("/{top}.slice/{pods}.slice/{pods}-pod{pod}.slice"),
+            other => {
+                let class = format!("{pods}-{}", other.to_lowercase());
+                format!("/{top}.slice/{pods}.slice/{class}.slice/{class}-pod{pod}.slice")
+            }
+        };
+    }
     match quality {
         "Guaranteed" => format!("{below}/kubepods/pod{uid}"),
         other => format!("{below}/kubepods/{}/pod{uid}", other.to_lowercase()),
@@ -145,8 +159,16 @@ mod tests {
         let pod = seen(json!({"podIP": "10.99.2.9", "qosClass": "Burstable", "containerStatuses": [running_state]}));
         let found = running(Some(&pod)).unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.address, found.uid.as_str()), ("abc", Ipv4Addr::new(10, 99, 2, 9), "u-1"));
-        assert_eq!(group("/podferry", &found.uid, &found.quality), "/podferry/kubepods/burstable/podu-1");
-        assert_eq!(group("/podferry", "u", "Guaranteed"), "/podferry/kubepods/podu");
+        assert_eq!(group("/podferry", &found.uid, &found.quality, false), "/podferry/kubepods/burstable/podu-1");
+        assert_eq!(group("/podferry", "u", "Guaranteed", false), "/podferry/kubepods/podu");
+        assert_eq!(
+            group("/kubelet", &found.uid, &found.quality, true),
+            "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-podu_1.slice"
+        );
+        assert_eq!(
+            group("/kubelet", "u", "Guaranteed", true),
+            "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podu.slice"
+        );
         let without = seen(json!({"containerStatuses": [container(json!({"running": {}}))]}));
         assert_eq!(running(Some(&without)).unwrap(), None);
         assert_eq!(running(Some(&seen(json!({})))).unwrap(), None);

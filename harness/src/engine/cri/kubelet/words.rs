@@ -30,6 +30,8 @@ pub(super) fn refused(cannot: &str, e: &kube::Error) -> EngineError {
     }
 }
 
+const OF_SERVER: &str = "the API server itself may not: what its certificate for kubelets needs in a cluster of kubeadm's is in \
+                         fixtures/kubernetes/rbac-kubeadm.json";
 const RIGHTS: &str = "what podferry's user must be allowed is in fixtures/kubernetes/rbac.json";
 
 /// Why a checkpoint failed; `criu`: the lines of CRIU's log. The codes: 401 and 403 of who may not; 404 of a pod or container
@@ -38,6 +40,7 @@ const RIGHTS: &str = "what podferry's user must be allowed is in fixtures/kubern
 pub(super) fn checkpoint_refused(cannot: &str, e: &kube::Error, criu: Vec<String>) -> EngineError {
     let kube::Error::Api(status) = e else { return refused(cannot, e) };
     let (class, hint) = match status.code {
+        403 if status.message.contains("kube-apiserver-kubelet-client") => (ErrorClass::Surroundings, Some(OF_SERVER)),
         401 | 403 => (ErrorClass::Surroundings, Some(RIGHTS)),
         404 if status.message.contains("page not found") => {
             let hint = "its gate ContainerCheckpoint is off, or it is older than 1.30 where that is off by default";

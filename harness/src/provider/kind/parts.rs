@@ -1,0 +1,238 @@
+//! What a kind node of podferry's is made of, and the image that is built of it.
+
+use super::dock::Dock;
+use crate::component::NodeImage;
+use crate::image::{ImageError, Layer, libraries, loader, program_layout};
+use crate::record::{Chain, Failure};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const SETUP: &str = include_str!("../../../../fixtures/kind/setup.sh");
+const IMPORT: &str = include_str!("../../../../fixtures/kind/import-images.sh");
+const IMAGES_UNIT: &str = include_str!("../../../../fixtures/kind/podferry-images.service");
+const CONTAINERD_UNIT: &str = include_str!("../../../../fixtures/kind/containerd.conf");
+
+/// Where CRIU lies with all of its libraries, so that it runs in any root.
+const CRIU_HOME: &str = "/opt/podferry/criu";
+
+/// The parts of a node, on the host.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The packages of a node: the folder that becomes its root.
+    pub root: PathBuf,
+    /// Another root, which runc, CRIU and busybox are taken from.
+    pub stack: PathBuf,
+    /// kind's own files: the folder `images/base/files` of its sources.
+    pub kind_files: PathBuf,
+    /// Programs by their names: containerd and its shim, ctr, kubeadm, kubelet, kubectl, and those of the control plane's
+    /// images.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// The version of Kubernetes: `v1.36.3`.
+    pub version: String,
+    /// Keeps the root from being pruned.
+    pub held: Arc<NodeImage>,
+}
+
+/// Programs that are run on the node itself, with their folders.
+const ON_NODE: [(&str, &str); 6] = [
+    ("containerd", "/usr/local/bin"),
+    ("containerd-shim-runc-v2", "/usr/local/bin"),
+    ("ctr", "/usr/local/bin"),
+    ("kubeadm", "/usr/bin"),
+    ("kubelet", "/usr/bin"),
+    ("kubectl", "/usr/bin"),
+];
+
+/// The programs of images that kubeadm names by the version of Kubernetes.
+const VERSIONED: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
+
+/// All programs that a node of podferry's needs, as components are called.
+pub const PROGRAMS: [&str; 12] = [
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "kubeadm",
+    "kubelet",
+    "kubectl",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "etcd",
+    "coredns",
+];
+
+impl Parts {
+    /// Writes the folder that Docker builds the image from.
+    pub(super) async fn write(&self, into: &Path) -> Result<(), Failure> {
+        let cannot = "can't put the node image of kind together";
+        let images = into.join("images");
+        fs::create_dir_all(&images).map_err(|e| Failure::surroundings(format!("{cannot}: {e}")))?;
+        let overlay = self.overlay().await.map_err(|e| broken(cannot, &e))?;
+        let of_images = self.images().await.map_err(|e| broken(cannot, &e))?;
+        let (root, into) = (self.root.clone(), into.to_owned());
+        let work = move || -> Result<(), ImageError> {
+            let mut base = Layer::default();
+            base.take_from(&root, "/")?;
+            base.write_file(&into.join("root.tar"))?;
+            overlay.write_file(&into.join("overlay.tar"))?;
+            let layer = into.join("layer.tar");
+            for (file, reference, entry, parts) in of_images {
+                parts.write_file(&layer)?;
+                program_layout(&layer, &images.join(file), &reference, &[&entry])?;
+            }
+            fs::remove_file(&layer).map_err(ImageError::io("remove", &layer))?;
+            let dockerfile = into.join("Dockerfile");
+            fs::write(&dockerfile, DOCKERFILE).map_err(ImageError::io("write", &dockerfile))
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|e| broken(cannot, &e))?.map_err(|e| broken(cannot, &e))
+    }
+
+    /// What is laid over the packages.
+    async fn overlay(&self) -> Result<Layer, ImageError> {
+        let mut layer = Layer::default();
+        let files = &self.kind_files;
+        for file in files_below(files).map_err(ImageError::io("read", files))? {
+            let inside = format!("/{}", file.strip_prefix(files).unwrap_or(&file).display());
+            let program = inside.starts_with("/kind/bin/") || inside.starts_with("/usr/local/bin/");
+            layer.host_file(&inside, &file, if program { 0o755 } else { 0o644 });
+        }
+        for (name, folder) in ON_NODE {
+            if let Some(program) = self.programs.get(name) {
+                layer.host_file(&format!("{folder}/{name}"), program, 0o755);
+            }
+        }
+        layer.host_file("/usr/local/sbin/runc", &self.of_stack("runc"), 0o755);
+        // What sockets are probed with.
+        layer.host_file("/usr/local/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
+        for plugin in ["host-local", "loopback", "portmap", "ptp"] {
+            layer.link(&format!("/opt/cni/bin/{plugin}"), &format!("/usr/lib/cni/{plugin}"));
+        }
+        self.criu(&mut layer).await?;
+        layer.text("/kind/version", &self.version, 0o644);
+        layer.text("/kind/bin/import-images.sh", IMPORT, 0o755);
+        layer.text("/kind/bin/podferry-setup.sh", SETUP, 0o755);
+        layer.text("/etc/systemd/system/podferry-images.service", IMAGES_UNIT, 0o644);
+        layer.text("/etc/systemd/system/containerd.service.d/podferry.conf", CONTAINERD_UNIT, 0o644);
+        Ok(layer)
+    }
+
+    /// A program of the user's own, or the other root's.
+    fn of_stack(&self, name: &str) -> PathBuf {
+        self.programs.get(name).cloned().unwrap_or_else(|| self.stack.join("usr/sbin").join(name))
+    }
+
+    /// CRIU of another distribution than the root's, with its loader and its libraries. The loader bears CRIU's name: that
+    /// is what the process is called by the kernel.
+    async fn criu(&self, layer: &mut Layer) -> Result<(), ImageError> {
+        const CRIU: &str = "/usr/sbin/criu";
+        for library in libraries(&self.stack, CRIU).await? {
+            let host = in_root(&self.stack, &library);
+            let name = Path::new(&library).file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match library == loader() {
+                true => layer.host_file(&format!("{CRIU_HOME}/criu"), &host, 0o755),
+                false => layer.host_file(&format!("{CRIU_HOME}/lib/{name}"), &host, 0o644),
+            }
+        }
+        layer.host_file(&format!("{CRIU_HOME}/criu.program"), &self.of_stack("criu"), 0o755);
+        let script = format!(
+            "#!/bin/sh\nexec {CRIU_HOME}/criu --library-path {CRIU_HOME}/lib {CRIU_HOME}/criu.program \"$@\"\n"
+        );
+        layer.text("/usr/local/sbin/criu", &script, 0o755);
+        Ok(())
+    }
+
+    /// The images of the cluster's own programs: file, reference, what they start, and the layer.
+    async fn images(&self) -> Result<Vec<(String, String, String, Layer)>, ImageError> {
+        let mut images = Vec::new();
+        for name in VERSIONED {
+            let Some(program) = self.programs.get(name) else { continue };
+            let mut layer = Layer::default();
+            let entry = format!("/usr/local/bin/{name}");
+            layer.host_file(&entry, program, 0o755);
+            if name == "kube-proxy" {
+                self.nft(&mut layer).await?;
+            }
+            let reference = format!("registry.k8s.io/{name}:{}", self.version);
+            images.push((format!("{name}.tar"), reference, entry, layer));
+        }
+        // As `kubeadm config images list` names them for 1.36.3.
+        let others =
+            [("etcd", "etcd:3.6.8-0", "/usr/local/bin/etcd"), ("coredns", "coredns/coredns:v1.14.2", "/coredns")];
+        for (name, tag, entry) in others {
+            let Some(program) = self.programs.get(name) else { continue };
+            let mut layer = Layer::default();
+            layer.host_file(entry, program, 0o755);
+            images.push((format!("{name}.tar"), format!("registry.k8s.io/{tag}"), entry.to_owned(), layer));
+        }
+        // kubeadm's, and the one of kind's configuration of containerd.
+        for tag in ["3.10.2", "3.10"] {
+            let mut layer = Layer::default();
+            layer.host_file("/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
+            layer.text("/pause", "#!/bin/busybox sh\nexec /bin/busybox sleep 2147483647\n", 0o755);
+            images.push((
+                format!("pause-{tag}.tar"),
+                format!("registry.k8s.io/pause:{tag}"),
+                "/pause".to_owned(),
+                layer,
+            ));
+        }
+        Ok(images)
+    }
+
+    /// What kube-proxy calls.
+    async fn nft(&self, layer: &mut Layer) -> Result<(), ImageError> {
+        const NFT: &str = "/usr/sbin/nft";
+        layer.host_file(NFT, &self.root.join("usr/sbin/nft"), 0o755);
+        for library in libraries(&self.root, NFT).await? {
+            layer.host_file(&library, &in_root(&self.root, &library), 0o755);
+        }
+        layer.dir("/tmp", 0o1777);
+        Ok(())
+    }
+
+    /// Has Docker build the image, unless it has it, and gives its name.
+    pub(super) async fn build(&self, dock: &Dock) -> Result<String, Failure> {
+        let name = "podferry/kind-node:latest".to_owned();
+        let folder = dock.folder("node-image");
+        let on_host = dock.host_path(&folder);
+        self.write(&on_host).await?;
+        let built = dock.build(&on_host, &name).await;
+        // It holds all of the image once more.
+        let removed = fs::remove_dir_all(&on_host);
+        built?;
+        removed.map_err(|e| Failure::surroundings(format!("can't remove {}: {e}", on_host.display())))?;
+        Ok(name)
+    }
+}
+
+/// The last lines are what kind starts nodes by (kind 0.33.0, images/base/Dockerfile).
+const DOCKERFILE: &str = r#"FROM scratch
+ADD root.tar overlay.tar /
+RUN ["/bin/sh", "/kind/bin/podferry-setup.sh"]
+COPY images /kind/images
+ENV container=docker
+STOPSIGNAL SIGRTMIN+3
+ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]
+"#;
+
+fn broken(cannot: &str, e: &dyn std::error::Error) -> Failure {
+    Failure::surroundings(format!("{cannot}: {}", Chain(e)))
+}
+
+fn in_root(root: &Path, inside: &str) -> PathBuf {
+    root.join(inside.trim_start_matches('/'))
+}
+
+fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { files.extend(files_below(&path)?) } else { files.push(path) }
+    }
+    files.sort();
+    Ok(files)
+}
