@@ -171,9 +171,24 @@ pub(super) struct StackArgs {
     /// What makes the nodes
     #[arg(long, value_enum, default_value = "local")]
     pub(super) provider: ProviderArg,
+    #[command(flatten)]
+    pub(super) kind: KindArgs,
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
     pub(super) kubernetes: Option<String>,
+}
+
+/// What is special to a kind cluster.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct KindArgs {
+    /// The socket of a dockerd of yours for `--provider kind`: /var/run/docker.sock; without, podferry starts one in a node of
+    /// its own
+    #[arg(long = "docker", value_name = "SOCKET")]
+    pub(super) docker: Option<PathBuf>,
+    /// A node image of kind's, kindest/node:v1.36.1, that containerd, runc and CRIU are laid over; without, podferry makes one of
+    /// packages and sources
+    #[arg(long = "kind-image", value_name = "IMAGE")]
+    pub(super) image: Option<String>,
 }
 
 /// What makes nodes.

@@ -143,6 +143,7 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
             None => Arc::new(LocalProvider::new(config)?),
             Some(kind) => Arc::new(KindProvider::new(KindConfig {
                 // Nothing of the stack under test runs beside its nodes.
+                docker: args.stack.kind.docker.clone(),
                 dock: LocalConfig { overrides: Vec::new(), binds: Vec::new(), ..config },
                 kind: kind.program.clone(),
                 parts: kind.parts.clone(),
@@ -286,7 +287,11 @@ fn stack_args(args: &StackArgs) -> String {
     // Of several, a case says which it is on.
     let one = args.images.names.first().filter(|name| args.images.names.len() == 1 && *name != DEFAULT_NODE_IMAGE);
     let image = one.map(|name| format!(" --node-image {name}"));
-    let provider = (args.provider == ProviderArg::Kind).then(|| " --provider kind".to_owned());
+    let provider = (args.provider == ProviderArg::Kind).then(|| {
+        let docker = args.kind.docker.as_ref().map(|socket| format!(" --docker {}", socket.display()));
+        let base = args.kind.image.as_ref().map(|image| format!(" --kind-image {image}"));
+        format!(" --provider kind{}{}", docker.unwrap_or_default(), base.unwrap_or_default())
+    });
     let kubernetes = args.kubernetes.as_ref().map(|version| format!(" --kubernetes {version}"));
     image
         .into_iter()

@@ -37,7 +37,7 @@ impl Stack {
 
     /// Whether the nodes are to join a Kubernetes cluster.
     pub(super) fn kubernetes(&self) -> bool {
-        !self.programs.is_empty()
+        self.kind.is_some() || !self.programs.is_empty()
     }
 
     /// Programs of the host that the nodes see beside their own.
@@ -174,6 +174,8 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
         ProviderArg::Kind => Some(args.kubernetes.clone().unwrap_or_else(|| KUBERNETES.to_owned())),
     };
     let programs = match &kubernetes {
+        // It has its own.
+        Some(_) if args.kind.image.is_some() => component::given(&own.of_cluster).await.map_err(refusal)?,
         Some(version) => component::cluster(version, &own.of_cluster, &cache, progress).await.map_err(refusal)?,
         None => match own.of_cluster.first() {
             None => Vec::new(),
@@ -192,7 +194,7 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
     let overrides = overrides.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     let mut stack = Stack { image, cache, overrides, programs, kind: None };
     if args.provider == ProviderArg::Kind {
-        stack.kind = Some(kind::prepare(&stack, &stack.cache, progress).await?);
+        stack.kind = Some(kind::prepare(&stack, args.kind.image.as_ref(), &stack.cache, progress).await?);
     }
     Ok(stack)
 }

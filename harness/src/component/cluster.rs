@@ -52,16 +52,30 @@ pub async fn cluster(
     let mut programs = Vec::new();
     for name in PROGRAMS {
         programs.push(match own.iter().find(|own| own.name == name) {
-            Some(own) => {
-                let path = std::path::absolute(&own.path).map_err(ComponentError::io("can't find", &own.path))?;
-                let from = own.built.clone().unwrap_or_else(|| format!("path {}", path.display()));
-                let record = identify(&manifest.source(name)?, &path, from).await?;
-                Built { path, record, now: false }
-            }
+            Some(own) => identified(own).await?,
             None => build(&Wanted::named(name), cache, progress).await?,
         });
     }
     Ok(programs)
+}
+
+/// The programs of a cluster that the user gives, and no others: the cluster has its own.
+///
+/// # Errors
+/// One does not run.
+pub async fn given(own: &[OwnProgram]) -> Result<Vec<Built>, ComponentError> {
+    let mut programs = Vec::new();
+    for own in own {
+        programs.push(identified(own).await?);
+    }
+    Ok(programs)
+}
+
+async fn identified(own: &OwnProgram) -> Result<Built, ComponentError> {
+    let path = std::path::absolute(&own.path).map_err(ComponentError::io("can't find", &own.path))?;
+    let from = own.built.clone().unwrap_or_else(|| format!("path {}", path.display()));
+    let record = identify(&Manifest::shipped().source(&own.name)?, &path, from).await?;
+    Ok(Built { path, record, now: false })
 }
 
 /// Whether a version is the one that is asked for, or of the minor version that is.

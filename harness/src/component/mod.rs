@@ -17,7 +17,7 @@ mod spec;
 mod wanted;
 
 pub use cache::{Cache, sweep_unfinished};
-pub use cluster::{OwnProgram, cluster, of_cluster};
+pub use cluster::{OwnProgram, cluster, given, of_cluster};
 pub use error::{ComponentError, Fault};
 pub use host::host_record;
 pub use manifest::Manifest;
@@ -28,6 +28,7 @@ pub use spec::{NodeImageSpec, SpecError};
 pub use wanted::{Wanted, alternatives};
 
 pub(crate) use module::sources;
+pub(crate) use spec::short_digest;
 
 pub(crate) use bootstrap::{find_program, missing_packages, with_system_path};
 

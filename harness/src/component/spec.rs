@@ -127,7 +127,7 @@ impl NodeImageSpec {
 }
 
 /// The first 16 hex digits of the sha256 of a value's JSON.
-pub(super) fn short_digest(value: &impl Serialize) -> String {
+pub(crate) fn short_digest(value: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(value).expect("plain values are JSON");
     let digest = Sha256::digest(bytes);
     digest.iter().take(8).map(|b| format!("{b:02x}")).collect()

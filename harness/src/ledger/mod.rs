@@ -28,6 +28,10 @@ pub const TEMP_DIR: &str = "temp-dir";
 /// `component::sweep_unfinished`: another run may have gone on with it.
 pub const UNFINISHED_IMAGE: &str = "unfinished-image";
 
+/// Claim kind of a kind cluster under the user's dockerd; its name is the cluster's and, after a space, dockerd's socket.
+/// Sweeping is `provider::kind::sweep`.
+pub const KIND_CLUSTER: &str = "kind-cluster";
+
 /// Why the ledger could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {

@@ -19,11 +19,19 @@ pub(crate) struct Kind {
     pub(crate) components: Vec<ComponentRecord>,
 }
 
+/// The programs that take the place of those of any node image.
+const OURS: [&str; 4] = ["containerd", "containerd-shim-runc-v2", "ctr", "kind"];
+
 /// The components that are taken from the packages of the stack's own node image.
 const OF_IMAGE: [&str; 2] = ["runc", "criu"];
 
 /// Gets and builds all of it; what the user gives takes its place.
-pub(super) async fn prepare(stack: &Stack, cache: &Cache, progress: &dyn Progress) -> Result<Kind, Refusal> {
+pub(super) async fn prepare(
+    stack: &Stack,
+    base: Option<&String>,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Kind, Refusal> {
     let spec = NodeImageSpec::listed("fixtures/node/kind.packages", "kind", PACKAGES);
     let root = component::node_image(&spec, cache, progress).await.map_err(refusal)?;
     let given = stack.overrides.iter().map(|o| (&o.record, &o.bind.host));
@@ -35,7 +43,9 @@ pub(super) async fn prepare(stack: &Stack, cache: &Cache, progress: &dyn Progres
         components.push(record.clone());
     }
     for name in PROGRAMS.iter().chain(&["kind"]) {
-        if programs.contains_key(*name) {
+        // A node image of kind's has its own programs of Kubernetes.
+        let theirs = base.is_some() && !OURS.contains(name);
+        if theirs || programs.contains_key(*name) {
             continue;
         }
         let built = component::build(&Wanted::named(name), cache, progress).await.map_err(refusal)?;
@@ -50,7 +60,10 @@ pub(super) async fn prepare(stack: &Stack, cache: &Cache, progress: &dyn Progres
     let version =
         components.iter().find(|c| c.name == "kubelet").map(|c| format!("v{}", c.version.trim_start_matches('v')));
     let files = component::sources("kind").await.map_err(refusal)?.join("images/base/files");
+    let key = component::short_digest(&(base, &root.key, &stack.image.key, &components));
     let parts = Parts {
+        base: base.cloned(),
+        key,
         root: root.rootfs.clone(),
         stack: stack.image.rootfs.clone(),
         kind_files: files,

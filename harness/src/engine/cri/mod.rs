@@ -28,8 +28,10 @@ use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Migration, Moved,
     Restored, Slot, Stored, Strategies, Supplies, cni, target_of, to_its_end,
 };
+use crate::engine::daemon::PATH;
 use crate::image::Image;
 use crate::node::SharedNode;
+use crate::process::Exec;
 use crate::record::{CriuChoices, EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
 use async_trait::async_trait;
 use generated::runtime::v1::PodSandboxConfig;
@@ -194,8 +196,10 @@ impl CriEngine {
     ) -> Result<CriEngine, EngineError> {
         let asked = containerd::probe(&node, |support| (support.checkpoint.clone(), support.restore.clone())).await;
         let (mut capabilities, support) = asked?;
-        if support.switched {
-            capabilities.version += " (restore has to be switched on in its configuration)";
+        if support.switched && !switched_on(&node).await? {
+            let why =
+                format!("enable_experimental_restore_via_create is off in its configuration on node {}", node.name());
+            (capabilities.restore, capabilities.restore_image) = (Err(why.clone()), Err(why));
         }
         capabilities.daemon = Err("systemd starts it again".to_owned());
         let daemon = Containerd::foreign(node, kind, &options.runtime).await;
@@ -213,6 +217,13 @@ impl CriEngine {
         inner.same_version(&support).await?;
         Ok(CriEngine(inner))
     }
+}
+
+/// Whether a containerd whose restore is off unless it is switched on has it on.
+async fn switched_on(node: &SharedNode) -> Result<bool, EngineError> {
+    let dump = Exec::new("containerd").args(["config", "dump"]).env("PATH", PATH);
+    let dump = node.run(dump).await.map_err(|e| containerd::broken(node, "read containerd's configuration", e))?;
+    Ok(dump.text().lines().any(|line| line.trim() == "enable_experimental_restore_via_create = true"))
 }
 
 impl Sandboxes for Inner {

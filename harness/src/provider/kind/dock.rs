@@ -1,5 +1,5 @@
-//! Where kind's containers are: a dockerd of podferry's own, in a node of its own. It ends with the node, and all of its
-//! containers with it.
+//! Where kind's containers are: under a dockerd of podferry's own, in a node of its own, which ends with the node, and all of
+//! its containers with it; or under the user's.
 
 use crate::node::{Program, SharedNode};
 use crate::process::{Exec, Output};
@@ -18,20 +18,26 @@ const NAME: &str = "dock";
 const HOME: &str = "/data/dock";
 const SOCKET: &str = "/run/docker.sock";
 /// Where kind's own program is seen.
-pub(super) const KIND: &str = "/opt/podferry/kind";
+const KIND: &str = "/opt/podferry/kind";
 /// dockerd answers after 2 s on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const READY_POLL: Duration = Duration::from_millis(20);
 /// The image is a gigabyte, and written several times.
 const BUILD_LIMIT: u64 = 600;
+const DELETE_LIMIT: Duration = Duration::from_secs(120);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A dockerd, with the node that it is in.
+/// A dockerd, and where it is.
 pub(super) struct Dock {
-    provider: LocalProvider,
-    node: SharedNode,
+    place: Place,
     docker: Docker,
-    _dockerd: Box<dyn Program>,
+}
+
+enum Place {
+    /// In a node of podferry's.
+    Node { provider: LocalProvider, node: SharedNode, _dockerd: Box<dyn Program> },
+    /// On this machine, the user's.
+    Host { socket: PathBuf, kind: PathBuf, work: tempfile::TempDir },
 }
 
 /// A container, as its dockerd tells of it.
@@ -51,7 +57,7 @@ impl Dock {
         let node = provider.node(NAME).await?;
         let started = start(&node).await;
         match started {
-            Ok((docker, dockerd)) => Ok(Dock { provider, node, docker, _dockerd: dockerd }),
+            Ok((docker, dockerd)) => Ok(Dock { place: Place::Node { provider, node, _dockerd: dockerd }, docker }),
             Err(e) => {
                 // The first error is the one to tell.
                 let _ = provider.down(NAME).await;
@@ -60,24 +66,70 @@ impl Dock {
         }
     }
 
-    /// Ends all of it.
-    pub(super) async fn down(self) -> Result<(), Failure> {
-        self.provider.down(NAME).await
+    /// The user's dockerd on this machine, by its socket. `docker` must be on the path.
+    pub(super) async fn of_user(socket: &Path, kind: &Path) -> Result<Dock, Failure> {
+        let cannot = format!("can't use dockerd at {}", socket.display());
+        let connected = Docker::connect_with_unix(&socket.to_string_lossy(), BUILD_LIMIT, API_DEFAULT_VERSION);
+        let docker = connected.map_err(|e| failure(&cannot, &e))?;
+        let docker = docker.negotiate_version().await.map_err(|e| failure(&cannot, &e))?;
+        let work = tempfile::tempdir().map_err(|e| failure("can't make a temporary folder", &e))?;
+        Ok(Dock { place: Place::Host { socket: socket.to_owned(), kind: kind.to_owned(), work }, docker })
+    }
+
+    /// Ends all of it: the node with all that is in it, or of the user's dockerd the cluster alone.
+    pub(super) async fn down(self, cluster: &str) -> Result<(), Failure> {
+        if let Place::Node { provider, .. } = &self.place {
+            return provider.down(NAME).await;
+        }
+        let exec = Exec::new(self.kind()).args(["delete", "cluster", "--name", cluster]).timeout(DELETE_LIMIT);
+        let output = self.output(exec).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Failure::surroundings(format!("can't remove the kind cluster {cluster}: {}", said.trim())))
     }
 
     pub(super) fn host_path(&self, inside: &Path) -> PathBuf {
-        self.node.host_path(inside)
+        match &self.place {
+            Place::Node { node, .. } => node.host_path(inside),
+            Place::Host { .. } => inside.to_owned(),
+        }
     }
 
-    /// A folder of its own in the node.
+    /// A folder of its own where dockerd is.
     pub(super) fn folder(&self, name: &str) -> PathBuf {
-        Path::new(HOME).join(name)
+        match &self.place {
+            Place::Node { .. } => Path::new(HOME).join(name),
+            Place::Host { work, .. } => work.path().join(name),
+        }
+    }
+
+    /// kind's program where dockerd is.
+    pub(super) fn kind(&self) -> &Path {
+        match &self.place {
+            Place::Node { .. } => Path::new(KIND),
+            Place::Host { kind, .. } => kind,
+        }
     }
 
     /// Runs a program where dockerd is; its output, whatever its exit code.
     pub(super) async fn output(&self, exec: Exec) -> Result<Output, Failure> {
-        let exec = exec.env("PATH", PATH).env("HOME", "/root").env("DOCKER_HOST", format!("unix://{SOCKET}"));
-        self.node.output(exec).await.map_err(|e| Failure::surroundings(Chain(&e).to_string()))
+        let output = match &self.place {
+            Place::Node { node, .. } => {
+                let exec = exec.env("PATH", PATH).env("HOME", "/root").env("DOCKER_HOST", format!("unix://{SOCKET}"));
+                node.output(exec).await
+            }
+            Place::Host { socket, .. } => {
+                exec.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().await
+            }
+        };
+        output.map_err(|e| Failure::surroundings(Chain(&e).to_string()))
+    }
+
+    /// Whether it has an image of this name.
+    pub(super) async fn has(&self, image: &str) -> bool {
+        self.docker.inspect_image(image).await.is_ok()
     }
 
     /// Builds an image of a folder that has a `Dockerfile`; `folder` is a path on the host.
@@ -122,7 +174,7 @@ impl Dock {
 
     /// The namespaces of a process where dockerd is, as a path on the host.
     pub(super) fn namespaces(&self, pid: u32) -> PathBuf {
-        self.node.host_path(Path::new(&format!("/proc/{pid}/ns")))
+        self.host_path(Path::new(&format!("/proc/{pid}/ns")))
     }
 }
 

@@ -9,6 +9,7 @@ mod config;
 mod dock;
 mod network;
 mod parts;
+mod preflight;
 
 pub use parts::{PROGRAMS, Parts};
 
@@ -17,6 +18,7 @@ use super::local::LocalConfig;
 use crate::client::Vantage;
 use crate::cluster::Cluster;
 use crate::component::Progress;
+use crate::ledger::KIND_CLUSTER;
 use crate::node::{Guest, Place, SharedNode};
 use crate::process::Exec;
 use crate::record::{Chain, ComponentRecord, Failure, MachineRecord, Millis};
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The cluster's name; its nodes' begin with it.
+/// What clusters are called.
 const NAME: &str = "podferry";
 /// 26 s on two busy cores.
 const CREATE_LIMIT: Duration = Duration::from_secs(600);
@@ -48,6 +50,8 @@ const LOG_LINES: usize = 30;
 pub struct KindConfig {
     /// What the node that dockerd is in is made of: its image must have dockerd and Docker's command.
     pub dock: LocalConfig,
+    /// The socket of the user's dockerd, in the place of such a node.
+    pub docker: Option<PathBuf>,
     /// kind's own program, on the host.
     pub kind: PathBuf,
     /// What its nodes are made of.
@@ -100,8 +104,17 @@ impl KindProvider {
     async fn bring_up(&self) -> Result<Up, Failure> {
         let config = &self.config;
         let from = Instant::now();
-        config.progress.say("kind: starting a dockerd of its own");
-        let dock = Dock::up(config.dock.clone(), &config.kind).await?;
+        let dock = match &config.docker {
+            None => {
+                config.progress.say("kind: starting a dockerd of its own");
+                Dock::up(config.dock.clone(), &config.kind).await?
+            }
+            Some(socket) => {
+                let claimed = config.dock.claims.claim(KIND_CLUSTER, &self.claim(socket));
+                claimed.map_err(|e| failure("can't note the claim on a kind cluster", &e))?;
+                Dock::of_user(socket, &config.kind).await?
+            }
+        };
         let made = self.in_dock(&dock).await;
         match made {
             Ok((workers, cluster)) => {
@@ -111,10 +124,31 @@ impl KindProvider {
             }
             Err(e) => {
                 // The first error is the one to tell.
-                let _ = dock.down().await;
+                let _ = self.end(dock).await;
                 Err(e)
             }
         }
+    }
+
+    /// The cluster's name; its nodes' begin with it. Under a dockerd that others use it is the run's own.
+    fn name(&self) -> String {
+        match &self.config.docker {
+            None => NAME.to_owned(),
+            Some(_) => format!("{NAME}-{}", self.config.dock.run_id),
+        }
+    }
+
+    fn claim(&self, socket: &Path) -> String {
+        format!("{} {}", self.name(), socket.display())
+    }
+
+    async fn end(&self, dock: Dock) -> Result<(), Failure> {
+        dock.down(&self.name()).await?;
+        if let Some(socket) = &self.config.docker {
+            let released = self.config.dock.claims.release(KIND_CLUSTER, &self.claim(socket));
+            released.map_err(|e| failure("can't note that the kind cluster is gone", &e))?;
+        }
+        Ok(())
     }
 
     async fn in_dock(&self, dock: &Dock) -> Result<(BTreeMap<String, Arc<Guest>>, Arc<Cluster>), Failure> {
@@ -122,9 +156,11 @@ impl KindProvider {
         config.progress.say("kind: building its node image");
         let image = config.parts.build(dock).await?;
         config.progress.say(&format!("kind: creating a cluster of {} workers", config.workers.len()));
-        create(dock, &image, config.workers.len()).await?;
+        let cluster_name = self.name();
+        let own_network = !has_network(dock, &image).await?;
+        create(dock, &cluster_name, &image, config.workers.len(), own_network).await?;
         let from = Instant::now();
-        let control = known_as(None);
+        let control = known_as(&cluster_name, None);
         let at = dock.container(&control).await?;
         let place = |name: &str, known_as: &str, container: &dock::Container, pods| Place {
             name: name.to_owned(),
@@ -143,7 +179,7 @@ impl KindProvider {
         let mut guests = vec![control_plane];
         let mut workers = BTreeMap::new();
         for (i, name) in config.workers.iter().enumerate() {
-            let known_as = known_as(Some(i));
+            let known_as = known_as(&cluster_name, Some(i));
             let container = dock.container(&known_as).await?;
             let range = cluster.pods_of(&known_as).await?;
             let pods = range.split('/').next().and_then(|address| address.parse().ok());
@@ -156,11 +192,14 @@ impl KindProvider {
             workers.insert(name.clone(), guest);
         }
         let nodes: Vec<(&Guest, &Worker)> = guests.iter().map(AsRef::as_ref).zip(&seen).collect();
-        network::connect(&nodes).await?;
+        if own_network {
+            network::connect(&nodes).await?;
+        }
         // The control plane's keeps its taint.
         for worker in &seen[1..] {
             cluster.await_ready(&worker.known_as, READY_LIMIT).await?;
         }
+        preflight::look(&workers.values().map(AsRef::as_ref).collect::<Vec<_>>()).await?;
         Ok((workers, cluster))
     }
 
@@ -183,23 +222,32 @@ impl KindProvider {
 }
 
 /// What kind calls the nodes of a cluster: the control plane, or the worker of this number from 0.
-fn known_as(worker: Option<usize>) -> String {
+fn known_as(cluster: &str, worker: Option<usize>) -> String {
     match worker {
-        None => format!("{NAME}-control-plane"),
-        Some(0) => format!("{NAME}-worker"),
-        Some(n) => format!("{NAME}-worker{}", n + 1),
+        None => format!("{cluster}-control-plane"),
+        Some(0) => format!("{cluster}-worker"),
+        Some(n) => format!("{cluster}-worker{}", n + 1),
     }
 }
 
+/// Whether a node image brings the pods' network that kind gives its clusters.
+async fn has_network(dock: &Dock, image: &str) -> Result<bool, Failure> {
+    const MANIFEST: &str = "/kind/manifests/default-cni.yaml";
+    let look = Exec::new("docker").args(["run", "--rm", "--network", "none", "--entrypoint", "ls", image, MANIFEST]);
+    Ok(dock.output(look.timeout(CREATE_LIMIT)).await?.code == 0)
+}
+
 /// Has kind make the cluster.
-async fn create(dock: &Dock, image: &str, workers: usize) -> Result<(), Failure> {
+async fn create(dock: &Dock, name: &str, image: &str, workers: usize, own_network: bool) -> Result<(), Failure> {
     let path = dock.folder("kind.yaml");
     let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").is_file();
     let driver = if unified { Driver::Systemd } else { Driver::Cgroupfs };
-    let written = std::fs::write(dock.host_path(&path), config::cluster(NAME, workers, true, driver));
+    let written = std::fs::write(dock.host_path(&path), config::cluster(name, workers, own_network, driver));
     written.map_err(|e| failure("can't write kind's configuration", &e))?;
     let kubeconfig = dock.folder("kubeconfig");
-    let exec = Exec::new(dock::KIND).args(["create", "cluster", "--image", image, "--retain", "--config"]).arg(&path);
+    // Under the user's dockerd nothing else would end it when podferry is killed.
+    let exec = Exec::new("setpriv").args(["--pdeathsig", "KILL"]).arg(dock.kind());
+    let exec = exec.args(["create", "cluster", "--image", image, "--retain", "--config"]).arg(&path);
     let exec = exec.arg("--kubeconfig").arg(&kubeconfig).args(["-v", "1"]).timeout(CREATE_LIMIT);
     let output = dock.output(exec).await?;
     if output.code == 0 {
@@ -209,7 +257,7 @@ async fn create(dock: &Dock, image: &str, workers: usize) -> Result<(), Failure>
     let mut log: Vec<String> = said.lines().map(str::to_owned).collect();
     let why = log.iter().find(|line| line.starts_with("ERROR: ")).cloned();
     log.drain(..log.len().saturating_sub(LOG_LINES));
-    for node in std::iter::once(None).chain((0..workers).map(Some)).map(known_as) {
+    for node in std::iter::once(None).chain((0..workers).map(Some)).map(|worker| known_as(name, worker)) {
         let exec = Exec::new("docker").args(["logs", "--tail", "10", &node]);
         let Ok(output) = dock.output(exec).await else { continue };
         let said = [output.stdout, output.stderr].concat();
@@ -249,7 +297,7 @@ impl Provider for KindProvider {
         let Some(Up { dock, workers, cluster }) = state.up.take() else { return Ok(()) };
         *self.network.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop((workers, cluster));
-        dock.down().await
+        self.end(dock).await
     }
 
     fn vantage(&self) -> Vantage {
@@ -275,3 +323,29 @@ impl Provider for KindProvider {
 fn failure(what: &str, e: &dyn std::error::Error) -> Failure {
     Failure::surroundings(format!("{what}: {}", Chain(e)))
 }
+
+/// Removes what a dead run left of its cluster under the user's dockerd. `claimed`: the claim's name.
+///
+/// # Errors
+/// Why something is still there.
+pub fn sweep(claimed: &str) -> Result<(), String> {
+    let (cluster, socket) = claimed.split_once(' ').ok_or("the claim names no socket")?;
+    let (label, host) = (format!("label={LABEL}={cluster}"), format!("unix://{socket}"));
+    let docker = move |args: &[&str]| {
+        let exec = Exec::new("docker").args(args).env("DOCKER_HOST", &host).timeout(CREATE_LIMIT);
+        crate::process::output_here(&exec).map(|output| output.text()).map_err(|e| Chain(&e).to_string())
+    };
+    let work = || {
+        let nodes = docker(&["ps", "--all", "--quiet", "--filter", &label])?;
+        let nodes: Vec<&str> = nodes.split_whitespace().collect();
+        match nodes.is_empty() {
+            true => Ok(()),
+            false => docker(&[&["rm", "--force", "--volumes"][..], &nodes].concat()).map(drop),
+        }
+    };
+    // A thread of its own: the caller's may belong to a runtime.
+    std::thread::scope(|s| s.spawn(work).join().unwrap_or_else(|_| Err("a thread ended early".to_owned())))
+}
+
+/// What kind labels its containers with; the value is the cluster's name.
+const LABEL: &str = "io.x-k8s.kind.cluster";

@@ -31,6 +31,11 @@ pub struct Parts {
     pub programs: BTreeMap<String, PathBuf>,
     /// The version of Kubernetes: `v1.36.3`.
     pub version: String,
+    /// A node image of kind's (`kindest/node:v1.36.1`) that the rest is laid over, in the place of `root`, `kind_files` and the
+    /// images: only the programs that are given take the place of its own then.
+    pub base: Option<String>,
+    /// Names what is in it.
+    pub key: String,
     /// Keeps the root from being pruned.
     pub held: Arc<NodeImage>,
 }
@@ -68,6 +73,13 @@ impl Parts {
     /// Writes the folder that Docker builds the image from.
     pub(super) async fn write(&self, into: &Path) -> Result<(), Failure> {
         let cannot = "can't put the node image of kind together";
+        if let Some(base) = &self.base {
+            let overlay = self.overlay().await.map_err(|e| broken(cannot, &e))?;
+            overlay.write_file(&into.join("overlay.tar")).map_err(|e| broken(cannot, &e))?;
+            let text = format!("FROM {base}\nADD overlay.tar /\n");
+            let written = fs::write(into.join("Dockerfile"), text);
+            return written.map_err(|e| Failure::surroundings(format!("{cannot}: {e}")));
+        }
         let images = into.join("images");
         fs::create_dir_all(&images).map_err(|e| Failure::surroundings(format!("{cannot}: {e}")))?;
         let overlay = self.overlay().await.map_err(|e| broken(cannot, &e))?;
@@ -94,12 +106,6 @@ impl Parts {
     /// What is laid over the packages.
     async fn overlay(&self) -> Result<Layer, ImageError> {
         let mut layer = Layer::default();
-        let files = &self.kind_files;
-        for file in files_below(files).map_err(ImageError::io("read", files))? {
-            let inside = format!("/{}", file.strip_prefix(files).unwrap_or(&file).display());
-            let program = inside.starts_with("/kind/bin/") || inside.starts_with("/usr/local/bin/");
-            layer.host_file(&inside, &file, if program { 0o755 } else { 0o644 });
-        }
         for (name, folder) in ON_NODE {
             if let Some(program) = self.programs.get(name) {
                 layer.host_file(&format!("{folder}/{name}"), program, 0o755);
@@ -108,16 +114,30 @@ impl Parts {
         layer.host_file("/usr/local/sbin/runc", &self.of_stack("runc"), 0o755);
         // What sockets are probed with.
         layer.host_file("/usr/local/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
+        self.criu(&mut layer).await?;
+        layer.text("/etc/systemd/system/containerd.service.d/podferry.conf", CONTAINERD_UNIT, 0o644);
+        if self.base.is_none() {
+            self.as_kind_has_it(&mut layer).map_err(ImageError::io("read", &self.kind_files))?;
+        }
+        Ok(layer)
+    }
+
+    /// What is in the node images of kind's own.
+    fn as_kind_has_it(&self, layer: &mut Layer) -> std::io::Result<()> {
+        let files = &self.kind_files;
+        for file in files_below(files)? {
+            let inside = format!("/{}", file.strip_prefix(files).unwrap_or(&file).display());
+            let program = inside.starts_with("/kind/bin/") || inside.starts_with("/usr/local/bin/");
+            layer.host_file(&inside, &file, if program { 0o755 } else { 0o644 });
+        }
         for plugin in ["host-local", "loopback", "portmap", "ptp"] {
             layer.link(&format!("/opt/cni/bin/{plugin}"), &format!("/usr/lib/cni/{plugin}"));
         }
-        self.criu(&mut layer).await?;
         layer.text("/kind/version", &self.version, 0o644);
         layer.text("/kind/bin/import-images.sh", IMPORT, 0o755);
         layer.text("/kind/bin/podferry-setup.sh", SETUP, 0o755);
         layer.text("/etc/systemd/system/podferry-images.service", IMAGES_UNIT, 0o644);
-        layer.text("/etc/systemd/system/containerd.service.d/podferry.conf", CONTAINERD_UNIT, 0o644);
-        Ok(layer)
+        Ok(())
     }
 
     /// A program of the user's own, or the other root's.
@@ -196,9 +216,13 @@ impl Parts {
 
     /// Has Docker build the image, unless it has it, and gives its name.
     pub(super) async fn build(&self, dock: &Dock) -> Result<String, Failure> {
-        let name = "podferry/kind-node:latest".to_owned();
+        let name = format!("podferry/kind-node:{}", self.key);
+        if dock.has(&name).await {
+            return Ok(name);
+        }
         let folder = dock.folder("node-image");
         let on_host = dock.host_path(&folder);
+        fs::create_dir_all(&on_host).map_err(|e| broken("can't make a folder for the node image", &e))?;
         self.write(&on_host).await?;
         let built = dock.build(&on_host, &name).await;
         // It holds all of the image once more.
