@@ -128,6 +128,9 @@ impl ComponentError {
             | ComponentError::Build { remedy, .. }
             | ComponentError::Module { remedy, .. } => Some(remedy.clone()),
             ComponentError::Version { shipped, .. } => Some(format!("it builds {shipped}")),
+            ComponentError::NoVersion { name, .. } if name == "Kubernetes" => {
+                Some("for example 1.36, which is the newest of that minor version, or 1.35.4".to_owned())
+            }
             ComponentError::NoVersion { .. } => Some("for example v2.3.7".to_owned()),
             ComponentError::Unknown { all, .. } => Some(format!("one of {}", all.join(", "))),
             ComponentError::Spec(e) => e.hint(),

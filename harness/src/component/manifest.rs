@@ -40,6 +40,8 @@ struct Module {
     set: Vec<String>,
     #[serde(default)]
     any: bool,
+    #[serde(default)]
+    staged: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -70,6 +72,9 @@ pub(super) struct Source {
     pub(super) set: Vec<String>,
     /// The arguments with which it says its version.
     pub(super) says: Vec<String>,
+    /// Whether its module keeps others in its own tree. At a pinned version the committed `go.mod` says all of that.
+    #[serde(skip)]
+    pub(super) staged: bool,
     /// The module that pins it and all that it is made of; `None`: at a version that is not pinned, all of it is as its
     /// own `go.mod` says.
     pub(super) pinned: Option<Pinned>,
@@ -122,6 +127,7 @@ impl Manifest {
             package: program.package.clone(),
             says: program.says.clone(),
             from: module.from.clone(),
+            staged: module.staged,
             set: module.set.iter().map(|s| s.replace("{version}", &version)).collect(),
             version,
             pinned: Some(Pinned { go_mod, go_sum }),
@@ -191,7 +197,10 @@ mod tests {
             let error = manifest.source_at("containerd", Some(wrong)).unwrap_err();
             assert!(matches!(error, ComponentError::NoVersion { .. }), "{wrong}: {error}");
         }
-        let error = manifest.source_at("kubelet", Some("v1.35.0")).unwrap_err();
+        let other = manifest.source_at("kubelet", Some("v1.35.4")).unwrap();
+        assert!(other.staged && other.pinned.is_none(), "{other:?}");
+        assert!(other.set.contains(&"k8s.io/component-base/version.gitVersion=v1.35.4".to_owned()), "{other:?}");
+        let error = manifest.source_at("etcd", Some("v3.5.0")).unwrap_err();
         assert!(matches!(error, ComponentError::Version { .. }), "{error}");
     }
 

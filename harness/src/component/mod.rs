@@ -14,6 +14,7 @@ mod module;
 mod node_image;
 mod overrides;
 mod spec;
+mod staged;
 mod wanted;
 
 pub use cache::{Cache, sweep_unfinished};

@@ -7,7 +7,7 @@ use super::error::ComponentError;
 use super::manifest::{Manifest, Pinned, Source};
 use super::spec::short_digest;
 use super::wanted::Wanted;
-use super::{Progress, identity};
+use super::{Progress, identity, staged};
 use crate::process::{Exec, ExecError};
 use crate::record::{ComponentRecord, Millis};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const BUILDER: u32 = 1;
 
 /// The whole of Kubernetes takes 12 minutes from nothing on two busy cores; fetching its sources a minute.
-const WHOLE: Duration = Duration::from_secs(90 * 60);
+pub(super) const WHOLE: Duration = Duration::from_secs(90 * 60);
 /// Looking at files, copying the sources of a module.
 const SHORT: Duration = Duration::from_secs(300);
 const TAIL_LINES: usize = 12;
@@ -199,9 +199,13 @@ pub(super) async fn identify(source: &Source, program: &Path, from: String) -> R
 
 /// The committed module, or one that is made for the version.
 async fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError> {
-    const NEW: Pinned = Pinned { go_mod: "module podferry.invalid/component\n\ngo 1.24.0\n", go_sum: "" };
-    let Pinned { go_mod, go_sum } = source.pinned.as_ref().unwrap_or(&NEW);
-    for (file, text) in [("go.mod", go_mod), ("go.sum", go_sum)] {
+    const NEW: &str = "module podferry.invalid/component\n\ngo 1.24.0\n";
+    let (go_mod, go_sum) = match &source.pinned {
+        Some(Pinned { go_mod, go_sum }) => ((*go_mod).to_owned(), *go_sum),
+        None if source.staged => (staged::go_mod(source, dir).await?, ""),
+        None => (NEW.to_owned(), ""),
+    };
+    for (file, text) in [("go.mod", go_mod.as_str()), ("go.sum", go_sum)] {
         let path = dir.join(file);
         fs::write(&path, text).map_err(ComponentError::io("can't write", &path))?;
     }
@@ -240,7 +244,7 @@ async fn patch(source: &Source, patches: &Patches, work: &Path) -> Result<(), Co
 }
 
 /// A call of Go in a folder that has a module. Static programs, and nothing of the user's own settings that changes them.
-fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentError> {
+pub(super) fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentError> {
     let remedy = "install Go 1.26 or newer (https://go.dev/dl), or give a program of your own by --component NAME=PATH";
     let go = find_program("go").or_else(|| Some(PathBuf::from("/usr/local/go/bin/go")).filter(|p| p.is_file()));
     let go = go.ok_or_else(|| ComponentError::Lacks {
@@ -251,7 +255,7 @@ fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentErro
     Ok(Exec::new(go).args(args).cwd(dir).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "-mod=readonly"))
 }
 
-fn failed(source: &Source, reason: &str) -> impl FnOnce(ExecError) -> ComponentError + use<> {
+pub(super) fn failed(source: &Source, reason: &str) -> impl FnOnce(ExecError) -> ComponentError + use<> {
     let (name, reason) = (source.name.clone(), reason.to_owned());
     move |e| {
         let lines: Vec<String> = match &e {
