@@ -32,7 +32,7 @@ async fn a_patched_module_is_built_once_and_says_what_it_is() {
 
     let again = build(&patched, &cache, &()).await.unwrap();
     assert_eq!((again.now, &again.path, &again.record), (false, &built.path, &built.record));
-    assert_eq!(verify("etcd", &cache).unwrap(), None, "without patches it is another program");
+    assert_eq!(verify(&Wanted::named("etcd"), &cache).unwrap(), None, "without patches it is another program");
 
     fs::write(folder.join("0002-none.patch"), PATCH).unwrap();
     let error = build(&patched, &cache, &()).await.unwrap_err();

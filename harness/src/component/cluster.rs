@@ -3,8 +3,10 @@
 use super::Progress;
 use super::cache::Cache;
 use super::error::ComponentError;
+use super::get::build;
 use super::manifest::Manifest;
-use super::module::{Built, build, identify};
+use super::module::identify;
+use super::program::Built;
 use super::staged;
 use super::wanted::Wanted;
 use std::path::PathBuf;
