@@ -7,9 +7,12 @@
 //! A pod has no address before its container is started, and there is no making it without starting it.
 
 mod checkpoint;
+mod counters;
 mod pod;
 mod restore;
 mod words;
+
+pub(super) use counters::CONTAINERD_COUNTS;
 
 use super::{CriEngine, CriOptions, Inner};
 use crate::cluster::{Api, Cluster, Direct, KubeletPlaces, NAMESPACE, wait_for};
@@ -384,6 +387,11 @@ impl Engine for KubeletEngine {
 
     async fn collect_logs(&self, into: &Path) -> Result<(), EngineError> {
         self.0.collect_logs(into).await
+    }
+
+    async fn counters(&self) -> Vec<(&'static str, Result<String, EngineError>)> {
+        let (kubelet, containerd) = tokio::join!(self.0.kubelet_counters(), self.0.containerd_counters());
+        vec![("kubelet", kubelet), ("containerd", containerd)]
     }
 
     async fn kill_daemon(&self) -> Result<(), EngineError> {
