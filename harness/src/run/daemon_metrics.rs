@@ -47,7 +47,7 @@ pub(super) async fn keep(world: &World, case: &Case, folder: &str, recorder: &Re
     for ((node, daemon), text) in all {
         let path = format!("cases/{folder}/metrics/{node}-{daemon}.txt");
         // Why there are none is evidence too.
-        let text = text.unwrap_or_else(|why| format!("# {why}\n"));
+        let text = text.map_or_else(|why| format!("# {why}\n"), |text| counted(&text));
         let whole = recorder.dir().join(&path);
         let made = whole.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&whole, text));
         match made {
@@ -55,6 +55,24 @@ pub(super) async fn keep(world: &World, case: &Case, folder: &str, recorder: &Re
             Err(e) => recorder.error(crate::record::Failure::surroundings(format!("can't write {path}: {e}"))),
         }
     }
+}
+
+/// What has been counted: nine of ten series are of things that never were, and would make each case a megabyte.
+fn counted(text: &str) -> String {
+    let head = std::iter::once("# Series whose value is 0 are left out.");
+    let lines = head.chain(text.lines().filter(|line| line.starts_with("# TYPE ") || !line.starts_with('#')));
+    let mut kept = String::new();
+    let mut of = None;
+    for line in lines.filter(|line| !line.ends_with(" 0")) {
+        // A series is told with its type, and a type that has no series is not.
+        if line.starts_with("# TYPE ") {
+            of = Some(line);
+            continue;
+        }
+        kept.extend(of.take().into_iter().flat_map(|of| [of, "\n"]));
+        kept.extend([line, "\n"]);
+    }
+    kept
 }
 
 /// A figure that is made of counters.
@@ -171,6 +189,13 @@ containerd_cri_container_checkpoint_seconds_count{runtime=\"io.containerd.runc.v
         let back = KUBELET.replace("} 3", "} 1").replace("0.75", "0.1");
         let restarted = counters(&back, Err("refused")).since(&now);
         assert_eq!(restarted, [("kubelet_checkpoints", 1.0), ("kubelet_checkpoint_ms", 100.0)], "it came back");
+    }
+
+    #[test]
+    fn what_was_counted_is_kept() {
+        let text = "# HELP a x\n# TYPE a counter\na{b=\"c\"} 0\na{b=\"d\"} 10\n# TYPE e gauge\ne 0\n";
+        assert_eq!(counted(text), "# Series whose value is 0 are left out.\n# TYPE a counter\na{b=\"d\"} 10\n");
+        assert_eq!(sum(&counted(KUBELET), "kubelet_runtime_operations_total", ""), 8.0);
     }
 
     #[test]

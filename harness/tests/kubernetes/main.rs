@@ -146,3 +146,34 @@ async fn a_liveness_probe_does_not_kill_what_is_checkpointed() {
     assert_eq!(ground.runs("default", "probed", 0).await, address);
     assert_eq!(ground.redis(0, address, &["get", "n"]).await.trim(), "1");
 }
+
+/// A probe that runs a program in the container, while that stands still: during a checkpoint, and as long as somebody froze it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the programs of a cluster: cargo xtask ci kubernetes"]
+async fn an_exec_probe_does_not_kill_what_is_frozen() {
+    let ground = Ground::up(&["node1"]).await;
+    let image = ground.bed.looper().await.reference.clone();
+    let probe = json!({
+        "exec": {"command": ["/usr/bin/busybox", "true"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 1,
+        "failureThreshold": 1,
+    });
+    ground.run("default", &pod("probed", "node1", &image, &json!({"livenessProbe": probe}))).await;
+    for _ in 0..3 {
+        ground.checkpoint(0, "default/probed/redis").await;
+    }
+    ground.runs("default", "probed", 0).await;
+
+    ground.task("pause", 0, "default", "probed").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    ground.checkpoint(0, "default/probed/redis").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let frozen = ground.told("default", "probed").await;
+    eprintln!("FROZEN {frozen:#?}");
+    ground.task("resume", 0, "default", "probed").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let after = ground.told("default", "probed").await;
+    eprintln!("AFTER {after:#?}");
+    ground.runs("default", "probed", 0).await;
+}

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 /// containerd's own default. Of all containerds of a node only this one has it.
 const PORT: u16 = 1338;
-/// Has containerd serve what it counts there, the latencies of its calls too.
-pub(in crate::engine::cri) const CONTAINERD_COUNTS: &str =
-    "\n[metrics]\naddress = \"127.0.0.1:1338\"\ngrpc_histogram = true\n";
+/// Has containerd serve what it counts there.
+pub(in crate::engine::cri) const CONTAINERD_COUNTS: &str = "\n[metrics]\naddress = \"127.0.0.1:1338\"\n";
 /// Both answer within some milliseconds; on a node that was broken they may not answer at all.
 const LIMIT: Duration = Duration::from_secs(5);
 
