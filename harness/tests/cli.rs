@@ -212,9 +212,13 @@ fn a_component_that_cannot_be_used_is_named() {
     let version = component("containerd=module@2.3");
     assert_eq!(version.code, 2, "{version:?}");
     assert!(version.err.contains("`2.3` is no version of containerd\nhint: for example v2.3.7"), "{}", version.err);
-    let pinned = component("kubelet=module@v1.35.0");
+    let pinned = component("etcd=module@v3.5.0");
     assert_eq!(pinned.code, 2, "{pinned:?}");
-    assert!(pinned.err.contains("podferry builds no kubelet v1.35.0\nhint: it builds v1.36."), "{}", pinned.err);
+    assert!(pinned.err.contains("podferry builds no etcd v3.5.0\nhint: it builds v3."), "{}", pinned.err);
+    let release = component("runc=release@https://a.example/runc");
+    assert_eq!(release.code, 2, "{release:?}");
+    assert!(release.err.contains("it has no digest"), "{}", release.err);
+    assert!(release.err.contains("hint: a source is release@URL#sha256=HEX"), "{}", release.err);
 }
 
 /// Every file and folder below, with its time of change.

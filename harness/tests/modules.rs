@@ -1,6 +1,6 @@
 //! Programs built from Go modules, for real. Needs Go and its module proxy, or Go's own cache.
 
-use podferry::component::{Cache, Wanted, build, verify};
+use podferry::component::{Cache, Wanted, build, cluster, verify};
 use podferry::record::Chain;
 use std::fs;
 use std::process::Command;
@@ -32,7 +32,7 @@ async fn a_patched_module_is_built_once_and_says_what_it_is() {
 
     let again = build(&patched, &cache, &()).await.unwrap();
     assert_eq!((again.now, &again.path, &again.record), (false, &built.path, &built.record));
-    assert_eq!(verify("etcd", &cache).unwrap(), None, "without patches it is another program");
+    assert_eq!(verify(&Wanted::named("etcd"), &cache).unwrap(), None, "without patches it is another program");
 
     fs::write(folder.join("0002-none.patch"), PATCH).unwrap();
     let error = build(&patched, &cache, &()).await.unwrap_err();
@@ -43,4 +43,13 @@ async fn a_patched_module_is_built_once_and_says_what_it_is() {
     );
     let left: Vec<_> = fs::read_dir(cache.dir().join("components")).unwrap().collect();
     assert_eq!(left.len(), 1, "what failed leaves nothing");
+}
+
+#[tokio::test]
+async fn a_kubernetes_that_there_is_not_is_told_with_those_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = cluster("1.2", &[], &Cache::at(dir.path()), &()).await.unwrap_err();
+    assert_eq!(error.to_string(), "podferry builds no Kubernetes 1.2");
+    let hint = error.hint().unwrap();
+    assert!(hint.starts_with("it builds 1.") && hint.contains(", 1.35.") && !hint.contains("beta"), "{hint}");
 }

@@ -1,6 +1,7 @@
 //! The lanes of CI.
 
 use crate::build::{self, Profile};
+use crate::matrix;
 use crate::step::{cargo, program, root};
 use std::path::Path;
 
@@ -23,21 +24,40 @@ pub(crate) fn run(args: &[String]) -> Result<u8, String> {
     let all = || LANES.map(|(name, _)| name).join(", ");
     match args.first().map(String::as_str) {
         Some("matrix") => {
-            crate::print(&matrix());
+            crate::print(&matrix::json());
             Ok(0)
         }
+        Some("leftovers") => leftovers(),
         Some(asked) => match LANES.iter().find(|(name, _)| *name == asked) {
             Some((_, lane)) => lane(),
-            None => Err(format!("no lane `{asked}`: {}, or matrix", all())),
+            None => matrix::run(asked).unwrap_or_else(|| Err(format!("no lane `{asked}`: {}, {BESIDE_LANES}", all()))),
         },
-        None => Err(format!("which lane: {}, or matrix", all())),
+        None => Err(format!("which lane: {}, {BESIDE_LANES}", all())),
     }
 }
 
-/// The lanes as the matrix of a GitHub Actions job.
-fn matrix() -> String {
-    let lanes = LANES.map(|(name, _)| format!("{{\"lane\":\"{name}\"}}"));
-    format!("{{\"include\":[{}]}}\n", lanes.join(","))
+const BESIDE_LANES: &str = "a cell of the matrix, matrix, or leftovers";
+
+/// The names of the lanes.
+pub(crate) fn lanes() -> impl Iterator<Item = &'static str> {
+    LANES.into_iter().map(|(name, _)| name)
+}
+
+/// What runs that were killed left on this machine: podferry's own things by its ledger, and clusters of kind's in the host's
+/// Docker by their label.
+fn leftovers() -> Result<u8, String> {
+    const CLUSTER: &str = "label=io.x-k8s.kind.cluster=podferry";
+    let swept = build::binaries(Profile::Dev)?.podferry(&["clean".to_owned()])?;
+    let docker = Path::new("/var/run/docker.sock");
+    if docker.exists() {
+        let found = program("docker".as_ref()).args(["ps", "--all", "--quiet", "--filter", CLUSTER]).read()?;
+        for container in found.split_whitespace() {
+            program("docker".as_ref())
+                .args(["rm", "--force", "--volumes", container])
+                .must("removing a node of kind's")?;
+        }
+    }
+    Ok(swept)
 }
 
 /// The whole suite: every tier.
@@ -45,37 +65,60 @@ fn e2e() -> Result<u8, String> {
     build::binaries(Profile::Dev)?.podferry(&["run", "--deny-skips", "--tier", "all"].map(str::to_owned))
 }
 
-/// The core tier on every engine that the whole suite does not run on; what one of them cannot do is skipped and told. Little
-/// data, since some of them write it many times over.
+/// The engines that the whole suite does not run on.
+pub(crate) const BESIDE: &str = "crun,cri-crun,ctr,podman,podman-runc,docker";
+
+/// The core tier on every other engine; what one of them cannot do is skipped and told. Little data, since some of them write it
+/// many times over.
 fn engines() -> Result<u8, String> {
-    const BESIDE: &str = "crun,cri-crun,ctr,podman,podman-runc,docker";
     build::binaries(Profile::Dev)?.podferry(&["run", "--engine", BESIDE, "--param", "data=16Mi"].map(str::to_owned))
 }
 
 /// One release of each line of containerd, built from its sources: which of them restores? The last of 2.1, which restores by
 /// default; those of 2.2 and 2.3 after it was switched off there; 2.0 before it came and 2.4 after it went, whose cases are
 /// skipped and told: a test asks them first.
+pub(crate) const RELEASES: &str = "containerd=module@v2.0.14,module@v2.1.9,module@v2.2.9,module@v2.3.7,module@v2.4.2";
+pub(crate) const CONTAINERD_CASES: &[&str] =
+    &["looper-migrates", "redis-migrates", "checkpoint-image", "restore-three-times", "truncated-archive"];
+
 fn containerd() -> Result<u8, String> {
-    const RELEASES: &str = "containerd=module@v2.0.14,module@v2.1.9,module@v2.2.9,module@v2.3.7,module@v2.4.2";
-    let built = build::binaries(Profile::Dev)?;
-    let asked = crate::test::ignored(&built, "cri", "")?;
+    let asked = asked()?;
     let run = ["run", "--engine", "cri", "--component", RELEASES, "--param", "data=16Mi"];
-    let cases = ["looper-migrates", "redis-migrates", "checkpoint-image", "restore-three-times", "truncated-archive"];
-    let passes = built.podferry(&[&run[..], &cases].concat().into_iter().map(str::to_owned).collect::<Vec<_>>())?;
+    let args = [&run[..], CONTAINERD_CASES].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let passes = build::binaries(Profile::Dev)?.podferry(&args)?;
     Ok(if asked == 0 { passes } else { asked })
 }
 
+/// The cell of the lane `containerd` that has no case: those are asked that are said to restore none.
+pub(crate) const ASKED: &str = "containerd-asked";
+
+pub(crate) fn asked() -> Result<u8, String> {
+    crate::test::ignored(&build::binaries(Profile::Dev)?, "cri", "")
+}
+
+/// The version that is pinned.
+pub(crate) const KUBERNETES: &str = "1.36";
+
 /// A real cluster on local nodes: its programs are built from source if need be (12 minutes on two busy cores), then what a
-/// kubelet must do and the core tier on it.
+/// kubelet must do, and every tier on it.
 fn kubernetes() -> Result<u8, String> {
+    let conforms = endpoint()?;
+    let run = ["run", "--provider", "local", "--kubernetes", KUBERNETES, "--engine", "kubelet"];
+    let all = ["--tier", "all", "--param", "data=16Mi"];
+    let args = [&run[..], &all[..]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let passes = build::binaries(Profile::Dev)?.podferry(&args)?;
+    Ok(if conforms == 0 { passes } else { conforms })
+}
+
+/// The cell of the lane `kubernetes` that has no case: what a kubelet must do, and what users of its endpoint meet.
+pub(crate) const ENDPOINT: &str = "kubernetes-endpoint";
+
+pub(crate) fn endpoint() -> Result<u8, String> {
     const CLUSTER: &[&str] = &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"];
     let built = build::binaries(Profile::Dev)?;
     let paths = built.step().args(["component", "build", "--path"]).args(CLUSTER).read()?;
     let paths: Vec<&str> = paths.lines().collect();
-    let conforms = crate::test::kubelet(&built, &paths.join(":"))?;
-    let run = ["run", "--provider", "local", "--kubernetes", "1.36", "--engine", "kubelet", "--param", "data=16Mi"];
-    let passes = built.podferry(&run.map(str::to_owned))?;
-    Ok(if conforms == 0 { passes } else { conforms })
+    crate::test::kubelet(&built, &paths.join(":"))
 }
 
 fn lint() -> Result<u8, String> {
@@ -105,12 +148,30 @@ mod tests {
         [("ci.yml", include_str!("../../.github/workflows/ci.yml")), ("action.yml", include_str!("../../action.yml"))];
 
     #[test]
-    fn every_lane_is_a_job_and_every_job_a_lane_of_ci() {
+    fn every_lane_is_one_of_ci() {
         let run = include_str!("../../.ci/run");
         for (lane, _) in LANES {
-            assert!(matrix().contains(&format!("{{\"lane\":\"{lane}\"}}")));
             assert!(run.contains(&format!("\ncargo xtask ci {lane}\n")), "{lane} is no lane of .ci/run");
         }
+    }
+
+    /// What a job may not leave out, whichever way it ends.
+    #[test]
+    fn every_job_of_the_matrix_is_a_cell_and_the_last_job_removes_what_is_left() {
+        let (_, workflow) = FILES[0].1.split_once("\n  cell:\n").expect("the job of the matrix");
+        let (cell, last) = workflow.split_once("\n  leftovers:\n").expect("the last job");
+        assert!(
+            cell.contains("xtask ci ${{ matrix.name }}") && cell.contains("fromJSON(needs.test.outputs.cells)"),
+            "{cell}"
+        );
+        for kept in ["~/.cache/podferry/components", "podferry-cache", "actions/upload-artifact", "GITHUB_STEP_SUMMARY"]
+        {
+            assert!(cell.contains(kept), "{kept}");
+        }
+        assert!(
+            last.contains("needs: [test, cell]\n    if: always()") && last.contains("xtask ci leftovers"),
+            "{last}"
+        );
     }
 
     /// A tag can be moved by whoever owns the action.

@@ -6,7 +6,7 @@ use crate::step::cargo;
 use std::time::{Duration, Instant};
 
 /// Test targets that need neither root nor a node: they run with the unit tests.
-const PURE_TESTS: [&str; 5] = ["architecture", "cli", "report", "workloads", "zoo"];
+const PURE_TESTS: [&str; 6] = ["architecture", "cli", "releases", "report", "workloads", "zoo"];
 
 /// Test targets on real nodes, in order: what the later ones build on comes first.
 const NODE_TESTS: [&str; 15] = [

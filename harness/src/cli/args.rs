@@ -164,9 +164,9 @@ pub(super) struct StackArgs {
     #[command(flatten)]
     pub(super) images: ImageArgs,
     /// A binary of your own in place of the node image's: containerd=PATH, crio=, runc=, crun=, criu=, podman=, dockerd=; or of
-    /// the cluster's: kubelet=. Or one that is built from its sources: containerd=module@v2.3.7, kubelet=module+patches/; of
-    /// several (containerd=module@v2.1.9,module@v2.3.7) each case runs on each
-    #[arg(long = "component", value_name = "NAME=PATH|module[@VERSION][+PATCHES]")]
+    /// the cluster's: kubelet=. Or one that is built from its sources: containerd=module@v2.3.7, kubelet=module+patches/; or a
+    /// release: runc=release@URL#sha256=HEX; of several (containerd=module@v2.1.9,module@v2.3.7) each case runs on each
+    #[arg(long = "component", value_name = "NAME=PATH|module[@VERSION][+PATCHES]|release@URL#sha256=HEX")]
     pub(super) components: Vec<String>,
     /// What makes the nodes
     #[arg(long, value_enum, default_value = "local")]
@@ -249,11 +249,11 @@ pub(super) struct ComponentArgs {
     pub(super) command: ComponentCommand,
 }
 
-/// Components that are built from Go modules.
+/// Components that podferry gets by itself.
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct NamesArgs {
-    /// etcd, kube-apiserver, kubelet, containerd@v2.3.7, ...; all if not given
-    #[arg(value_name = "NAME[@VERSION]")]
+    /// etcd, kube-apiserver, kubelet, containerd@v2.3.7, runc=release@URL#sha256=HEX, ...; all if not given
+    #[arg(value_name = "NAME[@VERSION]|NAME=SOURCE")]
     pub(super) names: Vec<String>,
 }
 
@@ -261,9 +261,9 @@ pub(super) struct NamesArgs {
 pub(super) enum ComponentCommand {
     /// Show components with version, source and digest
     List(StackArgs),
-    /// Fetch the sources of what is built from Go modules, so that it can be built without a network
+    /// Fetch what components are made of, so that they are to be had without a network
     Fetch(NamesArgs),
-    /// Build components from Go modules, unless the cache has them
+    /// Build components from Go modules, or get them as releases, unless the cache has them
     Build {
         #[command(flatten)]
         names: NamesArgs,
@@ -274,7 +274,7 @@ pub(super) enum ComponentCommand {
         #[arg(long)]
         path: bool,
     },
-    /// Compare what was built with its digest
+    /// Compare what was got with its digest
     Verify(NamesArgs),
     /// Prepare the node image
     Image {

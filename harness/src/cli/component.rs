@@ -3,7 +3,7 @@ use super::progress::Progress;
 use super::run::{Refusal, new_ledger};
 use super::stack;
 use super::terminal::print;
-use crate::component::{self, Cache, Manifest, Wanted};
+use crate::component::{self, Cache, Manifest, Origin, Wanted};
 use crate::record::{ComponentRecord, ErrorClass, Failure};
 use crate::run::Exit;
 use std::path::Path;
@@ -25,18 +25,32 @@ async fn list(args: &StackArgs) -> Result<Exit, Refusal> {
     let stack = stack::of(args, ledger, &Progress::lines()).await?;
     print(&format!("node image {} {}: {}", stack.image.suite, stack.image.key, stack.image.rootfs.display()));
     table(&stack.components());
-    let (mut built, mut missing) = (Vec::new(), Vec::new());
-    for name in Manifest::shipped().names() {
-        match component::built(name, &stack.cache).map_err(stack::refusal)? {
-            Some(program) => built.push(program.record),
-            None => missing.push(name.to_owned()),
+    let (mut built, mut missing, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+    let manifest = Manifest::shipped();
+    for name in manifest.names() {
+        let releases = manifest.releases(name);
+        let of =
+            |version: &str| Wanted { version: Some(version.to_owned()), origin: Origin::Listed, ..Wanted::named(name) };
+        let first = component::built(&Wanted::named(name), &stack.cache).map_err(stack::refusal)?;
+        let mut got: Vec<ComponentRecord> = first.map(|program| program.record).into_iter().collect();
+        for (version, url) in releases {
+            match component::built(&of(version), &stack.cache).map_err(stack::refusal)? {
+                Some(program) => got.push(program.record),
+                None => listed.push(format!("{name}=release@{version}  {url}")),
+            }
         }
+        if got.is_empty() {
+            missing.push(name.to_owned());
+        }
+        got.dedup();
+        built.append(&mut got);
     }
-    print("built from Go modules:");
+    print("got by podferry itself, from Go modules or as releases:");
     table(&built);
     if !missing.is_empty() {
-        print(&format!("not built yet (`podferry component build`): {}", missing.join(", ")));
+        print(&format!("not there yet (`podferry component build`): {}", missing.join(", ")));
     }
+    listed.iter().for_each(|line| print(line));
     Ok(Exit::Passed)
 }
 
@@ -48,17 +62,19 @@ fn table(components: &[ComponentRecord]) {
     }
 }
 
-fn all_if_none(args: &NamesArgs) -> Vec<String> {
+fn all_if_none(args: &NamesArgs) -> Result<Vec<Wanted>, Refusal> {
     match args.names.is_empty() {
-        true => Manifest::shipped().names().into_iter().map(str::to_owned).collect(),
-        false => args.names.clone(),
+        true => Ok(Manifest::shipped().names().into_iter().map(Wanted::named).collect()),
+        false => args.names.iter().map(|name| Wanted::read(name).map_err(stack::refusal)).collect(),
     }
 }
 
 async fn fetch(args: &NamesArgs) -> Result<Exit, Refusal> {
-    for name in all_if_none(args) {
-        component::fetch(&name).await.map_err(stack::refusal)?;
-        print(&format!("{name}: its sources are here"));
+    let (_, ledger) = new_ledger()?;
+    let cache = Cache::of_user().with_ledger(ledger);
+    for wanted in all_if_none(args)? {
+        component::fetch(&wanted, &cache, &Progress::lines()).await.map_err(stack::refusal)?;
+        print(&format!("{}: all that it is made of is here", wanted.label()));
     }
     Ok(Exit::Passed)
 }
@@ -66,17 +82,16 @@ async fn fetch(args: &NamesArgs) -> Result<Exit, Refusal> {
 async fn build(args: &NamesArgs, patches: Option<&Path>, path: bool) -> Result<Exit, Refusal> {
     let (_, ledger) = new_ledger()?;
     let cache = Cache::of_user().with_ledger(ledger);
-    let names = all_if_none(args);
-    if patches.is_some() && names.len() != 1 {
-        let message = "patches are for one component: name it".to_owned();
-        return Err(Refusal {
-            exit: Exit::Usage,
-            failure: Failure { class: ErrorClass::Other, message, hint: None, log: Vec::new() },
-        });
+    let mut all = all_if_none(args)?;
+    if let Some(patches) = patches {
+        let [wanted] = all.as_mut_slice() else { return Err(usage("patches are for one component: name it")) };
+        if !matches!(wanted.origin, Origin::First | Origin::Module) {
+            return Err(usage("a release can't be patched: a module can"));
+        }
+        *wanted = Wanted { patches: Some(patches.to_owned()), origin: Origin::Module, ..wanted.clone() };
     }
     let mut records = Vec::new();
-    for name in names {
-        let wanted = Wanted { patches: patches.map(Path::to_owned), ..Wanted::named(&name) };
+    for wanted in all {
         let built = component::build(&wanted, &cache, &Progress::lines()).await;
         let built = built.map_err(stack::refusal)?;
         if path {
@@ -90,11 +105,17 @@ async fn build(args: &NamesArgs, patches: Option<&Path>, path: bool) -> Result<E
     Ok(Exit::Passed)
 }
 
+fn usage(message: &str) -> Refusal {
+    let message = message.to_owned();
+    Refusal { exit: Exit::Usage, failure: Failure { class: ErrorClass::Other, message, hint: None, log: Vec::new() } }
+}
+
 fn verify(args: &NamesArgs) -> Result<Exit, Refusal> {
     let mut exit = Exit::Passed;
-    for name in all_if_none(args) {
-        match component::verify(&name, &Cache::of_user()).map_err(stack::refusal)? {
-            None => print(&format!("{name}: not built")),
+    for wanted in all_if_none(args)? {
+        let name = wanted.label();
+        match component::verify(&wanted, &Cache::of_user()).map_err(stack::refusal)? {
+            None => print(&format!("{name}: not there")),
             Some(Ok(built)) => print(&format!("{name}: {} {}", built.record.version, built.record.digest)),
             Some(Err(why)) => {
                 print(&format!("{name}: changed: {why}"));

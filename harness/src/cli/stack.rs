@@ -6,8 +6,8 @@ use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, ProviderArg, StackArgs};
 use super::run::Refusal;
 use crate::cluster;
 use crate::component::{
-    self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Override, OverrideError, OwnProgram, Progress,
-    Resolved, Wanted,
+    self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Origin, Override, OverrideError, OwnProgram,
+    Progress, Resolved, Wanted,
 };
 use crate::engine;
 use crate::ledger::Ledger;
@@ -71,7 +71,9 @@ pub(super) fn variants(args: &StackArgs) -> Vec<(String, StackArgs)> {
         let with = |(name, args): &(String, StackArgs), component: &String| {
             let mut args = args.clone();
             args.components.push(component.clone());
-            let label = wanted(component).filter(|_| each.len() > 1).map(|w| format!("+{}", w.label()));
+            // What can't be taken is told when it is to be got.
+            let got = wanted(component).ok().flatten().filter(|_| each.len() > 1);
+            let label = got.map(|w| format!("+{}", w.label()));
             (format!("{name}{}", label.unwrap_or_default()), args)
         };
         all = all.iter().flat_map(|variant| each.iter().map(move |c| with(variant, c))).collect();
@@ -95,9 +97,9 @@ pub(super) async fn all(
     Ok(stacks)
 }
 
-/// What is to be built of `--component NAME=module...`; `None`: it is a program that is there.
-fn wanted(component: &str) -> Option<Wanted> {
-    component.split_once('=').and_then(|(name, value)| Wanted::parse(name, value))
+/// What is to be got of `--component NAME=module...` or `release...`; `None`: it is a program that is there.
+fn wanted(component: &str) -> Result<Option<Wanted>, ComponentError> {
+    component.split_once('=').map_or(Ok(None), |(name, value)| Wanted::parse(name, value))
 }
 
 /// Programs in the place of the nodes', and of a cluster's.
@@ -110,7 +112,10 @@ struct Own {
 /// Components that are there, by their paths.
 fn given(components: &[String]) -> Result<Own, Refusal> {
     let mut own = Own::default();
-    for text in components.iter().filter(|text| wanted(text).is_none()) {
+    for text in components {
+        if wanted(text).map_err(refusal)?.is_some() {
+            continue;
+        }
         match text.split_once('=').filter(|(name, path)| component::of_cluster(name) && !path.is_empty()) {
             Some((name, path)) => {
                 own.of_cluster.push(OwnProgram { name: name.to_owned(), path: path.into(), built: None });
@@ -135,13 +140,14 @@ pub(super) async fn named(
 }
 
 impl Own {
-    /// Builds those that are to be built. Of containerd its shim is built too, unless another is given: the two speak a
-    /// protocol of their own.
+    /// Gets those that are to be got. Of a containerd that is built its shim is built too, unless another is given: the two speak
+    /// a protocol of their own. Beside one that is a release it lies already, if it was in the archive.
     async fn build(&mut self, components: &[String], cache: &Cache, progress: &dyn Progress) -> Result<(), Refusal> {
-        for wanted in components.iter().filter_map(|text| wanted(text)) {
+        for text in components {
+            let Some(wanted) = wanted(text).map_err(refusal)? else { continue };
             let shim = Wanted { name: SHIM.to_owned(), ..wanted.clone() };
             let given = components.iter().any(|component| component.starts_with(SHIM));
-            let beside = (wanted.name == "containerd" && !given).then_some(shim);
+            let beside = (wanted.name == "containerd" && wanted.origin == Origin::Module && !given).then_some(shim);
             for wanted in [Some(wanted), beside].into_iter().flatten() {
                 let built = component::build(&wanted, cache, progress).await.map_err(refusal)?;
                 if component::of_cluster(&wanted.name) {

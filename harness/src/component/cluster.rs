@@ -3,8 +3,11 @@
 use super::Progress;
 use super::cache::Cache;
 use super::error::ComponentError;
+use super::get::build;
 use super::manifest::Manifest;
-use super::module::{Built, build, identify};
+use super::module::identify;
+use super::program::Built;
+use super::staged;
 use super::wanted::Wanted;
 use std::path::PathBuf;
 
@@ -45,15 +48,16 @@ pub async fn cluster(
     progress: &dyn Progress,
 ) -> Result<Vec<Built>, ComponentError> {
     let manifest = Manifest::shipped();
-    let shipped = manifest.source("kubelet")?.version.trim_start_matches('v').to_owned();
-    if !is_of(&shipped, version.trim_start_matches('v')) {
-        return Err(ComponentError::Version { wanted: format!("Kubernetes {version}"), shipped });
-    }
+    let kubernetes = at_version(&manifest, version).await?;
     let mut programs = Vec::new();
     for name in PROGRAMS {
         programs.push(match own.iter().find(|own| own.name == name) {
             Some(own) => identified(own).await?,
-            None => build(&Wanted::named(name), cache, progress).await?,
+            None => {
+                // etcd has versions of its own.
+                let version = kubernetes.clone().filter(|_| name != "etcd");
+                build(&Wanted { version, ..Wanted::named(name) }, cache, progress).await?
+            }
         });
     }
     Ok(programs)
@@ -76,6 +80,39 @@ async fn identified(own: &OwnProgram) -> Result<Built, ComponentError> {
     let from = own.built.clone().unwrap_or_else(|| format!("path {}", path.display()));
     let record = identify(&Manifest::shipped().source(&own.name)?, &path, from).await?;
     Ok(Built { path, record, now: false })
+}
+
+/// The version of Kubernetes that is meant; `None`: the one that is pinned. Of a minor version it is the newest that there is,
+/// which Go's module proxy is asked for.
+async fn at_version(manifest: &Manifest, asked: &str) -> Result<Option<String>, ComponentError> {
+    let (source, asked) = (manifest.source("kubelet")?, asked.trim_start_matches('v'));
+    if is_of(source.version.trim_start_matches('v'), asked) {
+        return Ok(None);
+    }
+    let wanted = || format!("Kubernetes {asked}");
+    match asked.split('.').map(|number| number.parse::<u32>()).collect::<Result<Vec<_>, _>>().as_deref() {
+        Ok([_, _]) => {}
+        Ok([_, _, _]) => return Ok(Some(format!("v{asked}"))),
+        _ => return Err(ComponentError::NoVersion { name: "Kubernetes".to_owned(), version: asked.to_owned() }),
+    }
+    let releases = staged::releases(&source).await?;
+    match releases.iter().find(|release| is_of(release, asked)) {
+        Some(release) => Ok(Some(format!("v{release}"))),
+        None => Err(ComponentError::Version { wanted: wanted(), shipped: minors(&releases) }),
+    }
+}
+
+/// The newest of each minor version that a kubelet takes checkpoints in without being told to: 1.30 and later.
+fn minors(releases: &[String]) -> String {
+    let mut newest: Vec<&str> = Vec::new();
+    let minor = |release: &str| release.rsplit_once('.').map(|(minor, _)| minor.to_owned());
+    let number = |release: &str| release.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    for release in releases.iter().filter(|release| number(release) >= Some(30)) {
+        if newest.last().is_none_or(|last| minor(last) != minor(release)) {
+            newest.push(release);
+        }
+    }
+    newest.join(", ")
 }
 
 /// Whether a version is the one that is asked for, or of the minor version that is.
@@ -101,10 +138,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_version_is_told_with_the_one_there_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = cluster("1.20", &[], &Cache::at(dir.path()), &()).await.unwrap_err();
-        assert_eq!(error.to_string(), "podferry builds no Kubernetes 1.20");
-        assert!(error.hint().unwrap().starts_with("it builds 1."), "{:?}", error.hint());
+    async fn a_version_is_taken_as_it_is_and_what_is_none_is_told() {
+        let manifest = Manifest::shipped();
+        assert_eq!(at_version(&manifest, "1.36").await.unwrap(), None);
+        assert_eq!(at_version(&manifest, "v1.35.4").await.unwrap().as_deref(), Some("v1.35.4"));
+        for wrong in ["1", "latest", "1.35.x", "1.35.4.1", ""] {
+            let error = at_version(&manifest, wrong).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("`{wrong}` is no version of Kubernetes"));
+        }
+    }
+
+    #[test]
+    fn the_newest_of_each_minor_version_is_told() {
+        let releases = ["1.37.2", "1.37.0", "1.36.3", "1.30.1", "1.29.9"].map(str::to_owned);
+        assert_eq!(minors(&releases), "1.37.2, 1.36.3, 1.30.1");
     }
 }

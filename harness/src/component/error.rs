@@ -67,6 +67,34 @@ pub enum ComponentError {
         /// What was written.
         version: String,
     },
+    /// What was written of a component to be got can't be taken.
+    #[error("`{given}` can't be taken: {why}")]
+    Form {
+        /// What was written.
+        given: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No release of this is listed.
+    #[error("podferry knows no release of {wanted}")]
+    NoRelease {
+        /// `runc v1.3.4`.
+        wanted: String,
+        /// The versions that are.
+        listed: Vec<String>,
+    },
+    /// A release could not be got.
+    #[error("can't get {name} from {url}: {reason}")]
+    Download {
+        /// The component.
+        name: String,
+        /// The address.
+        url: String,
+        /// What went wrong.
+        reason: String,
+        /// What the user can do.
+        remedy: String,
+    },
     /// A component could not be built.
     #[error("can't build {name}: {reason}{}", quoted(tail))]
     Module {
@@ -101,6 +129,9 @@ pub enum ComponentError {
     },
 }
 
+/// How a release is named.
+const AT: &str = "release@URL#sha256=HEX[&member=PATH]";
+
 fn quoted(tail: &[String]) -> String {
     tail.iter().map(|line| format!("\n  | {line}")).collect()
 }
@@ -112,10 +143,13 @@ impl ComponentError {
             ComponentError::Spec(_)
             | ComponentError::Unknown { .. }
             | ComponentError::NoVersion { .. }
+            | ComponentError::Form { .. }
+            | ComponentError::NoRelease { .. }
             | ComponentError::Version { .. } => Fault::Usage,
             ComponentError::Lacks { .. } => Fault::Host,
             ComponentError::Build { .. }
             | ComponentError::Module { .. }
+            | ComponentError::Download { .. }
             | ComponentError::Exec { .. }
             | ComponentError::Io { .. } => Fault::Surroundings,
         }
@@ -126,9 +160,20 @@ impl ComponentError {
         match self {
             ComponentError::Lacks { remedy, .. }
             | ComponentError::Build { remedy, .. }
+            | ComponentError::Download { remedy, .. }
             | ComponentError::Module { remedy, .. } => Some(remedy.clone()),
             ComponentError::Version { shipped, .. } => Some(format!("it builds {shipped}")),
+            ComponentError::NoVersion { name, .. } if name == "Kubernetes" => {
+                Some("for example 1.36, which is the newest of that minor version, or 1.35.4".to_owned())
+            }
             ComponentError::NoVersion { .. } => Some("for example v2.3.7".to_owned()),
+            ComponentError::Form { .. } => {
+                Some(format!("a source is {AT}, release[@VERSION] or module[@VERSION][+PATCHES]"))
+            }
+            ComponentError::NoRelease { listed, .. } if listed.is_empty() => Some(format!("name it: NAME={AT}")),
+            ComponentError::NoRelease { listed, .. } => {
+                Some(format!("it knows {}; any other is named by NAME={AT}", listed.join(", ")))
+            }
             ComponentError::Unknown { all, .. } => Some(format!("one of {}", all.join(", "))),
             ComponentError::Spec(e) => e.hint(),
             ComponentError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

@@ -1,6 +1,9 @@
-//! What is built from Go modules: `fixtures/components.toml` and the modules beside it, which come with the program.
+//! What podferry gets by itself, and from where: `fixtures/components.toml` and the Go modules beside it, which come with the
+//! program.
 
 use super::error::ComponentError;
+use super::identity;
+use super::wanted::{Origin, Release, Wanted};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -50,15 +53,29 @@ struct Module {
     set: Vec<String>,
     #[serde(default)]
     any: bool,
+    #[serde(default)]
+    staged: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Program {
-    module: String,
-    package: String,
+    module: Option<String>,
+    package: Option<String>,
     #[serde(default = "by_default")]
     says: Vec<String>,
+    #[serde(default)]
+    release: Vec<Listed>,
+}
+
+/// A release that the manifest lists.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    version: String,
+    url: String,
+    sha256: String,
+    member: Option<String>,
 }
 
 fn by_default() -> Vec<String> {
@@ -80,6 +97,9 @@ pub(super) struct Source {
     pub(super) set: Vec<String>,
     /// The arguments with which it says its version.
     pub(super) says: Vec<String>,
+    /// Whether its module keeps others in its own tree. At a pinned version the committed `go.mod` says all of that.
+    #[serde(skip)]
+    pub(super) staged: bool,
     /// The module that pins it and all that it is made of; `None`: at a version that is not pinned, all of it is as its
     /// own `go.mod` says.
     pub(super) pinned: Option<Pinned>,
@@ -103,11 +123,53 @@ impl Manifest {
         self.components.keys().map(String::as_str).collect()
     }
 
+    /// Each release that is listed of a component: version and address.
+    pub fn releases(&self, name: &str) -> Vec<(&str, &str)> {
+        let listed = self.components.get(name).map(|program| program.release.as_slice()).unwrap_or_default();
+        listed.iter().map(|release| (release.version.as_str(), release.url.as_str())).collect()
+    }
+
+    /// Where a component is from that somebody wants.
+    pub(super) fn made(&self, wanted: &Wanted) -> Result<Made, ComponentError> {
+        let version = wanted.version.as_deref();
+        let module = |name: &str| self.components.get(name).is_none_or(|program| program.module.is_some());
+        match &wanted.origin {
+            Origin::Release(_) if !self.takes(&wanted.name) => Err(self.unknown(&wanted.name)),
+            Origin::Release(release) => Ok(Made::Release(release.clone())),
+            Origin::Listed => self.listed(&wanted.name, version).map(Made::Release),
+            Origin::First if !module(&wanted.name) => self.listed(&wanted.name, version).map(Made::Release),
+            Origin::First | Origin::Module => self.source_at(&wanted.name, version).map(Made::Module),
+        }
+    }
+
+    /// Whether a program of this name has a place anywhere.
+    fn takes(&self, name: &str) -> bool {
+        self.components.contains_key(name) || identity::known(name).is_some()
+    }
+
+    fn unknown(&self, name: &str) -> ComponentError {
+        ComponentError::Unknown { name: name.to_owned(), all: self.components.keys().cloned().collect() }
+    }
+
+    /// A listed release: the first, or the one of a version.
+    fn listed(&self, name: &str, version: Option<&str>) -> Result<Release, ComponentError> {
+        if !self.takes(name) {
+            return Err(self.unknown(name));
+        }
+        let listed = self.components.get(name).map(|program| program.release.as_slice()).unwrap_or_default();
+        let found = listed.iter().find(|release| version.is_none_or(|version| version == release.version));
+        let none = || ComponentError::NoRelease {
+            wanted: std::iter::once(name).chain(version).collect::<Vec<_>>().join(" "),
+            listed: listed.iter().map(|release| release.version.clone()).collect(),
+        };
+        let Listed { url, sha256, member, .. } = found.ok_or_else(none)?.clone();
+        Ok(Release { url, sha256, member })
+    }
+
     /// What a component is built from, at a version of the user's choice if one is given (`v2.3.7`).
     pub(super) fn source_at(&self, name: &str, version: Option<&str>) -> Result<Source, ComponentError> {
-        let pinned = self.source(name)?;
+        let (pinned, module) = self.pinned(name)?;
         let Some(version) = version.filter(|version| *version != pinned.version) else { return Ok(pinned) };
-        let module = &self.modules[&self.components[name].module];
         if !is_release(version) {
             return Err(ComponentError::NoVersion { name: name.to_owned(), version: version.to_owned() });
         }
@@ -120,23 +182,43 @@ impl Manifest {
 
     /// What a component is built from, as it is pinned.
     pub(super) fn source(&self, name: &str) -> Result<Source, ComponentError> {
-        let unknown =
-            || ComponentError::Unknown { name: name.to_owned(), all: self.components.keys().cloned().collect() };
-        let program = self.components.get(name).ok_or_else(unknown)?;
-        let module = &self.modules[&program.module];
-        let files = MODULES.iter().find(|(name, ..)| *name == program.module);
+        self.pinned(name).map(|(source, _)| source)
+    }
+
+    fn pinned(&self, name: &str) -> Result<(Source, &Module), ComponentError> {
+        let program = self.components.get(name).ok_or_else(|| self.unknown(name))?;
+        let built = program.module.as_ref().zip(program.package.as_ref());
+        let (of, package) = built.ok_or_else(|| self.unknown(name))?;
+        let module = &self.modules[of];
+        let files = MODULES.iter().find(|(name, ..)| name == of);
         let (_, go_mod, go_sum) = files.expect("the shipped manifest is tested");
         let version = required(go_mod, &module.from).expect("the shipped manifest is tested").to_owned();
-        Ok(Source {
+        let source = Source {
             name: name.to_owned(),
-            package: program.package.clone(),
+            package: package.clone(),
             says: program.says.clone(),
             from: module.from.clone(),
+            staged: module.staged,
             set: module.set.iter().map(|s| s.replace("{version}", &version)).collect(),
             version,
             pinned: Some(Pinned { go_mod, go_sum }),
-        })
+        };
+        Ok((source, module))
     }
+}
+
+/// Where a component is from, found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    Module(Source),
+    Release(Release),
+}
+
+/// The arguments with which a program says its version.
+pub(super) fn says(name: &str) -> Vec<String> {
+    let listed = Manifest::shipped().components.remove(name).map(|program| program.says);
+    let known = || identity::known(name).map(|known| vec![known.version_flag.to_owned()]);
+    listed.or_else(known).unwrap_or_else(by_default)
 }
 
 /// `v2.3.7`, `v2.4.0-beta.0`: what Go takes for a release, and nothing that a shell or Go could take for something else.
@@ -201,8 +283,56 @@ mod tests {
             let error = manifest.source_at("containerd", Some(wrong)).unwrap_err();
             assert!(matches!(error, ComponentError::NoVersion { .. }), "{wrong}: {error}");
         }
-        let error = manifest.source_at("kubelet", Some("v1.35.0")).unwrap_err();
+        let other = manifest.source_at("kubelet", Some("v1.35.4")).unwrap();
+        assert!(other.staged && other.pinned.is_none(), "{other:?}");
+        assert!(other.set.contains(&"k8s.io/component-base/version.gitVersion=v1.35.4".to_owned()), "{other:?}");
+        let error = manifest.source_at("etcd", Some("v3.5.0")).unwrap_err();
         assert!(matches!(error, ComponentError::Version { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_component_may_have_several_sources() {
+        let hex = "0".repeat(64);
+        let text = format!(
+            "modules = {{}}\n[components.runc]\n[[components.runc.release]]\nversion = \"v1.3.4\"\nurl = \"https://a.example/4\"\n\
+             sha256 = \"{hex}\"\n[[components.runc.release]]\nversion = \"v1.3.3\"\nurl = \"https://a.example/3\"\n\
+             sha256 = \"{hex}\"\nmember = \"bin/runc\"\n"
+        );
+        let manifest: Manifest = toml::from_str(&text).unwrap();
+        let made = |text: &str| manifest.made(&Wanted::read(text).unwrap());
+        let url = |text: &str| match made(text).unwrap() {
+            Made::Release(release) => release.url,
+            Made::Module(source) => panic!("{source:?}"),
+        };
+        assert_eq!(
+            (url("runc"), url("runc=release")),
+            ("https://a.example/4".to_owned(), "https://a.example/4".to_owned())
+        );
+        assert_eq!(
+            (url("runc@v1.3.3"), url("runc=release@v1.3.3")),
+            ("https://a.example/3".into(), "https://a.example/3".into())
+        );
+        let error = made("runc=release@v1.2.0").unwrap_err();
+        assert_eq!(error.to_string(), "podferry knows no release of runc v1.2.0");
+        assert!(error.hint().unwrap().starts_with("it knows v1.3.4, v1.3.3"), "{:?}", error.hint());
+        assert!(matches!(made("runc=module").unwrap_err(), ComponentError::Unknown { .. }));
+        assert!(
+            matches!(made("crun=release").unwrap_err(), ComponentError::NoRelease { .. }),
+            "it has a place, but no release"
+        );
+        assert!(matches!(
+            made(&format!("none=release@http://a#sha256={hex}")).unwrap_err(),
+            ComponentError::Unknown { .. }
+        ));
+    }
+
+    #[test]
+    fn listed_releases_can_be_taken() {
+        for program in Manifest::shipped().components.values() {
+            for Listed { version, url, sha256, member } in program.release.clone() {
+                assert_eq!(Release { url, sha256, member }.wrong(), None, "{version}");
+            }
+        }
     }
 
     #[test]

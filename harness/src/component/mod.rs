@@ -1,31 +1,37 @@
 //! Where the programs of a node come from: the node image (made once from a distribution's packages and cached), programs
-//! that are built from Go modules, and binaries of the user's own. All say exactly what they are: version and digest.
+//! that are built from Go modules or got as releases, and binaries of the user's own. All say exactly what they are: version and digest.
 
 mod bootstrap;
 mod cache;
 mod cluster;
 mod contained;
+mod download;
 mod error;
 mod fixup;
+mod get;
 mod host;
 mod identity;
 mod manifest;
 mod module;
 mod node_image;
 mod overrides;
+mod program;
+mod release;
 mod spec;
+mod staged;
 mod wanted;
 
 pub use cache::{Cache, sweep_unfinished};
 pub use cluster::{OwnProgram, cluster, given, of_cluster};
 pub use error::{ComponentError, Fault};
+pub use get::{build, built, fetch, verify};
 pub use host::host_record;
 pub use manifest::Manifest;
-pub use module::{Built, build, built, fetch, verify};
 pub use node_image::{NodeImage, node_image, refresh_node_image};
 pub use overrides::{Bind, Override, OverrideError, Resolved, look_at, resolve};
+pub use program::Built;
 pub use spec::{NodeImageSpec, SpecError};
-pub use wanted::{Wanted, alternatives};
+pub use wanted::{Origin, Release, Wanted, alternatives};
 
 pub(crate) use module::sources;
 pub(crate) use spec::short_digest;

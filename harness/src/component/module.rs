@@ -2,15 +2,15 @@
 //! that they are made of.
 
 use super::bootstrap::find_program;
-use super::cache::{Cache, write_whole};
+use super::cache::Cache;
 use super::error::ComponentError;
-use super::manifest::{Manifest, Pinned, Source};
+use super::manifest::{Pinned, Source};
+use super::program::{Birth, Built, cached};
 use super::spec::short_digest;
-use super::wanted::Wanted;
-use super::{Progress, identity};
+use super::{Progress, identity, staged};
 use crate::process::{Exec, ExecError};
 use crate::record::{ComponentRecord, Millis};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,21 +19,10 @@ use std::time::{Duration, Instant};
 const BUILDER: u32 = 1;
 
 /// The whole of Kubernetes takes 12 minutes from nothing on two busy cores; fetching its sources a minute.
-const WHOLE: Duration = Duration::from_secs(90 * 60);
+pub(super) const WHOLE: Duration = Duration::from_secs(90 * 60);
 /// Looking at files, copying the sources of a module.
 const SHORT: Duration = Duration::from_secs(300);
 const TAIL_LINES: usize = 12;
-
-/// A program that was built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
-    /// The program, on the host. It is linked statically, so that it runs in any node image.
-    pub path: PathBuf,
-    /// What it is.
-    pub record: ComponentRecord,
-    /// Whether it was built by this call; else it was in the cache.
-    pub now: bool,
-}
 
 /// Patches for a module: the files `*.patch` of a folder, in the order of their names, as `patch -p1` takes them in the
 /// module's own folder.
@@ -64,84 +53,45 @@ impl Patches {
     }
 }
 
-/// `component.json`: how a program came to be.
-#[derive(Debug, Serialize, Deserialize)]
-struct Birth {
-    record: ComponentRecord,
-    /// Wall time at which it was done, RFC 3339.
-    made: String,
-    /// How long it took.
-    took_ms: Millis,
-    /// `go version go1.26.8 linux/amd64`.
-    go: String,
-    /// Names of patches.
-    patches: Vec<String>,
-}
-
 /// A component out of the cache, or built now: which needs Go, the network, and minutes. Two runs that need one program build
 /// it once.
-///
-/// # Errors
-/// No such component or version; no Go; the sources can't be fetched, patched or compiled.
-pub async fn build(wanted: &Wanted, cache: &Cache, progress: &dyn Progress) -> Result<Built, ComponentError> {
-    let source = Manifest::shipped().source_at(&wanted.name, wanted.version.as_deref())?;
-    let patches = wanted.patches.as_deref().map(Patches::read).transpose()?;
+pub(super) async fn build(
+    source: &Source,
+    patches: Option<&Path>,
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<Built, ComponentError> {
+    let patches = patches.map(Patches::read).transpose()?;
     let patches = patches.as_ref();
-    let key = key(&source, patches);
-    if let Some(built) = cached(cache, &source, &key) {
+    let key = key(source, patches);
+    if let Some(built) = cached(cache, &source.name, &key) {
         return Ok(built);
     }
-    let _lock = cache.lock(&key, &format!("component {}", wanted.label()), progress).await?;
+    let what = format!("component {} {}", source.name, source.version);
+    let _lock = cache.lock(&key, &what, progress).await?;
     // The one that held the lock before may have built it.
-    match cached(cache, &source, &key) {
+    match cached(cache, &source.name, &key) {
         Some(built) => Ok(built),
-        None => make(&source, patches, &key, cache, progress).await,
+        None => make(source, patches, &key, cache, progress).await,
     }
-}
-
-/// A component, if the cache has it without patches.
-///
-/// # Errors
-/// No such component.
-pub fn built(name: &str, cache: &Cache) -> Result<Option<Built>, ComponentError> {
-    let source = Manifest::shipped().source(name)?;
-    Ok(cached(cache, &source, &key(&source, None)))
 }
 
 /// Fetches the sources of a component and of all that it is made of, so that it can be built without a network.
-///
-/// # Errors
-/// As [`build`].
-pub async fn fetch(name: &str) -> Result<(), ComponentError> {
-    let source = Manifest::shipped().source(name)?;
+pub(super) async fn fetch(source: &Source) -> Result<(), ComponentError> {
     let work = tempfile::tempdir().map_err(ComponentError::io("can't make", Path::new("a temporary folder")))?;
-    write_module(&source, work.path()).await?;
-    let failed = failed(&source, "its sources can't be fetched");
+    write_module(source, work.path()).await?;
+    let failed = failed(source, "its sources can't be fetched");
     go(work.path(), ["mod", "download"])?.timeout(WHOLE).run().await.map(drop).map_err(failed)
 }
 
-/// Compares a program of the cache with what it was when it was built; `None`: it was not built.
-///
-/// # Errors
-/// No such component, or its file can't be read.
-pub fn verify(name: &str, cache: &Cache) -> Result<Option<Result<Built, String>>, ComponentError> {
-    let Some(built) = built(name, cache)? else { return Ok(None) };
-    let read = ComponentError::io("can't read", &built.path);
-    let now = File::open(&built.path).and_then(identity::digest).map_err(read)?;
-    let (was, path) = (&built.record.digest, built.path.display());
-    Ok(Some(if now == *was { Ok(built) } else { Err(format!("{path} was {was} and is {now}")) }))
+/// A component without patches, if the cache has it.
+pub(super) fn built(source: &Source, cache: &Cache) -> Option<Built> {
+    cached(cache, &source.name, &key(source, None))
 }
 
 fn key(source: &Source, patches: Option<&Patches>) -> String {
     let contents: Vec<&str> = patches.iter().flat_map(|p| p.files.iter().map(|(_, text)| text.as_str())).collect();
     short_digest(&(BUILDER, std::env::consts::ARCH, source, contents))
-}
-
-fn cached(cache: &Cache, source: &Source, key: &str) -> Option<Built> {
-    let dir = cache.program(key);
-    let birth: Birth = serde_json::from_slice(&fs::read(dir.join("component.json")).ok()?).ok()?;
-    let path = dir.join(&source.name);
-    path.is_file().then_some(Built { path, record: birth.record, now: false })
 }
 
 async fn make(
@@ -173,18 +123,13 @@ async fn make(
     let patched = patches.map(|p| format!(" with the patches of {}", p.dir.display())).unwrap_or_default();
     let record = identify(source, &program, format!("module {module}@{version}{patched}")).await?;
     let birth = Birth {
-        record: record.clone(),
-        made: jiff::Timestamp::now().to_string(),
-        took_ms: from.elapsed().into(),
-        go: said,
+        go: Some(said),
         patches: patches.iter().flat_map(|p| p.files.iter().map(|(name, _)| name.clone())).collect(),
+        ..Birth::now(&record, from)
     };
-    let json = serde_json::to_vec_pretty(&birth).expect("plain data is JSON");
-    let file = unfinished.dir.join("component.json");
-    write_whole(&file, &json).map_err(ComponentError::io("can't write", &file))?;
-    cache.publish_program(key, &unfinished)?;
+    let built = birth.publish(cache, key, &unfinished)?;
     progress.say(&format!("component {name}: built in {}", Millis::from(from.elapsed())));
-    Ok(Built { path: cache.program(key).join(name), record, now: true })
+    Ok(built)
 }
 
 /// What a program is: its own word on its version, and its digest.
@@ -199,9 +144,13 @@ pub(super) async fn identify(source: &Source, program: &Path, from: String) -> R
 
 /// The committed module, or one that is made for the version.
 async fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError> {
-    const NEW: Pinned = Pinned { go_mod: "module podferry.invalid/component\n\ngo 1.24.0\n", go_sum: "" };
-    let Pinned { go_mod, go_sum } = source.pinned.as_ref().unwrap_or(&NEW);
-    for (file, text) in [("go.mod", go_mod), ("go.sum", go_sum)] {
+    const NEW: &str = "module podferry.invalid/component\n\ngo 1.24.0\n";
+    let (go_mod, go_sum) = match &source.pinned {
+        Some(Pinned { go_mod, go_sum }) => ((*go_mod).to_owned(), *go_sum),
+        None if source.staged => (staged::go_mod(source, dir).await?, ""),
+        None => (NEW.to_owned(), ""),
+    };
+    for (file, text) in [("go.mod", go_mod.as_str()), ("go.sum", go_sum)] {
         let path = dir.join(file);
         fs::write(&path, text).map_err(ComponentError::io("can't write", &path))?;
     }
@@ -235,7 +184,7 @@ async fn patch(source: &Source, patches: &Patches, work: &Path) -> Result<(), Co
 /// # Errors
 /// As [`build`].
 pub(crate) async fn sources(name: &str) -> Result<PathBuf, ComponentError> {
-    let source = Manifest::shipped().source(name)?;
+    let source = super::manifest::Manifest::shipped().source(name)?;
     let work = tempfile::tempdir().map_err(ComponentError::io("can't make", Path::new("a temporary folder")))?;
     write_module(&source, work.path()).await?;
     fetched(&source, work.path()).await
@@ -256,7 +205,7 @@ async fn fetched(source: &Source, work: &Path) -> Result<PathBuf, ComponentError
 }
 
 /// A call of Go in a folder that has a module. Static programs, and nothing of the user's own settings that changes them.
-fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentError> {
+pub(super) fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentError> {
     let remedy = "install Go 1.26 or newer (https://go.dev/dl), or give a program of your own by --component NAME=PATH";
     let go = find_program("go").or_else(|| Some(PathBuf::from("/usr/local/go/bin/go")).filter(|p| p.is_file()));
     let go = go.ok_or_else(|| ComponentError::Lacks {
@@ -267,7 +216,7 @@ fn go<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Exec, ComponentErro
     Ok(Exec::new(go).args(args).cwd(dir).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "-mod=readonly"))
 }
 
-fn failed(source: &Source, reason: &str) -> impl FnOnce(ExecError) -> ComponentError + use<> {
+pub(super) fn failed(source: &Source, reason: &str) -> impl FnOnce(ExecError) -> ComponentError + use<> {
     let (name, reason) = (source.name.clone(), reason.to_owned());
     move |e| {
         let lines: Vec<String> = match &e {
@@ -287,6 +236,7 @@ fn failed(source: &Source, reason: &str) -> impl FnOnce(ExecError) -> ComponentE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::component::Manifest;
 
     fn kubelet() -> Source {
         Manifest::shipped().source("kubelet").unwrap()
@@ -318,24 +268,6 @@ mod tests {
         fs::write(dir.path().join("a.patch"), "a").unwrap();
         let names: Vec<String> = Patches::read(dir.path()).unwrap().files.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a.patch", "b.patch"]);
-    }
-
-    #[test]
-    fn a_program_that_was_changed_is_found_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::at(dir.path());
-        assert_eq!(verify("kubelet", &cache).unwrap(), None);
-        let place = cache.program(&key(&kubelet(), None));
-        fs::create_dir_all(&place).unwrap();
-        fs::write(place.join("kubelet"), "abc").unwrap();
-        let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
-        let record = ComponentRecord { name: "kubelet".into(), version: "1".into(), source: "module".into(), digest };
-        let birth = Birth { record, made: String::new(), took_ms: Millis(0.0), go: String::new(), patches: Vec::new() };
-        fs::write(place.join("component.json"), serde_json::to_vec(&birth).unwrap()).unwrap();
-        assert!(verify("kubelet", &cache).unwrap().unwrap().is_ok());
-        fs::write(place.join("kubelet"), "abd").unwrap();
-        let why = verify("kubelet", &cache).unwrap().unwrap().unwrap_err();
-        assert!(why.contains("kubelet was sha256:ba78") && why.contains("and is sha256:"), "{why}");
     }
 
     #[test]

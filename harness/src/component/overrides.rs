@@ -191,9 +191,11 @@ fn with_shim(overrides: &[Override], progress: &dyn Progress) -> Result<Vec<Over
     }
     let containerd = all.iter().find(|o| o.name == "containerd");
     let beside = containerd.map(|c| c.path.with_file_name(SHIM)).filter(|shim| shim.is_file());
+    // Out of one archive, they have one source.
+    let built = containerd.and_then(|c| c.built.clone());
     if let Some(path) = beside.filter(|_| all.iter().all(|o| o.name != SHIM)) {
         progress.say(&format!("{SHIM}: taking {}, which lies beside containerd", path.display()));
-        all.push(Override { name: SHIM, path, built: None });
+        all.push(Override { name: SHIM, path, built });
     }
     Ok(all)
 }

@@ -324,6 +324,12 @@ pub trait Engine: Any + Send + Sync {
     /// Copies the engine's logs (daemon, CRIU's dump and restore logs) into a folder on the host.
     async fn collect_logs(&self, into: &Path) -> Result<(), EngineError>;
 
+    /// What its daemons count of themselves, each by its name, in the form of Prometheus. Engines whose daemons count nothing
+    /// that is of use have none.
+    async fn counters(&self) -> Vec<(&'static str, Result<String, EngineError>)> {
+        Vec::new()
+    }
+
     /// Kills the engine's daemon with SIGKILL, as a fault. `Err(Unsupported)` for engines that have none.
     async fn kill_daemon(&self) -> Result<(), EngineError>;
 

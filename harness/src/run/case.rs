@@ -1,6 +1,7 @@
 //! One case: its steps in order, then the last look, the verdicts, and the removal of all that it made.
 
 use super::action::{self, address::Moving};
+use super::daemon_metrics::Counters;
 use super::faults::Teller;
 use super::memory::Refusals;
 use super::recorder::Recorder;
@@ -171,6 +172,7 @@ impl<'a> CaseRun<'a> {
 impl CaseRun<'_> {
     /// Does the steps once, judges what came of them and removes all that they made. Its figures are recorded if it counts.
     pub(super) async fn repetition(&mut self, counts: bool) -> Ended {
+        let counted = Counters::now(self.world, &self.case.nodes, self.case.engine).await;
         let (programs, calls) = (process::started(), engine::calls());
         if let Err(failure) = self.allocate().await {
             return Ended::new(Outcome::Errored, Some(failure.message));
@@ -185,6 +187,9 @@ impl CaseRun<'_> {
             // The last look is in them: it asks the same of both sides of a comparison.
             self.figure(SPAWNS, process::started() - programs);
             self.figure(RPCS, engine::calls() - calls);
+            for (name, value) in Counters::now(self.world, &self.case.nodes, self.case.engine).await.since(&counted) {
+                self.record(Event::Metric { name: name.to_owned(), value });
+            }
         }
         for failure in unmended {
             if ended.passed() {

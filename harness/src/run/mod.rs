@@ -6,6 +6,7 @@ mod allocatable;
 pub(crate) mod carry;
 mod case;
 mod clients;
+mod daemon_metrics;
 mod exit;
 mod faults;
 mod judge;
@@ -161,6 +162,9 @@ async fn conclude(world: &World, case: &Case, ended: Ended, recorder: &Recorder)
         recorder.error(failure);
     }
     let outcome = ended.outcome.unwrap_or(Outcome::Errored);
+    if outcome != Outcome::Skipped {
+        daemon_metrics::keep(world, case, &folder(&case.id), recorder).await;
+    }
     if !matches!(outcome, Outcome::Passed | Outcome::Skipped) {
         let logs = recorder.dir().join("cases").join(folder(&case.id)).join("logs");
         world.collect_logs(case, &logs).await;

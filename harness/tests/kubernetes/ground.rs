@@ -1,8 +1,8 @@
 //! A cluster with kubelets on nodes of the test's own, as its administrator and as the users of the checkpoint endpoint see it.
 
 use crate::bed::Bed;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use podferry::cluster::{Api, Cluster, wait_for};
 use podferry::engine::{self, Engine, Supplied};
@@ -97,6 +97,24 @@ impl Ground {
         let pods = self.pods(namespace);
         pods.delete(name, &DeleteParams::default().grace_period(1)).await.unwrap();
         wait_for(&pods, name, RUNS, |pod| Ok(pod.is_none().then_some(()))).await.unwrap();
+    }
+
+    /// Has containerd do something with the container of a pod: `pause`, `resume`.
+    pub(crate) async fn task(&self, what: &str, nth: usize, namespace: &str, name: &str) {
+        let pod = self.pods(namespace).get(name).await.unwrap();
+        let statuses = pod.status.and_then(|status| status.container_statuses).unwrap();
+        let id =
+            statuses[0].container_id.as_deref().and_then(|id| id.strip_prefix("containerd://")).unwrap().to_owned();
+        let ctr = Exec::new("ctr").args(["--address", SOCKET, "--namespace", "k8s.io", "tasks", what, &id]);
+        self.node(nth).run(ctr.timeout(RUNS)).await.unwrap();
+    }
+
+    /// What was told of a pod that is a warning.
+    pub(crate) async fn told(&self, namespace: &str, name: &str) -> Vec<String> {
+        let events: Api<Event> = Api::namespaced(self.admin.clone(), namespace);
+        let events = events.list(&ListParams::default().fields(&format!("involvedObject.name={name}"))).await.unwrap();
+        let warnings = events.items.into_iter().filter(|event| event.type_.as_deref() == Some("Warning"));
+        warnings.map(|e| format!("{}: {}", e.reason.unwrap_or_default(), e.message.unwrap_or_default())).collect()
     }
 
     /// The endpoint, by the API server's proxy, with podferry's own rights; the archive's place in the node.

@@ -146,3 +146,43 @@ async fn a_liveness_probe_does_not_kill_what_is_checkpointed() {
     assert_eq!(ground.runs("default", "probed", 0).await, address);
     assert_eq!(ground.redis(0, address, &["get", "n"]).await.trim(), "1");
 }
+
+/// A probe that runs a program in the container, while that stands still: during a checkpoint, and as long as somebody froze it.
+/// The kubelet takes "cannot exec in a paused state" for no answer, and an answer that is none for no failure.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the programs of a cluster: cargo xtask ci kubernetes"]
+async fn an_exec_probe_neither_kills_what_is_frozen_nor_ever_will() {
+    let ground = Ground::up(&["node1"]).await;
+    let image = ground.bed.looper().await.reference.clone();
+    let probed = |word: &str, delay: u32| {
+        let exec = json!({"command": ["/usr/bin/busybox", word]});
+        json!({"livenessProbe": {
+            "exec": exec, "initialDelaySeconds": delay, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1,
+        }})
+    };
+    ground.run("default", &pod("probed", "node1", &image, &probed("true", 0))).await;
+    for _ in 0..3 {
+        ground.checkpoint(0, "default/probed/redis").await;
+    }
+    ground.runs("default", "probed", 0).await;
+
+    ground.task("pause", 0, "default", "probed").await;
+    ground.checkpoint(0, "default/probed/redis").await;
+    let unknown = bed::within("three probes of what is frozen", async || {
+        let told = ground.told("default", "probed").await;
+        let unknown =
+            |line: &&String| line.starts_with("Unhealthy: Liveness probe errored and resulted in unknown state: ");
+        let unknown: Vec<String> = told.iter().filter(unknown).cloned().collect();
+        (unknown.len() >= 3).then_some(unknown)
+    });
+    for line in unknown.await {
+        assert!(line.contains("cannot exec in a paused state"), "{line}");
+    }
+    ground.runs("default", "probed", 0).await;
+    ground.task("resume", 0, "default", "probed").await;
+    ground.runs("default", "probed", 0).await;
+
+    // A probe that fails does kill.
+    ground.run("default", &pod("failing", "node1", &image, &probed("false", 4))).await;
+    ground.runs("default", "failing", 1).await;
+}

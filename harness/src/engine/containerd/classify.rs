@@ -62,6 +62,11 @@ const GONE: &[&str] = &[
     "operation was canceled",
     "Connection reset by peer",
     "Connection refused (os error 111)",
+    // What Go's clients say of a server that ends in the middle of a call: `ctr` in an import, the kubelet in anything. A registry
+    // that does so is told otherwise.
+    "error reading from server",
+    "failed to send write: EOF",
+    "containerd.sock: write: broken pipe",
 ];
 
 /// The second is what runc 1.3.6 says of a CRIU that calls itself 2.6: `CRIU version 20600 must be 30000 or higher`.

@@ -77,13 +77,23 @@ impl Containerd {
     /// Freezes; frozen already is no error. Says so only when the kernel has done it: runc waits for `FROZEN`, crun 1.28
     /// does not.
     pub(in crate::engine) async fn pause(&self, id: &str) -> Result<(), Status> {
-        let request = PauseTaskRequest { container_id: id.to_owned() };
-        let mut tasks = self.client.tasks.clone();
-        settled(tokio::time::timeout(LIMIT, tasks.pause(request)).await, "cannot pause a paused container")?;
+        let mut tries = 1;
+        while let Err(status) = self.pause_once(id).await {
+            if !again(&status, tries) {
+                return Err(status);
+            }
+            tries += 1;
+        }
         match self.group_of(id) {
             Some(group) => Outside::new(&self.node, &group).stands_still().await.map_err(Status::unknown),
             None => Ok(()),
         }
+    }
+
+    async fn pause_once(&self, id: &str) -> Result<(), Status> {
+        let request = PauseTaskRequest { container_id: id.to_owned() };
+        let mut tasks = self.client.tasks.clone();
+        settled(tokio::time::timeout(LIMIT, tasks.pause(request)).await, "cannot pause a paused container")
     }
 
     /// Thaws; running already is no error.
@@ -124,6 +134,12 @@ impl Containerd {
     }
 }
 
+/// Whether a pause that failed is to be tried again. With control groups of version 1 runc looks a thousand times whether the kernel
+/// is done with freezing, which on a busy machine can be too few, and thaws again then (runc 1.3.6).
+fn again(status: &Status, tries: u32) -> bool {
+    tries < 3 && status.message().contains("unable to freeze")
+}
+
 /// `done` is what containerd says when there was nothing to do.
 fn settled<T>(
     answer: Result<Result<tonic::Response<T>, Status>, tokio::time::error::Elapsed>,
@@ -134,5 +150,17 @@ fn settled<T>(
         Ok(Err(status)) if status.message().contains(done) => Ok(()),
         Ok(Err(status)) => Err(status),
         Err(_) => Err(Status::deadline_exceeded(format!("containerd did not answer within {LIMIT:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_is_slow_with_is_asked_for_again() {
+        let slow = Status::unknown("OCI runtime pause failed: unable to freeze");
+        assert!(again(&slow, 1) && again(&slow, 2) && !again(&slow, 3));
+        assert!(!again(&Status::unknown("OCI runtime pause failed: container not running"), 1), "it is told at once");
     }
 }

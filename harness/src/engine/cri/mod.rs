@@ -166,8 +166,11 @@ impl CriEngine {
         let places = &daemon.places;
         let pause = &options.pause.reference;
         let registry = pause.split('/').next().unwrap_or_default();
+        // What a kubelet's containerd counts is evidence of each case.
+        let counted = if kind == EngineKind::Kubelet { kubelet::CONTAINERD_COUNTS } else { "" };
+        let config = config::containerd(places, &support, pause, &options.runtime) + counted;
         let files = [
-            (places.config(), config::containerd(places, &support, pause, &options.runtime)),
+            (places.config(), config),
             (places.in_home(&format!("certs.d/{registry}/hosts.toml")), config::hosts(registry)),
             (places.in_home(config::CNI), cni::pods(&places.in_home("addresses"), kind, daemon.node.pod_network())),
         ];

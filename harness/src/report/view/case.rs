@@ -257,7 +257,7 @@ impl MetricView {
         let (&min, &max) = (sorted.first()?, sorted.last()?);
         Some(MetricView {
             name: text::line(name),
-            unit: Metric::ALL.into_iter().find(|m| m.name() == name).map_or("", Metric::unit),
+            unit: Metric::ALL.into_iter().find(|m| m.name() == name).map_or(own_unit(name), Metric::unit),
             median: f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]),
             min,
             max,
@@ -351,6 +351,11 @@ impl CaseView {
             .find_map(seen)
             .unwrap_or_default()
     }
+}
+
+/// The unit of a figure of a case's own, which its name says.
+fn own_unit(name: &str) -> &'static str {
+    if name.ends_with("_ms") { "ms" } else { "" }
 }
 
 fn metrics(all: &BTreeMap<String, Vec<f64>>) -> Vec<MetricView> {

@@ -58,6 +58,11 @@ const DUMP: &str = "checkpointing container \"c\" failed: /usr/sbin/runc did not
 #[case(During::Checkpoint, DUMP, &["Error (criu/page-xfer.c:3): Unable to write: No space left on device"], C::NoSpace)]
 #[case(During::Checkpoint, "transport error: connection reset", &[], C::DaemonGone)]
 #[case(During::Control, "tcp connect error", &[], C::DaemonGone)]
+// containerd was killed for its node's want of memory while `ctr` gave it an image.
+#[case(During::Restore, "ctr: failed to ingest \"blobs/sha256/8498\": failed to copy: failed to send write: EOF", &[], C::DaemonGone)]
+#[case(During::Restore, "ctr: failed to ingest \"blobs/sha256/8498\": failed to copy: failed to send write: error reading from server: read unix @->/run/containerd-kubelet/containerd.sock: read: connection reset by peer", &[], C::DaemonGone)]
+#[case(During::Restore, "ctr: failed to ingest \"index.json\": failed to copy: unexpected EOF", &[], C::InvalidArchive)]
+#[case(During::Restore, "failed to pull checkpoint base image x: read tcp 127.0.0.1:1->127.0.0.1:5000: read: connection reset by peer", &[], C::BaseImageMissing)]
 #[case(During::Restore, "checkpoint restore via CreateContainer is disabled by configuration", &[], C::Unsupported)]
 #[case(During::Checkpoint, "unknown method CheckpointContainer for service runtime.v1.RuntimeService", &[], C::Unsupported)]
 #[case(During::Control, "something new", &[], C::Other)]

@@ -7,22 +7,26 @@
 //! A pod has no address before its container is started, and there is no making it without starting it.
 
 mod checkpoint;
+mod counters;
 mod foreign;
+mod own;
 mod pod;
 mod restore;
 mod words;
 
-use super::{CriEngine, CriOptions, Groups, Inner};
+pub(super) use counters::CONTAINERD_COUNTS;
+
+use super::{Groups, Inner};
 use crate::cluster::{Api, Cluster, Direct, KubeletPlaces, NAMESPACE, wait_for};
 use crate::engine::containerd::classify::During;
-use crate::engine::containerd::{self, KUBELET_ROOT, Places, generated};
+use crate::engine::containerd::generated;
 use crate::engine::cri_api::{LIMIT, Served};
-use crate::engine::daemon::{Daemon, PATH, READY_POLL};
+use crate::engine::daemon::{Daemon, READY_POLL};
 use crate::engine::{
     Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Restored, Slot, Stored, Supplies,
     to_its_end,
 };
-use crate::node::{CONTAINERS, SharedNode};
+use crate::node::SharedNode;
 use crate::record::{Chain, EngineKind, ErrorClass, MemoryReport, OutsideReport};
 use async_trait::async_trait;
 use generated::runtime::v1 as cri;
@@ -49,33 +53,10 @@ pub(in crate::engine) async fn connect(
     supplies: &dyn Supplies,
 ) -> Result<Arc<dyn Engine>, EngineError> {
     let cluster = supplies.cluster().await?;
-    if !cluster.is_own() {
-        return foreign::connect(kind, node, cluster, supplies).await;
+    match cluster.is_own() {
+        true => own::connect(kind, node, cluster, supplies).await,
+        false => foreign::connect(kind, node, cluster, supplies).await,
     }
-    let options = CriOptions::new(supplies.pause().await?);
-    let server = cluster.version();
-    let (runtime, server) = tokio::join!(CriEngine::connected(kind, Arc::clone(&node), options, String::new()), server);
-    let runtime = runtime?.0;
-    let server = server.map_err(|e| runtime.surroundings("ask for the cluster's version", Chain(&e)))?;
-    let (name, places) = (node.name().to_owned(), places(&runtime.places));
-    cluster.forget(&name).await?;
-    let kubelet = cluster.kubelet(&node, places.clone())?;
-    containerd::write(&node, kubelet.files(), &[&places.root, &places.logs])?;
-    make_group(&node).map_err(|e| runtime.surroundings("make the pods' control group", e))?;
-    let own = Own {
-        capabilities: capabilities(&runtime.capabilities, &server),
-        pods: Api::namespaced(cluster.client(), NAMESPACE),
-        started: Some(Started {
-            direct: cluster.direct(&node)?,
-            daemon: Daemon::new(Arc::clone(&node), "the kubelet", format!("{}/kubelet.log", places.home)),
-            exec: kubelet.exec().env("PATH", PATH),
-        }),
-        places,
-        cluster,
-        runtime,
-    };
-    own.start_kubelet().await?;
-    Ok(Arc::new(KubeletEngine(Arc::new(own))))
 }
 
 /// A kubelet on one node.
@@ -99,16 +80,6 @@ struct Started {
     exec: crate::process::Exec,
 }
 
-fn places(containerd: &Places) -> KubeletPlaces {
-    KubeletPlaces {
-        home: containerd.in_home("kubelet"),
-        root: KUBELET_ROOT.to_owned(),
-        logs: "/data/kubelet-logs".to_owned(),
-        socket: containerd.socket.clone(),
-        group: CONTAINERS.to_owned(),
-    }
-}
-
 const ALONE: &str = "nobody but a kubelet is the client of its containerd";
 
 fn capabilities(of: &Capabilities, server: &str) -> Capabilities {
@@ -119,26 +90,6 @@ fn capabilities(of: &Capabilities, server: &str) -> Capabilities {
         strategies: crate::engine::Strategies::default(),
         ..of.clone()
     }
-}
-
-/// The group that all pods are in must be there in each hierarchy, and a new one of cpuset has no CPU that anybody could use.
-fn make_group(node: &SharedNode) -> std::io::Result<()> {
-    let top = node.host_path(Path::new("/sys/fs/cgroup"));
-    let group = CONTAINERS.trim_start_matches('/');
-    for entry in std::fs::read_dir(&top)? {
-        let hierarchy = entry?.path();
-        if !hierarchy.join("cgroup.procs").is_file() {
-            continue;
-        }
-        std::fs::create_dir_all(hierarchy.join(group))?;
-        for file in ["cpuset.cpus", "cpuset.mems"] {
-            let (above, own) = (hierarchy.join(file), hierarchy.join(group).join(file));
-            if own.is_file() && std::fs::read_to_string(&own)?.trim().is_empty() {
-                std::fs::write(own, std::fs::read_to_string(above)?)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Own {
@@ -415,6 +366,13 @@ impl Engine for KubeletEngine {
 
     async fn collect_logs(&self, into: &Path) -> Result<(), EngineError> {
         self.0.collect_logs(into).await
+    }
+
+    async fn counters(&self) -> Vec<(&'static str, Result<String, EngineError>)> {
+        // Somebody else's tell what they count only to whom they were told to.
+        let Some(own) = &self.0.started else { return Vec::new() };
+        let (kubelet, containerd) = tokio::join!(self.0.kubelet_counters(own), self.0.containerd_counters());
+        vec![("kubelet", kubelet), ("containerd", containerd)]
     }
 
     async fn kill_daemon(&self) -> Result<(), EngineError> {
