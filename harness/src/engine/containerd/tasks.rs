@@ -77,16 +77,23 @@ impl Containerd {
     /// Freezes; frozen already is no error. Says so only when the kernel has done it: runc waits for `FROZEN`, crun 1.28
     /// does not.
     pub(in crate::engine) async fn pause(&self, id: &str) -> Result<(), Status> {
-        patiently(async || {
-            let request = PauseTaskRequest { container_id: id.to_owned() };
-            let mut tasks = self.client.tasks.clone();
-            settled(tokio::time::timeout(LIMIT, tasks.pause(request)).await, "cannot pause a paused container")
-        })
-        .await?;
+        let mut tries = 1;
+        while let Err(status) = self.pause_once(id).await {
+            if !again(&status, tries) {
+                return Err(status);
+            }
+            tries += 1;
+        }
         match self.group_of(id) {
             Some(group) => Outside::new(&self.node, &group).stands_still().await.map_err(Status::unknown),
             None => Ok(()),
         }
+    }
+
+    async fn pause_once(&self, id: &str) -> Result<(), Status> {
+        let request = PauseTaskRequest { container_id: id.to_owned() };
+        let mut tasks = self.client.tasks.clone();
+        settled(tokio::time::timeout(LIMIT, tasks.pause(request)).await, "cannot pause a paused container")
     }
 
     /// Thaws; running already is no error.
@@ -127,19 +134,11 @@ impl Containerd {
     }
 }
 
-/// Asks a few times. With control groups of version 1 runc looks a thousand times whether the kernel is done with freezing, which on
-/// a busy machine can be too few, and thaws again then (runc 1.3.6: `unable to freeze`).
-async fn patiently(mut pause: impl AsyncFnMut() -> Result<(), Status>) -> Result<(), Status> {
-    for _ in 1..TRIES {
-        match pause().await {
-            Err(status) if status.message().contains("unable to freeze") => {}
-            done => return done,
-        }
-    }
-    pause().await
+/// Whether a pause that failed is to be tried again. With control groups of version 1 runc looks a thousand times whether the kernel
+/// is done with freezing, which on a busy machine can be too few, and thaws again then (runc 1.3.6).
+fn again(status: &Status, tries: u32) -> bool {
+    tries < 3 && status.message().contains("unable to freeze")
 }
-
-const TRIES: u32 = 3;
 
 /// `done` is what containerd says when there was nothing to do.
 fn settled<T>(
@@ -158,21 +157,10 @@ fn settled<T>(
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_the_kernel_is_slow_with_is_asked_for_again() {
-        let slow = || Status::unknown("OCI runtime pause failed: unable to freeze");
-        let after = async |answers: Vec<Result<(), Status>>| {
-            let (mut answers, mut asked) = (answers.into_iter(), 0);
-            let done = patiently(async || {
-                asked += 1;
-                answers.next().expect("it is not asked so often")
-            });
-            let done = done.await.map_err(|status| status.message().to_owned());
-            (done, asked)
-        };
-        assert_eq!(after(vec![Err(slow()), Ok(())]).await, (Ok(()), 2));
-        assert_eq!(after(vec![Err(slow()), Err(slow()), Err(slow())]).await, (Err(slow().message().to_owned()), 3));
-        let other = after(vec![Err(Status::unknown("container not running"))]).await;
-        assert_eq!(other, (Err("container not running".to_owned()), 1), "anything else is told at once");
+    #[test]
+    fn what_the_kernel_is_slow_with_is_asked_for_again() {
+        let slow = Status::unknown("OCI runtime pause failed: unable to freeze");
+        assert!(again(&slow, 1) && again(&slow, 2) && !again(&slow, 3));
+        assert!(!again(&Status::unknown("OCI runtime pause failed: container not running"), 1), "it is told at once");
     }
 }
