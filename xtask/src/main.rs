@@ -17,7 +17,7 @@ Commands:
   e2e [ARGS]    build podferry and the workloads, then run `podferry ARGS` (no ARGS: the shipped suite on two nodes)
   test [PART]   run the tests, each part with its time: unit, nodes (real ones: needs root), or one such as e2e
   bench [ARGS]  build optimised, then run `podferry bench ARGS`: the figures of the README
-  ci LANE       what CI runs after the tests: lint, kubernetes (a real cluster, every tier on its kubelets), e2e
+  ci LANE       what CI runs after the tests: lint, kubernetes (a real cluster, the core tier on its kubelets), e2e
                 (every tier), engines (the core tier on the other engines), containerd (which releases restore), reds (the
                 suite made wrong must fail), perf (a slower runtime must be found, the same must not); `ci matrix` prints
                 their cells for a job of GitHub Actions, each of which is run by `ci CELL`; `ci leftovers` removes what killed

@@ -67,7 +67,7 @@ fn parts(lane: &'static str) -> Vec<Cell> {
             let pinned = |shard: u32| Cell {
                 name: format!("kubernetes-{}-{shard}of2", ci::KUBERNETES),
                 shard: format!("{shard}/2"),
-                more: vec!["--tier", "all", "--param", "data=16Mi"],
+                more: vec!["--param", "data=16Mi"],
                 ..on(ci::KUBERNETES)
             };
             // One that is not pinned, of which the newest is built.
