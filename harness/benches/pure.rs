@@ -82,6 +82,9 @@ fn events(cases: usize) -> Vec<Line> {
                 to: At(2),
                 error_expected: false,
                 failure: None,
+                finally: false,
+                used_at: None,
+                passed_over: None,
             }));
             add(Event::Metric { name: "total".to_owned(), value: index as f64 });
             add(Event::Metric { name: "downtime".to_owned(), value: index as f64 });

@@ -79,6 +79,12 @@ fn only_one_module_names_the_yaml_crate() {
 }
 
 #[test]
+fn only_one_module_names_the_crate_of_expressions() {
+    let elsewhere = |name: &str| name != "scenario/expr.rs" && !name.starts_with("scenario/expr/");
+    assert_eq!(offenders(elsewhere, &["rhai::"]), Vec::<String>::new());
+}
+
+#[test]
 fn engines_never_see_yaml() {
     assert_eq!(offenders(room(&["engine"]), &["crate::scenario"]), Vec::<String>::new());
 }

@@ -3,7 +3,7 @@ use super::scenario::Format;
 use crate::bench::What;
 use crate::record::{EngineKind, Tier};
 use crate::scenario::Selection;
-use crate::scenario::plan::Shard;
+use crate::scenario::plan::{Repeat, Shard};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,8 +96,11 @@ pub(super) struct SelectArgs {
     /// Which part of the suite: core (if nothing is named), full (what core leaves out), or all
     #[arg(long, value_enum, value_name = "TIER")]
     pub(super) tier: Option<TierArg>,
-    /// Another value in the place of those that an axis of the matrix has: data=2Mi
-    #[arg(long = "param", value_name = "AXIS=VALUE", value_parser = param)]
+    /// Only cases of which this holds, over engine, tier, scenario, labels, matrix and params: 'engine == "cri" && tier == "core"'
+    #[arg(long = "where", value_name = "EXPRESSION")]
+    pub(super) condition: Option<String>,
+    /// Another value for a parameter, or in the place of those that an axis of the matrix has: data=2Mi
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     pub(super) params: Vec<(String, String)>,
 }
 
@@ -110,7 +113,7 @@ impl SelectArgs {
 
     /// Whether anything is chosen: cases, or files.
     pub(super) fn chooses(&self) -> bool {
-        !self.scenarios.is_empty() || !self.filters.is_empty()
+        !self.scenarios.is_empty() || !self.filters.is_empty() || self.condition.is_some()
     }
 
     /// The same, as the scenario room wants it.
@@ -119,6 +122,7 @@ impl SelectArgs {
             engines: if self.engines.is_empty() { DEFAULT_ENGINES.to_vec() } else { self.engines.clone() },
             tier: self.tier(),
             filters: self.filters.iter().filter(|word| !is_file(word)).cloned().collect(),
+            condition: self.condition.clone(),
             params: self.params.clone(),
         }
     }
@@ -129,7 +133,10 @@ impl SelectArgs {
             Some(TierArg::Core) => Some(Tier::Core),
             Some(TierArg::Full) => Some(Tier::Full),
             Some(TierArg::All) => None,
-            None => (self.files().is_empty() && self.filters.iter().all(|f| f.starts_with('!'))).then_some(Tier::Core),
+            None => {
+                let excluded_alone = self.filters.iter().all(|f| f.starts_with('!')) && self.condition.is_none();
+                (self.files().is_empty() && excluded_alone).then_some(Tier::Core)
+            }
         }
     }
 }
@@ -210,9 +217,16 @@ pub(super) struct RunArgs {
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "target/e2e")]
     pub(super) out: PathBuf,
-    /// Do the steps of each case so many times, on the same nodes; the first time that goes otherwise ends the case
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(super) repeat: Option<u32>,
+    /// Do the steps of each case so many times, or for so long (10m), on the same nodes; the first time that goes otherwise ends
+    /// the case
+    #[arg(long, value_name = "N|TIME")]
+    pub(super) repeat: Option<Repeat>,
+    /// Do the cases in an order that is drawn; its seed is told
+    #[arg(long)]
+    pub(super) shuffle: bool,
+    /// The order that was drawn with this seed
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) seed: Option<u64>,
     /// One part of several that together are all cases, for as many machines: 2/4
     #[arg(long, value_name = "N/OF")]
     pub(super) shard: Option<Shard>,
@@ -345,7 +359,7 @@ pub(super) struct SurveyArgs {
 }
 
 fn param(text: &str) -> Result<(String, String), String> {
-    let (axis, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not AXIS=VALUE"))?;
+    let (axis, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not NAME=VALUE"))?;
     Ok((axis.to_owned(), value.to_owned()))
 }
 

@@ -43,14 +43,22 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         return Exit::NothingSelected;
     }
     let plan = match args.repeat {
-        Some(times) => plan.repeated(times),
+        Some(repeat) => plan.repeated(repeat),
         None => plan,
     };
+    let seed = args.seed.or_else(|| args.shuffle.then(|| fastrand::u64(..1 << 32)));
+    let plan = match seed {
+        Some(seed) => plan.shuffled(seed),
+        None => plan,
+    };
+    if let Some(seed) = seed {
+        complain(&format!("the order of the cases is drawn: --seed {seed} draws it again"));
+    }
     if let Some(exit) = doctor::refuse_early() {
         return exit;
     }
     let beyond = scenario::beyond(&plan);
-    match prepared(&args, plan).await {
+    match prepared(&args, plan, seed).await {
         Ok(exit) => {
             beyond.iter().for_each(|told| print(&format!("{told}\n")));
             exit
@@ -111,7 +119,7 @@ impl From<Failure> for Refusal {
     }
 }
 
-async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
+async fn prepared(args: &RunArgs, plan: Plan, seed: Option<u64>) -> Result<Exit, Refusal> {
     sweep_first();
     let progress = Progress::new(args.quiet);
     let (id, ledger) = new_ledger()?;
@@ -130,6 +138,9 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
         host: component::host_record(),
         image: images(&stacks),
     });
+    if let Some(seed) = seed {
+        recorder.run(Event::Shuffled { seed });
+    }
     let open =
         |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
     let stores = Stores { lasting: open(cache.join("store"))?, of_run: open(dir.join("store"))? };
@@ -162,7 +173,7 @@ async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
         grounds,
         stores,
         recorder: Arc::clone(&recorder),
-        stack_args: stack_args(&args.stack),
+        stack_args: stack_args(&args.stack) + param_args(&args.select.params).as_str(),
         deny_skips: args.deny_skips,
         timeout: args.timeout,
     };
@@ -299,6 +310,13 @@ fn stack_args(args: &StackArgs) -> String {
         .chain(kubernetes)
         .chain(args.components.iter().map(|c| format!(" --component {c}")))
         .collect()
+}
+
+/// Values that were given from outside, as arguments, each with a space before it.
+fn param_args(params: &[(String, String)]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    let quoted = |value: &str| if value.chars().all(plain) { value.to_owned() } else { format!("'{value}'") };
+    params.iter().map(|(name, value)| format!(" --param {name}={}", quoted(value))).collect()
 }
 
 /// A name for a run, and its ledger.

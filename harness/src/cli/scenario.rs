@@ -3,7 +3,7 @@
 
 use super::terminal::complain;
 use crate::scenario::plan::Case;
-use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WorkloadKind, load_all, plan as make_plan};
+use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WHERE, WorkloadKind, load_all, plan as make_plan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -205,9 +205,16 @@ pub fn planned(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Select
     if let Some(code) = loaded.refused() {
         return Err((loaded.show(Format::Human), code));
     }
+    if let Some(told) = unknown_params(&loaded.scenarios, &selection.params) {
+        return Err((told, exit::USAGE));
+    }
     let plan = make_plan(&loaded.scenarios, selection).map_err(|found| {
-        let show = |d: &Diagnostic| d.render(&std::fs::read_to_string(&d.file).unwrap_or_default());
-        (found.iter().map(show).collect::<String>(), exit::INVALID)
+        let show = |d: &Diagnostic| match &selection.condition {
+            Some(text) if d.file == WHERE => d.render(text),
+            _ => d.render(&std::fs::read_to_string(&d.file).unwrap_or_default()),
+        };
+        let of_where = found.iter().all(|d| d.file == WHERE);
+        (found.iter().map(show).collect::<String>(), if of_where { exit::USAGE } else { exit::INVALID })
     })?;
     if plan.cases.is_empty() {
         return Err((nothing(&loaded.scenarios, selection), exit::NOTHING));
@@ -215,10 +222,27 @@ pub fn planned(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Select
     Ok(plan)
 }
 
+/// A value for what no scenario has would be given to nothing, and nobody would be told.
+fn unknown_params(scenarios: &[Scenario], params: &[(String, String)]) -> Option<String> {
+    let parameters = || scenarios.iter().flat_map(Scenario::parameters);
+    let names: Vec<&str> = scenarios.iter().flat_map(Scenario::axes).chain(parameters().map(|(n, ..)| n)).collect();
+    let (name, _) = params.iter().find(|(name, _)| !names.contains(&name.as_str()))?;
+    let mut told = format!("error: no scenario has an axis or a parameter `{name}`\n");
+    if let Some(near) = nearest(name, &names) {
+        told += &format!("hint: did you mean `{near}`?\n");
+    }
+    for (name, default, about) in parameters().take(SHOWN) {
+        let about = about.map(|about| format!(": {about}")).unwrap_or_default();
+        told += &format!("parameter {name}={default}{about}\n");
+    }
+    Some(told)
+}
+
 fn nothing(scenarios: &[Scenario], selection: &Selection) -> String {
     let names: Vec<&str> = scenarios.iter().map(Scenario::name).collect();
     let engines: Vec<&str> = selection.engines.iter().map(|e| e.name()).collect();
     let asked = match selection.filters.as_slice() {
+        [] if selection.condition.is_some() => format!("`{}`", selection.condition.clone().unwrap_or_default()),
         [] => "the selection".to_owned(),
         filters => format!("`{}`", filters.join(" ")),
     };
@@ -233,7 +257,8 @@ fn nothing(scenarios: &[Scenario], selection: &Selection) -> String {
         }
     }
     let meant = selection.filters.first().and_then(|word| command_like(word));
-    told + &meant.map_or_else(String::new, |name| format!("if a command was meant: `podferry {name}`\n"))
+    told.extend(meant.map(|name| format!("if a command was meant: `podferry {name}`\n")));
+    told
 }
 
 /// So many names are read; of more, who asked is told how to see them.
@@ -287,7 +312,7 @@ pub fn plan(
         Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
         Ok(plan) => {
             let told = beyond(&plan).map_or_else(String::new, |told| format!("\n{told}\n"));
-            (plan.cases.iter().map(shown).collect::<Vec<_>>().join("\n") + &told, exit::PASSED)
+            (plan.cases.iter().map(shown).collect::<Vec<_>>().join("\n") + told.as_str(), exit::PASSED)
         }
         Err(printed) => printed,
     }
@@ -301,16 +326,25 @@ pub(super) fn beyond(plan: &Plan) -> Option<String> {
 
 fn shown(case: &Case) -> String {
     let mut out = format!("{}  {}\n  {}", case.id, case.title, case.origin);
-    if case.repetitions > 1 || case.warmup > 0 {
+    if let Some(time) = case.repeat_for {
+        let _ = write!(out, "  repeated for {time:?} after {} of warm-up", case.warmup);
+    } else if case.repetitions > 1 || case.warmup > 0 {
         let _ = write!(out, "  {} repetitions after {} of warm-up", case.repetitions, case.warmup);
     }
     let _ = writeln!(out, "  timeout {:?}", case.timeout);
-    for (i, step) in case.steps.iter().enumerate() {
+    for (name, value) in &case.parameters {
+        let _ = writeln!(out, "  {name} = {value}");
+    }
+    for (i, step) in case.steps.iter().chain(&case.finally).enumerate() {
         let expected = step.expect_error.as_ref().map_or(String::new(), |e| format!(", which must fail: {}", e.class));
-        let _ = writeln!(out, "  {:>2}. {}{expected}", i + 1, step.title);
+        let place = if i < case.steps.len() { "" } else { "in any case: " };
+        let _ = writeln!(out, "  {:>2}. {place}{}{expected}", i + 1, step.title);
     }
     for check in &case.checks {
         let _ = writeln!(out, "   ?  {}  {}", check.spec.name(), check.origin);
+    }
+    for known in &case.known {
+        let _ = writeln!(out, "   !  known to fail until {}: {}, {}", known.expires, known.reason, known.link);
     }
     out
 }
@@ -325,7 +359,9 @@ fn json(plan: &Plan) -> String {
                 "id": s.id, "title": s.title, "line": s.origin.line,
                 "expect_error": s.expect_error.as_ref().map(|e| e.class),
             })).collect::<Vec<_>>(),
-            "checks": c.checks,
+            "checks": c.checks, "known": c.known, "parameters": c.parameters,
+            "finally": c.finally.iter().map(|s| serde_json::json!({"id": s.id, "title": s.title, "line": s.origin.line}))
+                .collect::<Vec<_>>(),
         })
     };
     let all: Vec<_> = plan.cases.iter().map(case).collect();

@@ -133,6 +133,18 @@ mod tests {
         }
     }
 
+    /// What the language's own tests run on nodes.
+    #[test]
+    fn the_languages_own_scenarios_have_nothing_wrong() {
+        for text in [
+            include_str!("../../../fixtures/language/tour.yaml"),
+            include_str!("../../../fixtures/language/known.yaml"),
+        ] {
+            let (scenario, found) = crate::scenario::load(text, "language.yaml", crate::workload::KINDS);
+            assert!(scenario.is_some() && found.is_empty(), "{found:?}");
+        }
+    }
+
     /// `docs/traps.md` and the scenarios tell of the same traps, by the same names and in the same words.
     #[test]
     fn the_page_of_traps_is_in_step() {

@@ -1,6 +1,6 @@
 use super::{
     At, Capture, CaseId, CheckRecord, CheckpointRecord, EngineKind, Failure, FaultRecord, HostRecord, InstanceRecord,
-    Leak, MigrationRecord, NodeRecord, Origin, Outcome, PhaseSpan, RunId, StepRecord, TransferRecord,
+    KnownRecord, Leak, MigrationRecord, NodeRecord, Origin, Outcome, PhaseSpan, RunId, StepRecord, TransferRecord,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +36,11 @@ pub enum Event {
         /// The node image: suite and content key.
         image: String,
     },
+    /// The cases are in an order that was drawn; with the same seed it is drawn again.
+    Shuffled {
+        /// What it was drawn with.
+        seed: u64,
+    },
     /// A node is up.
     NodeUp(NodeRecord),
     /// A case was planned: every case has this line at the start of the run, so that one that never ran is missed.
@@ -61,8 +66,8 @@ pub enum Event {
     Repetition {
         /// From 1.
         number: u32,
-        /// How many there will be, warm-up included.
-        of: u32,
+        /// How many there will be, warm-up included; `None`: as many as there is time for.
+        of: Option<u32>,
         /// Whether its figures are discarded.
         warmup: bool,
     },
@@ -120,6 +125,8 @@ pub enum Event {
     },
     /// A check was judged.
     Checked(CheckRecord),
+    /// A known issue of the case showed, or did not. Comes before the case's end.
+    Known(KnownRecord),
     /// A case ended.
     CaseFinished {
         /// How.

@@ -19,6 +19,7 @@ pub fn unbegun() -> Run {
         command: Vec::new(),
         started: String::new(),
         epoch: At(0),
+        seed: None,
         ended: None,
         host: HostRecord::default(),
         image: String::new(),
@@ -50,6 +51,7 @@ fn apply_to_run(run: &mut Run, line: &Line) {
             run.image.clone_from(image);
             run.epoch = line.at;
         }
+        Event::Shuffled { seed } => run.seed = Some(*seed),
         Event::NodeUp(node) => {
             let order: Vec<Option<String>> = run.nodes.iter().chain([node]).map(|n| n.image.clone()).collect();
             // A node that was made anew after a failed case takes the place of the one before it.
@@ -82,6 +84,7 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
             labels: labels.clone(),
             outcome: None,
             reason: None,
+            known: Vec::new(),
             started: false,
             in_step: None,
             from: line.at,
@@ -134,6 +137,7 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
         Event::History { file, .. } | Event::File { path: file } => case.files.push(file.clone()),
         Event::Leaked(leak) => case.leaks.push(leak.clone()),
         Event::Checked(check) => case.checks.push(check.clone()),
+        Event::Known(known) => case.known.push(known.clone()),
         Event::CaseFinished { outcome, reason } => {
             case.outcome = Some(*outcome);
             case.reason.clone_from(reason);

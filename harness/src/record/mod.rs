@@ -12,6 +12,7 @@ mod failure;
 mod fold;
 mod give_up;
 mod history;
+mod known;
 mod names;
 mod perf;
 mod phase;
@@ -38,6 +39,7 @@ pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
+pub use known::{KnownIssue, KnownPart, KnownRecord, KnownState};
 pub use names::{CaseId, NODE_IMAGE, Origin, PAGES_WRITTEN, ROUND, RPCS, RunId, SIDE, SPAWNS, Tier};
 pub use perf::{
     Ack, ComparedCase, ComparedFigure, Comparison, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift, Trend, Way,

@@ -1,8 +1,8 @@
-use super::{At, CaseId, Check, EngineKind, Evidence, Failure, Origin, RunId};
+use super::{At, CaseId, Check, EngineKind, Evidence, Failure, KnownRecord, Origin, RunId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a case, or a run, ended. Five different things, never mixed.
+/// How a case, or a run, ended. Six different things, never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -16,6 +16,8 @@ pub enum Outcome {
     Errored,
     /// Something was left behind.
     Leaked,
+    /// It failed as a known issue says: neither passed nor failed.
+    Known,
 }
 
 impl Outcome {
@@ -27,6 +29,7 @@ impl Outcome {
             Outcome::Failed => "failed",
             Outcome::Errored => "errored",
             Outcome::Leaked => "leaked",
+            Outcome::Known => "known",
         }
     }
 }
@@ -61,6 +64,9 @@ pub struct StepRecord {
     pub title: String,
     /// Where it stands.
     pub origin: Origin,
+    /// Where the group of steps is used that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Origin>,
     /// When it began and ended.
     pub from: At,
     /// See `from`.
@@ -69,6 +75,12 @@ pub struct StepRecord {
     pub error_expected: bool,
     /// The error that it met.
     pub failure: Option<Failure>,
+    /// Whether it is one of those that are done whatever came before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finally: bool,
+    /// Why it was not done: what it acts on is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<String>,
 }
 
 impl StepRecord {
@@ -99,6 +111,9 @@ pub struct CaseRecord {
     pub outcome: Option<Outcome>,
     /// Why it was skipped or errored, in one sentence.
     pub reason: Option<String>,
+    /// What became of the known issues that its scenario names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownRecord>,
     /// Whether it began: one that was planned and never began is not one that was killed in the middle.
     #[serde(default)]
     pub started: bool,
@@ -223,6 +238,9 @@ pub struct Run {
     pub started: String,
     /// The monotonic stamp of the start; times in reports are relative to it.
     pub epoch: At,
+    /// What the order of the cases was drawn with; `None`: it is that of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// When it ended; `None` if it was killed.
     pub ended: Option<At>,
     /// The machine.

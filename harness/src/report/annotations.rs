@@ -2,7 +2,7 @@ use super::view::{CaseView, RunView, Status};
 use crate::record::Run;
 
 /// Annotations for GitHub Actions: a line `::error file=..,line=..::..` for each thing that is the matter, and a notice
-/// for each skip. Empty when nothing is. To be printed to stdout as it is.
+/// for each skip and each failure that is known. Empty when nothing is. To be printed to stdout as it is.
 ///
 /// The form is that of GitHub's documentation "Workflow commands for GitHub Actions": `%`, CR and LF are escaped in
 /// messages, `:` and `,` in properties too.
@@ -18,6 +18,7 @@ pub fn annotations(run: &Run) -> String {
     for case in view.troubled() {
         for problem in &case.problems {
             let mut text = problem.headline();
+            text.extend(problem.used_at.iter().map(|used| format!("\nused at {used}")));
             text.extend(problem.wanted.iter().map(|w| format!("\nwanted: {w}")));
             text.extend(problem.log.iter().map(|l| format!("\n  {l}")));
             text.extend(problem.hint.iter().map(|h| format!("\nhint: {h}")));
@@ -25,8 +26,10 @@ pub fn annotations(run: &Run) -> String {
             out.push_str(&annotation("error", &problem.origin, &title(case), &text));
         }
     }
-    for case in view.cases.iter().filter(|c| c.status == Status::Skipped) {
-        out.push_str(&annotation("notice", &case.origin, &title(case), &case.headline));
+    for case in view.cases.iter().filter(|c| matches!(c.status, Status::Skipped | Status::Known)) {
+        // A known failure is told where the issue is named.
+        let origin = case.known.first().map_or(&case.origin, |known| &known.origin);
+        out.push_str(&annotation("notice", origin, &title(case), &case.headline));
     }
     for leak in view.leaks.iter().filter(|l| !view.cases.iter().any(|c| c.leaks.contains(l))) {
         let text = format!("{} {} was left behind: {}", leak.kind, leak.name, leak.reason);

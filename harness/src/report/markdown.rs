@@ -89,8 +89,9 @@ fn trouble(case: &CaseView) -> String {
 fn tell(p: &Problem) -> String {
     let class = p.class.map(|c| format!("**{c}**: ")).unwrap_or_default();
     let saw = if p.kind == ProblemKind::Check { "saw: " } else { "" };
-    let mut out =
-        format!("{}, {}\n\n{saw}{class}{}\n\n", code(&p.origin.to_string()), escape(&p.subject), escape(&p.message));
+    let used = p.used_at.iter().map(|used| format!(", used at {}", code(&used.to_string()))).collect::<String>();
+    let (at, subject) = (code(&p.origin.to_string()), escape(&p.subject));
+    let mut out = format!("{at}{used}, {subject}\n\n{saw}{class}{}\n\n", escape(&p.message));
     out.extend(p.wanted.iter().map(|w| format!("wanted: {}\n\n", escape(w))));
     if !p.log.is_empty() {
         out.push_str(&format!("{}\n", fence(&p.log.join("\n"))));
@@ -119,7 +120,8 @@ fn between_images(images: &ImagesView) -> String {
             thing.on.iter().map(|on| escape(&on.chars().take(300).collect::<String>())).collect(),
         );
     }
-    out + &format!("\n{} ended alike on all.\n", text::count(images.alike, "case"))
+    out += &format!("\n{} ended alike on all.\n", text::count(images.alike, "case"));
+    out
 }
 
 fn foot(view: &RunView) -> String {
@@ -137,6 +139,11 @@ fn foot(view: &RunView) -> String {
         let image = node.image.as_ref().map(|image| format!(" of {}", code(image))).unwrap_or_default();
         out.push_str(&format!("- node {}{image}: {}\n", code(&node.name), parts.join(", ")));
     }
+    out.extend(
+        view.seed.map(|seed| {
+            format!("- the order of the cases was drawn; again with {}\n", code(&format!("--seed {seed}")))
+        }),
+    );
     out.push_str("\n</details>\n");
     out
 }

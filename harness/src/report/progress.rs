@@ -80,7 +80,8 @@ impl Open {
         match event {
             Event::Repetition { number, of, warmup } => {
                 let word = if *warmup { "warm-up" } else { "repetition" };
-                self.repetition = Some(format!("{word} {number}/{of}"));
+                let of = of.map(|of| format!("/{of}")).unwrap_or_default();
+                self.repetition = Some(format!("{word} {number}{of}"));
             }
             Event::StepStarted { title, .. } => self.doing = Some((title.clone(), at)),
             Event::StepFinished(_) => self.doing = Some(("judging and cleaning up".to_owned(), at)),

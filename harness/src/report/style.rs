@@ -32,6 +32,7 @@ impl Style {
             S::Errored | S::Unfinished => AnsiColor::Yellow,
             S::Leaked => AnsiColor::Magenta,
             S::Skipped | S::NotRun => AnsiColor::Cyan,
+            S::Known => AnsiColor::Blue,
         };
         self.paint(Ansi::new().bold().fg_color(Some(color.into())), text)
     }

@@ -23,6 +23,7 @@ pub fn case_line(case: &CaseRecord, style: Style) -> String {
 pub fn summary(run: &Run, folder: &str, style: Style) -> String {
     let view = RunView::of(run);
     let mut out = vec![verdict(&view, style)];
+    out.extend(view.seed.map(|seed| format!("{}  drawn, again with --seed {seed}", style.dim("order of cases"))));
     out.extend(view.differences.iter().map(|d| format!("{}  {d}", style.dim("nodes differ"))));
     for failure in &view.errors {
         out.push(String::new());
@@ -94,6 +95,7 @@ fn trouble(case: &CaseView, folder: &str, style: Style) -> Vec<String> {
 
 fn tell(problem: &Problem, style: Style) -> Vec<String> {
     let mut out = field(style, "at", &format!("{}  {}", problem.origin, problem.subject));
+    out.extend(problem.used_at.iter().flat_map(|used| field(style, "used at", &used.to_string())));
     let name = if problem.kind == ProblemKind::Check { "saw" } else { "error" };
     let class = problem.class.map(|c| format!("{c}: ")).unwrap_or_default();
     out.extend(field(style, name, &format!("{class}{}", problem.message)));
@@ -155,14 +157,14 @@ fn between_images(images: &ImagesView, style: Style) -> Vec<String> {
 }
 
 fn counts(view: &RunView) -> String {
-    let below = view.counts.skipped + view.counts.not_run > 0;
+    let below = view.counts.skipped + view.counts.not_run + view.counts.known > 0;
     format!("{}{}", view.counts.sentence(), if below { " (reasons below)" } else { "" })
 }
 
-/// Why cases were skipped or never ran: each reason once, with the cases it holds for.
+/// Why cases were skipped, never ran, or are known to fail: each reason once, with the cases it holds for.
 fn reasons(view: &RunView, style: Style) -> Vec<String> {
     let mut told: Vec<(String, Vec<&str>)> = Vec::new();
-    for case in view.cases.iter().filter(|c| matches!(c.status, Status::Skipped | Status::NotRun)) {
+    for case in view.cases.iter().filter(|c| matches!(c.status, Status::Skipped | Status::NotRun | Status::Known)) {
         let reason = format!("{}: {}", case.status.name(), case.headline);
         match told.iter_mut().find(|(r, _)| *r == reason) {
             Some((_, cases)) => cases.push(&case.id),

@@ -3,24 +3,21 @@
 use super::action::{self, address::Moving};
 use super::daemon_metrics::Counters;
 use super::faults::Teller;
-use super::memory::Refusals;
+use super::known::Cause;
 use super::recorder::Recorder;
 use super::world::World;
 use super::{carry::Carried, clients::Clients, judge, under_way::UnderWay};
-use crate::clock;
 use crate::engine::{self, Checkpoint, Container, ContainerSpec, Engine, Slot};
 use crate::node::SharedNode;
 use crate::process;
-use crate::record::{
-    CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, RPCS, SPAWNS, StepRecord,
-};
-use crate::scenario::plan::{Case, Step};
-use regex::Regex;
+use crate::record::{CheckSpec, ErrorClass, Event, Failure, History, Leak, Outcome, Phase, PhaseSpan, RPCS, SPAWNS};
+use crate::scenario::plan::Case;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long removing one thing at a case's end may take before it counts as left behind.
 const CLEANUP: Duration = Duration::from_secs(20);
@@ -30,6 +27,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) world: &'a World,
     pub(super) case: &'a Case,
     pub(super) recorder: &'a Recorder,
+    /// When the time for the steps of the case is up; `None`: each has its own alone.
+    pub(super) deadline: Option<Instant>,
     /// Makes names unique on the nodes: number of the case in the run and of the repetition.
     pub(super) tag: String,
     /// Index of the step that runs.
@@ -98,13 +97,15 @@ impl Held {
 pub(super) struct Ended {
     pub(super) outcome: Option<Outcome>,
     pub(super) reason: Option<String>,
+    /// What made it fail.
+    pub(super) causes: Vec<Cause>,
     /// What the clients of the last repetition saw.
     pub(super) histories: BTreeMap<String, History>,
 }
 
 impl Ended {
     pub(super) fn new(outcome: Outcome, reason: Option<String>) -> Self {
-        Ended { outcome: Some(outcome), reason, histories: BTreeMap::new() }
+        Ended { outcome: Some(outcome), reason, ..Ended::default() }
     }
 
     pub(super) fn passed(&self) -> bool {
@@ -120,14 +121,25 @@ pub(super) async fn run(world: &World, case: &Case, number: usize, recorder: &Re
         Err(failure) => return Ended::new(Outcome::Errored, Some(failure.message)),
     }
     let total = case.warmup + case.repetitions;
+    let deadline = Some(Instant::now() + case.timeout);
     let mut ended = Ended::new(Outcome::Passed, None);
-    for repetition in 0..total {
-        if total > 1 {
-            let warmup = repetition < case.warmup;
-            recorder.case(&case.id, Event::Repetition { number: repetition + 1, of: total, warmup });
+    let mut enough = None;
+    for repetition in 0.. {
+        let warmup = repetition < case.warmup;
+        if !warmup && enough.is_none() {
+            enough = case.repeat_for.map(|time| Instant::now() + time);
+        }
+        // Of those that are done for a time there is one at least.
+        if repetition >= total && enough.is_none_or(|enough| Instant::now() >= enough) {
+            break;
+        }
+        if total > 1 || enough.is_some() {
+            let of = case.repeat_for.is_none().then_some(total);
+            recorder.case(&case.id, Event::Repetition { number: repetition + 1, of, warmup });
         }
         let mut run = CaseRun::new(world, case, recorder, format!("c{number}r{repetition}"));
-        let this = Box::pin(run.repetition(repetition >= case.warmup)).await;
+        run.deadline = deadline;
+        let this = Box::pin(run.repetition(!warmup)).await;
         if !this.passed() {
             return this;
         }
@@ -146,6 +158,7 @@ impl<'a> CaseRun<'a> {
             world,
             case,
             recorder,
+            deadline: Some(Instant::now() + case.timeout),
             tag,
             step: 0,
             instances: BTreeMap::new(),
@@ -177,12 +190,14 @@ impl CaseRun<'_> {
         if let Err(failure) = self.allocate().await {
             return Ended::new(Outcome::Errored, Some(failure.message));
         }
-        let failed = Box::pin(self.steps()).await;
+        let broken = Box::pin(self.steps()).await;
+        let failed = broken.is_some();
+        let after = Box::pin(self.finally()).await;
         // Before anything else: nothing can be looked at or removed on a node that is broken.
         let unmended = self.world.faults.mend_all(&self.teller()).await;
         self.settle().await;
-        self.last_look(failed.is_some()).await;
-        let mut ended = judge::repetition(self, counts, failed);
+        self.last_look(failed).await;
+        let mut ended = judge::repetition(self, counts, broken, &after);
         if counts && ended.passed() {
             // The last look is in them: it asks the same of both sides of a comparison.
             self.figure(SPAWNS, process::started() - programs);
@@ -209,40 +224,6 @@ impl CaseRun<'_> {
 
     fn figure(&self, name: &str, count: u64) {
         self.record(Event::Metric { name: name.to_owned(), value: count as f64 });
-    }
-
-    /// Runs the steps until one does not go as the scenario says; that one's failure, if it is not a check's matter.
-    async fn steps(&mut self) -> Option<Failure> {
-        for (index, step) in self.case.steps.iter().enumerate() {
-            self.step = index;
-            self.record(Event::StepStarted { index, title: step.title.clone() });
-            let (from, refusals) = (clock::now(), Refusals::now(self));
-            // In the heap, here and where one action is chosen of many: a future of all of them does not fit on a thread's stack.
-            let done = tokio::time::timeout(step.timeout, Box::pin(action::step(self, step))).await;
-            let failure = match done {
-                Ok(done) => {
-                    self.fenced.clear();
-                    done.err()
-                }
-                Err(_) => Some(timed_out(step, &self.world.faults.titles())),
-            };
-            let failure = failure.map(|f| refusals.explain(self, f));
-            let trouble = unexpected(step, failure.clone());
-            self.record(Event::StepFinished(StepRecord {
-                id: step.id.clone(),
-                title: step.title.clone(),
-                origin: step.origin.clone(),
-                from,
-                to: clock::now(),
-                // Another error than the one that was expected is none that was.
-                error_expected: step.expect_error.is_some() && (failure.is_none() || trouble.is_none()),
-                failure,
-            }));
-            if let Some(failure) = trouble {
-                return Some(failure);
-            }
-        }
-        None
     }
 
     /// Puts right what bare calls left. The steps have seen it, and the last look too.
@@ -368,42 +349,4 @@ impl CaseRun<'_> {
         name.truncate(40);
         name
     }
-}
-
-fn timed_out(step: &Step, broken: &[String]) -> Failure {
-    let why = if broken.is_empty() { String::new() } else { format!(", with this in force: {}", broken.join("; ")) };
-    Failure {
-        class: ErrorClass::Timeout,
-        message: format!("step `{}` ({}) did not end within {:?}{why}", step.id, step.title, step.timeout),
-        hint: Some("give the step a `timeout`, or look at the timeline for what it waited on".to_owned()),
-        log: Vec::new(),
-    }
-}
-
-/// The failure to report, if the step did not go as expected.
-fn unexpected(step: &Step, failure: Option<Failure>) -> Option<Failure> {
-    let Some(expected) = &step.expect_error else { return failure };
-    let Some(failure) = failure else {
-        return Some(Failure {
-            class: ErrorClass::Other,
-            message: format!("step `{}` ({}) succeeded, expected {}", step.id, step.title, expected.class),
-            hint: None,
-            log: Vec::new(),
-        });
-    };
-    let text_fits = expected.text.as_ref().is_none_or(|t| Regex::new(t).is_ok_and(|r| r.is_match(&failure.message)));
-    if failure.class == expected.class && text_fits {
-        return None;
-    }
-    Some(Failure {
-        message: format!(
-            "step `{}` failed with {}, expected {}{}: {}",
-            step.id,
-            failure.class,
-            expected.class,
-            expected.text.as_ref().map(|t| format!(" and a message like /{t}/")).unwrap_or_default(),
-            failure.message
-        ),
-        ..failure
-    })
 }

@@ -23,6 +23,10 @@ impl Clients {
         self.running.insert(name.to_owned(), Running { client, follows });
     }
 
+    pub(super) fn runs(&self, name: &str) -> bool {
+        self.running.contains_key(name)
+    }
+
     pub(super) fn watch(&self, name: &str) -> Result<Watch, Failure> {
         self.running.get(name).map(|r| r.client.watch().clone()).ok_or_else(|| Failure {
             class: ErrorClass::Surroundings,

@@ -57,6 +57,11 @@ impl Faults {
         Ok(())
     }
 
+    /// Whether a fault of this name is in force.
+    pub(super) fn laid(&self, name: &str) -> bool {
+        self.state().laid.iter().any(|laid| laid.name.as_deref() == Some(name))
+    }
+
     /// Mends the fault of a name.
     pub(super) async fn mend(&self, name: &str, tell: &Teller<'_>) -> Result<(), Failure> {
         let found = {

@@ -1,14 +1,16 @@
 //! From evidence to verdicts.
 
 use super::case::{CaseRun, Ended};
+use super::known::Cause;
 use super::recorder::Recorder;
+use super::steps::Broken;
 use crate::check;
-use crate::record::{Check, CheckRecord, CheckSpec, ErrorClass, Event, Evidence, Failure, History, Outcome};
+use crate::record::{Check, CheckRecord, CheckSpec, ErrorClass, Event, Evidence, Failure, History, KnownPart, Outcome};
 use crate::scenario::plan::{Action, Case};
 use std::collections::BTreeMap;
 
 /// Judges a repetition: its figures are recorded if it counts, its checks judged unless a step failed already.
-pub(super) fn repetition(run: &CaseRun<'_>, counts: bool, failed: Option<Failure>) -> Ended {
+pub(super) fn repetition(run: &CaseRun<'_>, counts: bool, broken: Option<Broken>, after: &[Broken]) -> Ended {
     let evidence = evidence(run.recorder, run.case, run.clients.histories());
     if counts {
         for (name, value) in check::metrics(&evidence) {
@@ -19,13 +21,31 @@ pub(super) fn repetition(run: &CaseRun<'_>, counts: bool, failed: Option<Failure
         }
     }
     let verdicts = judge(run.recorder, run.case, &evidence, |c| !matches!(c.spec, CheckSpec::Budget(_)));
-    match failed {
-        Some(failure) if accuses_surroundings(&failure, &run.case.steps[run.step].action) => {
-            Ended::new(Outcome::Errored, Some(failure.message))
-        }
-        Some(failure) => Ended::new(Outcome::Failed, Some(failure.message)),
+    let mut ended = match broken {
+        Some(broken) => of_step(run.case, &broken, ""),
         None => verdicts,
+    };
+    // Steps of `finally` that fail are told beside the first failure, which stays what the case ended by.
+    for broken in after {
+        let more = of_step(run.case, broken, "in `finally`: ");
+        if ended.passed() {
+            ended = more;
+        } else {
+            ended.causes.extend(more.causes);
+        }
     }
+    ended
+}
+
+fn of_step(case: &Case, broken: &Broken, place: &str) -> Ended {
+    let Broken { of, index, failure } = broken;
+    let reason = Some(format!("{place}{}", failure.message));
+    let step = case.steps.iter().chain(&case.finally).nth(*index);
+    if step.is_some_and(|step| accuses_surroundings(failure, &step.action)) {
+        return Ended::new(Outcome::Errored, reason);
+    }
+    let cause = Cause { of: of.clone(), message: format!("{}: {}", failure.class, failure.message) };
+    Ended { causes: vec![cause], ..Ended::new(Outcome::Failed, reason) }
 }
 
 /// Judges the bounds on figures, over all repetitions.
@@ -41,16 +61,20 @@ fn evidence(recorder: &Recorder, case: &Case, histories: &BTreeMap<String, Histo
 
 fn judge(recorder: &Recorder, case: &Case, evidence: &Evidence, which: impl Fn(&Check) -> bool) -> Ended {
     let mut broken = Vec::new();
-    for check in case.checks.iter().filter(|c| which(c)) {
+    for (index, check) in case.checks.iter().enumerate().filter(|(_, c)| which(c)) {
         let verdict = check::verdict(check, evidence);
         if !verdict.passed {
-            broken.push(format!("{}: {}", check.spec.name(), verdict.seen));
+            let message = format!("{}: {}", check.spec.name(), verdict.seen);
+            broken.push(Cause { of: KnownPart::Check(index), message });
         }
         recorder.case(&case.id, Event::Checked(CheckRecord { check: check.clone(), verdict }));
     }
     match broken.is_empty() {
         true => Ended::new(Outcome::Passed, None),
-        false => Ended::new(Outcome::Failed, Some(broken.join("; "))),
+        false => {
+            let all = broken.iter().map(|cause| cause.message.as_str()).collect::<Vec<_>>().join("; ");
+            Ended { causes: broken, ..Ended::new(Outcome::Failed, Some(all)) }
+        }
     }
 }
 

@@ -10,12 +10,14 @@ mod daemon_metrics;
 mod exit;
 mod faults;
 mod judge;
+mod known;
 mod link;
 mod memory;
 mod paired;
 pub(crate) mod preparation;
 mod recorder;
 mod requirements;
+mod steps;
 mod store;
 mod under_way;
 mod volumes;
@@ -30,9 +32,10 @@ pub use store::{StoredRunError, load, write_reports};
 pub use world::Stores;
 
 use crate::provider::Provider;
-use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, NODE_IMAGE, Outcome, Run};
-use crate::scenario::plan::{Case, Plan};
+use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, KnownPart, NODE_IMAGE, Outcome, Run};
+use crate::scenario::plan::{Case, Plan, Step};
 use case::Ended;
+use known::Cause;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -145,14 +148,35 @@ async fn cases(world: &World, planned: &[&Case], recorder: &Recorder) {
     }
     for (number, case) in planned.iter().enumerate() {
         recorder.case(&case.id, Event::CaseStarted);
-        let done = tokio::time::timeout(case.timeout, Box::pin(case::run(world, case, number, recorder))).await;
-        let ended = done.unwrap_or_else(|_| late(case));
+        let done = tokio::time::timeout(patience(case), Box::pin(case::run(world, case, number, recorder))).await;
+        let ended = done.unwrap_or_else(|_| given_up(case));
         conclude(world, case, ended, recorder).await;
     }
 }
 
-fn late(case: &Case) -> Ended {
-    Ended::new(Outcome::Failed, Some(format!("the case did not end within {:?}", case.timeout)))
+/// Looking, judging and cleaning up after the time for the steps of a case is up.
+const AFTERWARDS: Duration = Duration::from_secs(120);
+
+/// How long a case is waited for in all: its steps end in its own time, those of `finally` have theirs.
+fn patience(case: &Case) -> Duration {
+    case.timeout + AFTERWARDS + case.finally.iter().map(|step| step.timeout).sum::<Duration>()
+}
+
+/// A case whose time is up, in a step or after all of them.
+fn late(case: &Case, step: Option<&Step>) -> Failure {
+    let place = step.map(|step| format!(", in step `{}` ({})", step.id, step.title)).unwrap_or_default();
+    Failure {
+        class: ErrorClass::Timeout,
+        message: format!("the case did not end within {:?}{place}", case.timeout),
+        hint: Some("give the scenario a `timeout`, or look at the timeline for what it waited on".to_owned()),
+        log: Vec::new(),
+    }
+}
+
+fn given_up(case: &Case) -> Ended {
+    let message = late(case, None).message;
+    let causes = vec![Cause { of: KnownPart::Case, message: message.clone() }];
+    Ended { causes, ..Ended::new(Outcome::Failed, Some(message)) }
 }
 
 /// Mends what a case broke, and records its end. After one that did not pass the nodes are made anew.
@@ -160,6 +184,10 @@ async fn conclude(world: &World, case: &Case, ended: Ended, recorder: &Recorder)
     // A case that came to its end has mended its own; one that was given up in its middle has not.
     for failure in world.faults.mend_all(&faults::Teller { recorder, case: &case.id }).await {
         recorder.error(failure);
+    }
+    let (ended, known) = known::judge(ended, case, &jiff::Zoned::now().date().to_string());
+    for known in known {
+        recorder.case(&case.id, Event::Known(known));
     }
     let outcome = ended.outcome.unwrap_or(Outcome::Errored);
     if outcome != Outcome::Skipped {

@@ -3,7 +3,7 @@
 
 use super::case::{CaseRun, Ended};
 use super::world::World;
-use super::{Ground, Recorder, Stores, conclude, late, planned, to_its_end};
+use super::{Ground, Recorder, Stores, conclude, given_up, patience, planned, to_its_end};
 use crate::record::{CaseId, CheckSpec, EngineKind, Event, Outcome, ROUND, Run, SIDE};
 use crate::scenario::plan::{Case, Plan};
 use crate::stats::{Side, order};
@@ -183,12 +183,12 @@ impl Duel<'_> {
                 let case = &both[index];
                 let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 let warm = pair < warmup;
-                let event = Event::Repetition { number: number(pair + 1), of: number(total), warmup: warm };
+                let event = Event::Repetition { number: number(pair + 1), of: Some(number(total)), warmup: warm };
                 self.recorder.case(&case.id, event);
                 let tag = format!("c{}r{pair}", self.number);
                 let mut run = CaseRun::new(&self.worlds[index], case, self.recorder, tag);
-                let done = tokio::time::timeout(case.timeout, Box::pin(run.repetition(!warm))).await;
-                let ended = done.unwrap_or_else(|_| late(case));
+                let done = tokio::time::timeout(patience(case), Box::pin(run.repetition(!warm))).await;
+                let ended = done.unwrap_or_else(|_| given_up(case));
                 let passed = ended.passed();
                 last[index] = Some(ended);
                 if !passed {

@@ -2,12 +2,15 @@
 
 use super::explain;
 use super::faults::{During, Fault};
+use super::field::Field;
+use super::groups;
+use super::known::KnownIssue;
 use super::place::Place;
 use super::plan::{Address, Medium, Over};
 use super::pods::PodStep;
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{DamageKind, Pattern, Size, Times};
-use super::value::{Field, Fixed, Name};
+use super::value::{Fixed, Name};
 use super::volumes::{CopyVolume, Mounts, Restart};
 use super::yaml::{Key, Node};
 use crate::record::{ErrorClass, SourceFate, Strategy};
@@ -22,6 +25,8 @@ pub(super) struct Step {
     pub(super) action: Action,
     /// The key of the action.
     pub(super) place: Place,
+    /// Where the group is used that it is of.
+    pub(super) via: Option<Place>,
     /// Whether something in it could not be read, which was told of.
     pub(super) spoiled: bool,
 }
@@ -39,6 +44,8 @@ shape! {
         "expect" => expect: Option<Expect>,
         /// A fault at a stage of this step: beside `checkpoint`, `transfer`, `restore` and `migrate`.
         "during" => during: Option<Box<During>>,
+        /// Failures of this step that are known: they end the case as `known`, not as failed.
+        "knownIssues" => known_issues: Option<Vec<KnownIssue>>,
     }
 }
 
@@ -312,7 +319,9 @@ shape! {
 impl Read for Step {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
         let entries = r.entries(node, owner, "a step")?;
+        let before = std::mem::replace(&mut r.via, node.via);
         let step = read_step(entries, node, r);
+        r.via = before;
         if step.is_none() {
             r.lose(node);
         }
@@ -320,7 +329,7 @@ impl Read for Step {
     }
 }
 
-const BESIDE: [&str; 5] = ["id", "name", "timeout", "expect", "during"];
+const BESIDE: [&str; 6] = ["id", "name", "timeout", "expect", "during", "knownIssues"];
 
 fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Step> {
     let before = r.diagnostics.len();
@@ -335,7 +344,7 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
             }
         } else if !BESIDE.contains(&key) {
             unknown = true;
-            let known = Action::KEYS.iter().chain(&BESIDE).copied();
+            let known = Action::KEYS.iter().chain(&[groups::USE]).chain(&BESIDE).copied();
             r.tell(
                 entry.0.place,
                 error(explain::UNKNOWN_ACTION, format!("there is no step `{key}`")).meant(key, known),
@@ -363,10 +372,11 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
         timeout: map.take("timeout", r)?,
         expect: map.take("expect", r)?,
         during: map.take("during", r)?,
+        known_issues: map.take("knownIssues", r)?,
     };
     let (key, value) = *actions.first()?;
     let action = Action::read_as(key, value, r)?;
-    Some(Step { around, place: key.place, action, spoiled: r.diagnostics.len() > before })
+    Some(Step { around, place: key.place, via: node.via, action, spoiled: r.diagnostics.len() > before })
 }
 
 impl JsonSchema for Step {
@@ -376,8 +386,24 @@ impl JsonSchema for Step {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let around = Around::json_schema(generator);
-        let actions = Action::json_schema(generator);
-        super::schema::with_one_of(around, &actions, Action::KEYS, "One action, with what is expected of it.")
+        let mut actions = Action::json_schema(generator);
+        let of_group = schemars::json_schema!({
+            "description": "Steps of a group stand here.",
+            "properties": {groups::USE: {"type": "string"}},
+        });
+        if let Some(all) = actions.get_mut("oneOf").and_then(|all| all.as_array_mut()) {
+            all.push(of_group.into());
+        }
+        let with = schemars::json_schema!({
+            "description": "What a group is given, beside `use`: its arguments, by name.",
+            "type": "object",
+        });
+        let mut around = around;
+        if let Some(properties) = around.get_mut("properties").and_then(|p| p.as_object_mut()) {
+            properties.insert(groups::WITH.into(), with.into());
+        }
+        let keys: Vec<&str> = Action::KEYS.iter().copied().chain([groups::USE]).collect();
+        super::schema::with_one_of(around, &actions, &keys, "One action, with what is expected of it.")
     }
 }
 

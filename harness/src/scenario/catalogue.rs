@@ -97,7 +97,8 @@ pub(super) fn kind_of<'k>(workload: &Workload, kinds: &'k [WorkloadKind]) -> Opt
 /// Checks `use` and `with` of all workloads.
 pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader) {
     for (_, workload) in &document.spec.workloads.0 {
-        let names: Vec<(String, Place)> = workload.kind.texts(r).into_iter().map(|(t, p)| (t.to_owned(), p)).collect();
+        let names: Vec<(String, Place)> =
+            workload.kind.texts(r).into_iter().map(|(t, p)| (t.into_owned(), p)).collect();
         for (name, place) in names {
             match kinds.iter().find(|k| k.name == name) {
                 Some(kind) => check_settings(workload, kind, r),
@@ -123,7 +124,7 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
             .texts(r)
             .into_iter()
             .filter(|(text, _)| !setting.kind.accepts(text))
-            .map(|(t, p)| (t.to_owned(), p))
+            .map(|(t, p)| (t.into_owned(), p))
             .collect();
         for (text, at) in bad {
             if r.diagnostics.iter().any(|d| d.place == at) {

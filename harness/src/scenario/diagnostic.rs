@@ -26,6 +26,9 @@ pub struct Diagnostic {
     /// Where in it.
     #[serde(flatten)]
     pub place: Place,
+    /// Where the group of steps is used that it stands in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Place>,
     /// What to read at the marked place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -67,6 +70,9 @@ impl fmt::Display for Diagnostic {
             Severity::Warning => "warning",
         };
         write!(f, "{}: {severity}[{}]: {}", self.origin(), self.code, self.message)?;
+        if let Some(used) = &self.used_at {
+            write!(f, ", used at line {}", used.line)?;
+        }
         match &self.help {
             Some(help) => write!(f, " ({help})"),
             None => Ok(()),
@@ -111,6 +117,11 @@ impl miette::Diagnostic for Shown<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         let d = self.diagnostic;
         let span = (d.place.offset as usize, d.place.length as usize);
-        Some(Box::new(std::iter::once(miette::LabeledSpan::new_with_span(d.label.clone(), span))))
+        let used = d.used_at.map(|used| {
+            let span = (used.offset as usize, used.length as usize);
+            miette::LabeledSpan::new_with_span(Some("used here".to_owned()), span)
+        });
+        let first = miette::LabeledSpan::new_primary_with_span(d.label.clone(), span);
+        Some(Box::new(std::iter::once(first).chain(used)))
     }
 }

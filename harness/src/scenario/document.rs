@@ -1,17 +1,21 @@
 //! The scenario as written: its sections. The comments of the fields are what editors show, by way of the schema.
 
 use super::action::Step;
+use super::field::Field;
+use super::groups::StepGroup;
 use super::judge::WrittenCheck;
+use super::known::KnownIssue;
+use super::parameters::Parameter;
 use super::place::Place;
 use super::pods::Pod;
 use super::read::{AxisValues, Needed, Read, Reader, error, shape};
 use super::units::{Rate, Size, Times, User};
-use super::value::{ByName, Field, Fixed, Name, Scalar};
+use super::value::{ByName, Fixed, Name, Scalar};
 use super::volumes::{Mounts, Volume};
 use super::yaml::{Node, Value};
 use super::{
     explain,
-    plan::{ClientKind, HostTrait},
+    plan::{ClientKind, HostTrait, Repeat},
 };
 use crate::record::{EngineKind, TcpChoice, Tier, Trick};
 use schemars::JsonSchema;
@@ -94,6 +98,8 @@ shape! {
         "hostLacks" => host_lacks: Option<Vec<Fixed<HostTrait>>>,
         /// The nodes, by name; `[a, b]` if left out.
         "nodes" => nodes: Option<Vec<Name>>,
+        /// Values that can be given from outside, by name.
+        "parameters" => parameters: Option<ByName<Parameter>>,
         /// Values to run the scenario with: one case for each cell.
         "matrix" => matrix: Option<Matrix>,
         /// The programs that are run, by name.
@@ -110,10 +116,18 @@ shape! {
         "criu" => criu: Option<Criu>,
         /// What engines do to keep a migration short, to be left out: all of it is done if left out here.
         "tricks" => tricks: Option<Tricks>,
+        /// Steps that are written once and used in several places, by name: `- use: NAME`.
+        #[expect(dead_code, reason = "the groups have taken their places before this is read")]
+        "stepGroups" => step_groups: Option<ByName<StepGroup>>,
         /// What is done, in order.
         "steps" => steps: Vec<Step>,
+        /// What is done after those, in order, whatever became of them: also after a step that failed, and when the time of
+        /// the case is up. What fails here is told beside the first failure.
+        "finally" => finally: Option<Vec<Step>>,
         /// What must be true at the end, or of what was recorded.
         "checks" => checks: Option<Vec<WrittenCheck>>,
+        /// Failures of the whole case that are known: they end it as `known`, not as failed.
+        "knownIssues" => known_issues: Option<Vec<KnownIssue>>,
         /// How often the steps are done.
         "measure" => measure: Option<Measure>,
         /// How long a case may take; 5m if left out.
@@ -224,6 +238,21 @@ shape! {
     }
 }
 
+impl Spec {
+    /// All steps, those of `finally` last.
+    pub(super) fn all_steps(&self) -> impl Iterator<Item = &Step> + Clone {
+        self.steps.iter().chain(self.finally.iter().flatten())
+    }
+
+    /// The id of a step that has none: `step-3`, `finally-1`.
+    pub(super) fn default_id(&self, index: usize) -> String {
+        match index.checked_sub(self.steps.len()) {
+            None => format!("step-{}", index + 1),
+            Some(later) => format!("finally-{}", later + 1),
+        }
+    }
+}
+
 impl Tricks {
     /// Each that is written, with what it says.
     pub(super) fn written(&self) -> impl Iterator<Item = (Trick, &Field<bool>)> {
@@ -240,8 +269,8 @@ impl Tricks {
 shape! {
     /// How often the steps are done. Figures are collected over all repetitions, and the checks judge each.
     pub(super) struct Measure ("`measure`") {
-        /// Repetitions; 1 if left out.
-        "repetitions" => repetitions: Option<Field<Times>>,
+        /// Repetitions; 1 if left out. A time (`10m`): as many as it allows, one at least.
+        "repetitions" => repetitions: Option<Field<Repeat>>,
         /// Repetitions before those, whose figures are thrown away; 0 if left out.
         "warmup" => warmup: Option<Field<Times>>,
     }
@@ -270,6 +299,18 @@ pub(super) fn axes(root: &Node) -> Vec<AxisValues> {
         }
     }
     all
+}
+
+/// The parameters with their defaults, taken as [`axes`] are.
+pub(super) fn parameters(root: &Node) -> Vec<AxisValues> {
+    let Some(Value::Map(all)) = member(root, "spec").and_then(|s| member(s, "parameters")).map(|p| &p.value) else {
+        return Vec::new();
+    };
+    let of = |(key, node): &(super::yaml::Key, Node)| AxisValues {
+        name: key.text.clone(),
+        values: member(node, "default").and_then(scalar).into_iter().collect(),
+    };
+    all.iter().map(of).collect()
 }
 
 fn scalar(node: &Node) -> Option<(String, Place)> {

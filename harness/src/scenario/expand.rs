@@ -1,47 +1,51 @@
 //! Scenario as written -> cases: every expression resolved, every default filled in.
 
+mod checks;
 mod faults;
+mod known;
 mod migrate;
 mod pods;
 
 use super::action::{Action as Written, Checkpoint, Expect, Restore, Step as WrittenStep, Tamper, Wait};
+use super::condition::{Choice, WHERE};
 use super::diagnostic::Diagnostic;
 use super::document::Document;
-use super::judge::{CheckKind, WrittenCheck};
+use super::field::{Field, Inputs};
 use super::place::Place;
 use super::plan::{
-    Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Step, Volume,
-    Workload,
+    Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Repeat, Step,
+    Volume, Workload,
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
-use super::units::{Bound, DamageKind, Rate, Size, Times, User};
-use super::value::{Cell, Field, Name, Scalar};
+use super::units::{DamageKind, Rate, Size, Times, User};
+use super::value::{Cell, Name, Scalar};
 use super::volumes::Mounts;
-use super::{Scenario, explain, matrix, title};
-use crate::record::{
-    AckedWritesCheck, ArchiveCheck, BudgetCheck, CaseId, Check, CheckSpec, ConnectionCheck, ConsistentCheck,
-    CounterCheck, CriuChoices, EngineKind, ErrorCheck, ExclusiveCheck, FasterCheck, GiveUp, HeldCheck, InstanceCheck,
-    LogCheck, LossPolicy, Origin, SameProcessCheck, SourceFate, Trick, WorkLostCheck,
-};
+use super::{Scenario, explain, matrix, parameters, title};
+use crate::record::{CaseId, CriuChoices, EngineKind, GiveUp, Origin, SourceFate, Trick};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const CASE_TIMEOUT: Duration = Duration::from_secs(300);
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const RATE: f64 = 1000.0;
-const SLACK: Duration = Duration::from_millis(50);
 
 /// Makes the cases of scenarios that are wanted, in a stable order: scenarios as given, then cells, then engines. Errors
-/// only come of values in `selection.params`, and of two scenarios with one name.
+/// only come of what `selection` gives, its values and its expression, and of two scenarios with one name.
 pub fn plan(scenarios: &[Scenario], selection: &Selection) -> Result<Plan, Vec<Diagnostic>> {
     let mut plan = Plan::default();
     let mut wrong = same_names(scenarios);
+    let choice = selection.condition.as_deref().map(|text| Choice::read(text, scenarios)).transpose();
+    let choice = choice.map_err(|told| told.into_iter().map(|told| of_choice(selection, told)).collect::<Vec<_>>())?;
     for scenario in scenarios {
+        let params = parameters::values(&scenario.document, &selection.params);
         for cell in matrix::cells(scenario.document.spec.matrix.as_ref(), &selection.params) {
+            let inputs = Inputs::new(cell, params.clone());
             for engine in selection.engines_of(scenario) {
-                match (Cellular { scenario, cell: &cell }).case(engine) {
+                match (Cellular { scenario, inputs: &inputs, given: &selection.params }).case(engine) {
                     Ok(case) if !selection.wants(&case) => {}
+                    Ok(case)
+                        if choice.as_ref().is_some_and(|choice| left_out(choice, &case, selection, &mut wrong)) => {}
                     Ok(case) if selection.tier.is_none_or(|tier| tier == case.tier) => plan.cases.push(case),
                     Ok(_) => plan.beyond += 1,
                     Err(diagnostic) => wrong.push(*diagnostic),
@@ -51,6 +55,26 @@ pub fn plan(scenarios: &[Scenario], selection: &Selection) -> Result<Plan, Vec<D
     }
     wrong.dedup();
     if wrong.is_empty() { Ok(plan) } else { Err(wrong) }
+}
+
+/// Whether a case is left out by the expression that chooses.
+fn left_out(choice: &Choice<'_>, case: &Case, selection: &Selection, wrong: &mut Vec<Diagnostic>) -> bool {
+    match choice.wants(case) {
+        Ok(wanted) => !wanted,
+        Err(told) => {
+            // One case is enough: others would say the same of the same mistake.
+            if !wrong.iter().any(|d| d.file == WHERE) {
+                wrong.push(of_choice(selection, told));
+            }
+            true
+        }
+    }
+}
+
+fn of_choice(selection: &Selection, (at, finding): (usize, Finding)) -> Diagnostic {
+    let mut r = Reader { file: WHERE.to_owned(), ..Reader::default() };
+    r.tell(Choice::place(selection.condition.as_deref().unwrap_or_default(), at), finding);
+    r.diagnostics.remove(0)
 }
 
 /// Two scenarios of one name would write over each other's evidence.
@@ -75,7 +99,9 @@ type Resolved<T> = Result<T, Box<Diagnostic>>;
 /// A scenario in a cell.
 struct Cellular<'a> {
     scenario: &'a Scenario,
-    cell: &'a Cell,
+    inputs: &'a Inputs,
+    /// What is given from outside.
+    given: &'a [(String, String)],
 }
 
 impl Cellular<'_> {
@@ -94,7 +120,7 @@ impl Cellular<'_> {
     }
 
     fn get<T: Scalar>(&self, field: &Field<T>) -> Resolved<T> {
-        field.resolve(self.cell).map_err(|finding| self.wrong(field.place, finding))
+        field.resolve(self.inputs).map_err(|finding| self.wrong(field.place, finding))
     }
 
     fn or<T: Scalar>(&self, field: &Option<Field<T>>, default: T) -> Resolved<T> {
@@ -108,13 +134,18 @@ impl Cellular<'_> {
     fn case(&self, engine: EngineKind) -> Resolved<Case> {
         let spec = &self.document().spec;
         let measure = spec.measure.as_ref();
+        let repeat = measure.map_or(Ok(Repeat::Times(1)), |m| self.or(&m.repetitions, Repeat::Times(1)))?;
+        let repeat_for = if let Repeat::For(time) = repeat { Some(time) } else { None };
+        let mut steps: Vec<Step> =
+            spec.all_steps().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?;
         Ok(Case {
             id: self.id(engine),
             scenario: self.scenario.name().to_owned(),
             title: self.scenario.title().to_owned(),
             origin: self.origin(self.document().place()),
             engine,
-            params: self.cell.clone(),
+            params: self.cell(),
+            parameters: self.inputs.params.clone(),
             tier: self.scenario.tier(),
             labels: self.scenario.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             host_lacks: spec.host_lacks.iter().flatten().map(|t| t.value).collect(),
@@ -126,7 +157,9 @@ impl Cellular<'_> {
             clients: self.clients()?,
             criu: self.criu()?,
             without: self.without()?,
-            steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
+            known: self.known(engine, &ids(&steps))?,
+            finally: steps.split_off(spec.steps.len()),
+            steps,
             checks: spec
                 .checks
                 .iter()
@@ -134,16 +167,31 @@ impl Cellular<'_> {
                 .filter(|c| c.is_for(engine))
                 .map(|c| self.check(c))
                 .collect::<Resolved<_>>()?,
-            repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
+            repetitions: match repeat {
+                Repeat::Times(times) => times.max(1),
+                Repeat::For(_) => 1,
+            },
+            repeat_for,
             warmup: measure.map_or(Ok(0), |m| self.or(&m.warmup, Times(0)).map(|t| t.0))?,
-            timeout: self.or(&spec.timeout, CASE_TIMEOUT)?,
+            timeout: self.or(&spec.timeout, CASE_TIMEOUT)? + repeat_for.unwrap_or_default(),
         })
+    }
+
+    /// The parameters that have another value than their default has: cases with different ones are different cases.
+    fn parameters_given(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.inputs.params.iter().filter(|(name, _)| self.given.iter().any(|(given, _)| given == *name))
+    }
+
+    fn cell(&self) -> Cell {
+        let given = self.parameters_given().map(|(name, value)| (name.clone(), value.clone()));
+        self.inputs.cell.clone().into_iter().chain(given).collect()
     }
 
     fn id(&self, engine: EngineKind) -> CaseId {
         let mut parts = vec![format!("engine={engine}")];
         let axes = self.document().spec.matrix.iter().flat_map(|m| &m.axes.0);
-        parts.extend(axes.filter_map(|(a, _)| self.cell.get(a.text()).map(|v| format!("{}={v}", a.text()))));
+        parts.extend(axes.filter_map(|(a, _)| self.inputs.cell.get(a.text()).map(|v| format!("{}={v}", a.text()))));
+        parts.extend(self.parameters_given().map(|(name, value)| format!("{name}={value}")));
         CaseId(format!("{}[{}]", self.scenario.name(), parts.join(",")))
     }
 
@@ -211,9 +259,10 @@ impl Cellular<'_> {
         let around = &written.around;
         let action = self.action(&written.action)?;
         Ok(Step {
-            id: around.id.as_ref().map_or_else(|| default_id(index), |id| id.text().to_owned()),
+            id: around.id.as_ref().map_or_else(|| self.document().spec.default_id(index), |id| id.text().to_owned()),
             title: around.name.as_ref().map_or_else(|| title::of(&action), |n| n.value.clone()),
             origin: self.origin(written.place),
+            used_at: written.via.map(|place| self.origin(place)),
             timeout: self.or(&around.timeout, STEP_TIMEOUT)?,
             during: around.during.as_ref().map(|d| self.during(d)).transpose()?,
             expect_error: around.expect.as_ref().map(|e| self.expected(e)).transpose()?,
@@ -330,90 +379,12 @@ impl Cellular<'_> {
             DamageKind::EscapingLink => Damage::EscapingLink,
         })
     }
-
-    fn check(&self, written: &WrittenCheck) -> Resolved<Check> {
-        let text = |name: &Name| name.text().to_owned();
-        let spec = match &written.kind {
-            CheckKind::Counter(c) => CheckSpec::Counter(CounterCheck {
-                of: text(&c.of),
-                resumes_from: text(&c.resumes_from),
-                tolerance: self.or(&c.tolerance, 2)?,
-            }),
-            CheckKind::AckedWrites(a) => CheckSpec::AckedWrites(AckedWritesCheck {
-                client: text(&a.client),
-                lost: self.or(&a.lost, LossPolicy::None)?,
-                duplicated: self.or(&a.duplicated, 0)?,
-                at_least: self.or(&a.at_least, 1)?,
-            }),
-            CheckKind::SameProcess(s) => CheckSpec::SameProcess(SameProcessCheck {
-                of: text(&s.of),
-                as_of: text(&s.as_of),
-                memory: self.or(&s.memory, false)?,
-            }),
-            CheckKind::Exclusive(e) => CheckSpec::Exclusive(ExclusiveCheck {
-                between: e.between.iter().map(text).collect(),
-                overlap_ms: self.or(&e.overlap, Duration::ZERO)?.as_secs_f64() * 1e3,
-            }),
-            CheckKind::Instance(i) => CheckSpec::Instance(InstanceCheck {
-                of: text(&i.of),
-                state: self.get(&i.state)?,
-                progressed_since: i.progressed_since.as_ref().map(text),
-                at: i.at.as_ref().map(text),
-                engine_says: self.given(&i.engine_says)?,
-                mounted: self.given(&i.mounted)?,
-                reason: i.reason.as_ref().map(|r| self.get(r)).transpose()?,
-            }),
-            CheckKind::Faster(f) => CheckSpec::Faster(FasterCheck {
-                step: text(&f.step),
-                than: text(&f.than),
-                times: self.get(&f.times)?.0,
-            }),
-            CheckKind::WorkLost(w) => CheckSpec::WorkLost(WorkLostCheck {
-                of: text(&w.of),
-                since: text(&w.since),
-                at_most: w.at_most.as_ref().map(|m| self.get(m)).transpose()?,
-            }),
-            CheckKind::Held(h) => CheckSpec::Held(HeldCheck { of: text(&h.of), state: self.get(&h.state)? }),
-            CheckKind::Consistent(c) => {
-                CheckSpec::Consistent(ConsistentCheck { of: text(&c.of), containers: self.containers_of(c.of.text()) })
-            }
-            CheckKind::Connection(c) => CheckSpec::Connection(ConnectionCheck {
-                client: text(&c.client),
-                step: text(&c.step),
-                state: self.get(&c.state)?,
-                slack_ms: self.or(&c.slack, SLACK)?.as_secs_f64() * 1e3,
-            }),
-            CheckKind::Log(l) => CheckSpec::Log(LogCheck {
-                of: text(&l.of),
-                at: l.at.as_ref().map(text),
-                each_once: self.or(&l.each_once, false)?,
-                keeps: l.keeps.as_ref().map(text),
-            }),
-            CheckKind::Archive(a) => CheckSpec::Archive(ArchiveCheck { of: text(&a.of) }),
-            CheckKind::Error(e) => CheckSpec::Error(ErrorCheck {
-                step: text(&e.step),
-                class: self.get(&e.class)?,
-                text: e.text.as_ref().map(|t| self.get(t)).transpose()?.map(|p| p.0),
-            }),
-            CheckKind::Budget(b) => {
-                let value = |bound: Bound| match bound {
-                    Bound::Time(t) => t.as_secs_f64() * 1e3,
-                    Bound::Bytes(n) => n as f64,
-                };
-                let bounds = b.bounds().map(|(p, f)| Ok((p, value(self.get(f)?)))).collect::<Resolved<_>>()?;
-                CheckSpec::Budget(BudgetCheck { metric: self.get(&b.metric)?, bounds })
-            }
-        };
-        let violation = written.expect.as_ref().map(|e| self.get(&e.violation)).transpose()?.map(|p| p.0);
-        Ok(Check { origin: self.origin(written.place), spec, violation })
-    }
 }
 
 fn mounts(written: &Mounts) -> super::plan::Mounts {
     written.0.iter().map(|(name, path)| (name.text().to_owned(), path.value.0.clone())).collect()
 }
 
-/// The id of a step that has none.
-pub(super) fn default_id(index: usize) -> String {
-    format!("step-{}", index + 1)
+fn ids(steps: &[Step]) -> Vec<String> {
+    steps.iter().map(|step| step.id.clone()).collect()
 }

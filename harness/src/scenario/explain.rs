@@ -47,9 +47,11 @@ codes! {
          beside it, if wanted, `id`, `name`, `timeout`, `expect` and `during`. A check likewise names exactly one thing to \
          look at.";
     BAD_EXPRESSION = "E0009", "an expression is not understood",
-        "The only expression is `${matrix.AXIS}`, as the whole value, with an axis of this scenario's matrix. There is no \
+        "An expression is a whole value, `${...}`: `${matrix.data}`, `${params.count}`, `${matrix.data * 2}`. It refers to axes \
+         of this scenario's matrix and to its parameters, and to nothing else (`engine` in conditions). There is no \
          templating inside of texts, and names of instances, nodes, clients and so on are fixed, since what happens in a \
-         scenario must be checkable before it runs.";
+         scenario must be checkable before it runs. Values with units are written as texts to a function: `size(\"64Mi\")`, \
+         `time(\"2s\")`, `rate(\"100/s\")`; an axis with a dash in its name is `matrix[\"data-size\"]` unless it stands alone.";
     UNKNOWN_ACTION = "E0010", "unknown step or check",
         "There is no such action or check. Steps: `deploy`, `client`, `wait`, `capture`, `freeze`, `thaw`, `checkpoint`, \
          `transfer`, `tamper`, `restore`, `migrate`, `remove`, `restart`, `copyVolume`, `fault`, `mend`. Checks: `counter`, \
@@ -109,6 +111,16 @@ codes! {
          `live-copy` stops it when the copy answers, all others fence it, so `source` has no place beside it. `stream`, \
          `post-copy`, `placed` and `pre-copy` make no checkpoint that could be kept as an image or sent by another way: \
          `medium` and `over` belong to `stop-copy` and `live-copy`.";
+    NO_VALUE = "E0118", "an expression without a value that fits",
+        "The expression is well formed, and in some cell of the matrix it has no value (a division by zero, a size and a time \
+         that are added, a size below zero), or one of another kind than is wanted here: a size where a count is wanted, say. \
+         The label names the cell. Sizes, times and rates keep their units: they are added to their like, multiplied and \
+         divided by numbers, and divided by their like, which gives a number.";
+    BAD_GROUP = "E0119", "a group of steps is used wrongly",
+        "`- use: NAME` stands for the steps of `stepGroups.NAME`, with `with` for their arguments: each that has no default must \
+         be given, and none that the group does not name. `${args.NAME}` stands for an argument in the steps of the group, as a \
+         whole value, also where a name is wanted. A group uses no other group. What is wrong in a step of a group is told \
+         at the step, with the place of the use.";
     FEW_REPETITIONS = "E0201", "a percentile of too few repetitions",
         "A p95 of fewer than 20 repetitions, or a p99 of fewer than 100, is the maximum by another name. Raise \
          `measure.repetitions`, or bound `max`.";

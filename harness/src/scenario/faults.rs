@@ -1,9 +1,10 @@
 //! Faults as written.
 
+use super::field::Field;
 use super::plan::{CriuFault, DiskOf, ImageFault, LinkFault, Role, RuntimeCall, Stage};
 use super::read::shape;
 use super::units::{Port, Size};
-use super::value::{Field, Name};
+use super::value::Name;
 use std::time::Duration;
 
 shape! {

@@ -9,7 +9,6 @@ mod pods;
 use super::action::{Action, Deploy, Step};
 use super::catalogue::{WorkloadKind, kind_of};
 use super::document::{Client, Document, Workload};
-use super::expand::default_id;
 use super::explain;
 use super::place::Place;
 use super::read::{Reader, error, warning};
@@ -74,7 +73,7 @@ pub(super) struct Flow<'a, 'r> {
     pub(super) captures: BTreeMap<String, Taken>,
     checkpoints: BTreeMap<String, Held<'a>>,
     started: BTreeMap<String, Use>,
-    pub(super) steps: BTreeMap<String, usize>,
+    pub(super) steps: BTreeMap<String, (usize, &'a Step)>,
     pub(super) instances_given: Given,
     pub(super) captures_given: Given,
     /// Whether the check at hand refers to nothing that may have been given where something could not be read.
@@ -82,6 +81,8 @@ pub(super) struct Flow<'a, 'r> {
     checkpoints_given: Given,
     /// Whether the step at hand is expected to fail: then it may ask for what cannot be.
     fails: bool,
+    /// Whether the step at hand is one of `finally`: it is passed over where what it acts on is gone.
+    finally: bool,
     /// Named faults, with the line that each was mended at.
     faults: BTreeMap<String, Option<u32>>,
     faults_given: Given,
@@ -96,12 +97,15 @@ pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader)
     flow.unique_nodes();
     flow.disks();
     flow.pods();
-    for (index, step) in document.spec.steps.iter().enumerate() {
+    for (index, step) in document.spec.all_steps().enumerate() {
+        flow.r.via = step.via;
+        flow.finally = index >= document.spec.steps.len();
         flow.step(index, step);
     }
+    flow.r.via = None;
     super::verdicts::check(&mut flow);
     flow.unused();
-    let expects = document.spec.steps.iter().any(|s| s.around.expect.is_some());
+    let expects = document.spec.all_steps().any(|s| s.around.expect.is_some());
     let checks = document.spec.checks.as_ref().is_some_and(|c| !c.is_empty());
     // Where something could not be read, that is why there is nothing.
     if unread == 0 && document.spec.steps.is_empty() {
@@ -131,11 +135,12 @@ impl<'a, 'r> Flow<'a, 'r> {
             certain: true,
             checkpoints_given: Given::new(),
             fails: false,
+            finally: false,
             faults: BTreeMap::new(),
             faults_given: Given::new(),
             made: BTreeMap::new(),
         };
-        for step in &document.spec.steps {
+        for step in document.spec.all_steps() {
             flow.gives(step);
         }
         flow
@@ -197,8 +202,9 @@ impl<'a, 'r> Flow<'a, 'r> {
     }
 
     fn step(&mut self, index: usize, step: &'a Step) {
-        let id = step.around.id.as_ref().map_or_else(|| default_id(index), |id| id.text().to_owned());
-        if self.steps.insert(id.clone(), index).is_some() {
+        let id =
+            step.around.id.as_ref().map_or_else(|| self.document.spec.default_id(index), |id| id.text().to_owned());
+        if self.steps.insert(id.clone(), (index, step)).is_some() {
             let place = step.around.id.as_ref().map_or(step.place, |i| i.place);
             self.r.tell(
                 place,
@@ -266,6 +272,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     fn present(&mut self, name: &Name) -> Option<Life<'a>> {
         match self.lives.get(name.text()) {
             Some(life) => match life.fate {
+                Fate::Gone(_) | Fate::Never if self.finally => None,
                 Fate::Alive { .. } | Fate::Created | Fate::Ended(_) | Fate::Unsure => Some(life.clone()),
                 Fate::Gone(line) => {
                     let message = format!("the instance `{}` is gone since line {line}", name.text());
@@ -360,7 +367,7 @@ impl<'a, 'r> Flow<'a, 'r> {
                     .is_some_and(|made| made.containers.iter().any(|c| c.text() == name)),
                 _ => false,
             };
-            self.document.spec.steps.iter().any(of)
+            self.document.spec.all_steps().any(of)
         };
         let mut found = Vec::new();
         for (name, _) in &self.document.spec.workloads.0 {

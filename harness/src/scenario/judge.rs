@@ -1,10 +1,12 @@
 //! Checks as written.
 
 use super::explain;
+use super::field::Field;
+use super::known::KnownIssue;
 use super::place::Place;
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{Bound, Factor, Pattern};
-use super::value::{Field, Fixed, Name};
+use super::value::{Fixed, Name};
 use super::yaml::Node;
 use crate::record::{
     ConnectionExpectation, EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation,
@@ -23,6 +25,8 @@ pub(super) struct WrittenCheck {
     pub(super) expect: Option<ExpectViolation>,
     /// The engines that it is for; all of the scenario's if left out.
     pub(super) engines: Option<Vec<Fixed<EngineKind>>>,
+    /// Failures of it that are known.
+    pub(super) known_issues: Option<Vec<KnownIssue>>,
     /// Whether something in it could not be read, which was told of.
     pub(super) spoiled: bool,
 }
@@ -295,7 +299,8 @@ impl WrittenCheck {
 /// What may stand beside the kind of a check.
 const EXPECT: &str = "expect";
 const ENGINES: &str = "engines";
-const BESIDE: &[&str] = &[EXPECT, ENGINES];
+const KNOWN: &str = "knownIssues";
+const BESIDE: &[&str] = &[EXPECT, ENGINES, KNOWN];
 
 impl Read for WrittenCheck {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
@@ -325,9 +330,11 @@ impl Read for WrittenCheck {
         }
         let beside = r.checked(entries, node.place, "a check");
         let (expect, engines) = (beside.take(EXPECT, r)?, beside.take(ENGINES, r)?);
+        let known_issues = beside.take(KNOWN, r)?;
         let (key, value) = known.first()?;
         let kind = CheckKind::read_as(key, value, r)?;
-        Some(WrittenCheck { place: key.place, kind, expect, engines, spoiled: r.diagnostics.len() > before })
+        let spoiled = r.diagnostics.len() > before;
+        Some(WrittenCheck { place: key.place, kind, expect, engines, known_issues, spoiled })
     }
 }
 
@@ -345,9 +352,12 @@ impl JsonSchema for WrittenCheck {
             "description".into(),
             "The engines that the check is for; all of the scenario's if left out.".into(),
         );
+        let mut known = generator.subschema_for::<Vec<KnownIssue>>();
+        let about = "Failures of this check that are known: they end the case as `known`, not as failed.";
+        known.insert("description".into(), about.into());
         let around = schemars::json_schema!({
             "type": "object",
-            "properties": {EXPECT: expect, ENGINES: engines},
+            "properties": {EXPECT: expect, ENGINES: engines, KNOWN: known},
             "additionalProperties": false,
         });
         let about = "Something that must be true: one thing to look at.";

@@ -71,7 +71,7 @@ pub(super) fn check(document: &Document, r: &mut Reader) {
                 r.tell(value.place, error(explain::NAME_TAKEN, message).help("keep one of them"));
             }
         }
-        if !r.used_axes.contains(axis.text()) {
+        if !r.is_used(super::field::MATRIX, axis.text()) {
             let finding = warning(explain::UNUSED, format!("no value refers to the axis `{}`", axis.text()));
             r.tell(
                 axis.place,

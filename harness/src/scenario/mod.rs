@@ -8,15 +8,21 @@
 mod action;
 mod catalogue;
 mod classes;
+mod condition;
 mod corpus;
 mod diagnostic;
 mod document;
 mod expand;
 mod explain;
+mod expr;
 mod faults;
+mod field;
 mod flow;
+mod groups;
 mod judge;
+mod known;
 mod matrix;
+mod parameters;
 mod place;
 pub mod plan;
 mod pods;
@@ -33,6 +39,7 @@ mod volumes;
 mod yaml;
 
 pub use catalogue::{Setting, SettingKind, WorkloadKind};
+pub use condition::WHERE;
 pub use corpus::bench_corpus;
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::plan;
@@ -92,6 +99,17 @@ impl Scenario {
         self.metadata()?.trap.as_ref().map(|t| t.value.as_str())
     }
 
+    /// The axes of its matrix.
+    pub fn axes(&self) -> impl Iterator<Item = &str> {
+        self.document.spec.matrix.iter().flat_map(|m| &m.axes.0).map(|(name, _)| name.text())
+    }
+
+    /// Its parameters: name, default, and what it is.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
+        let all = self.document.spec.parameters.iter().flat_map(|p| &p.0);
+        all.map(|(name, p)| (name.text(), p.default.value.as_str(), p.description.as_ref().map(|d| d.value.as_str())))
+    }
+
     /// Its labels.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.metadata().and_then(|m| m.labels.as_ref()).into_iter().flat_map(|l| &l.0);
@@ -104,8 +122,10 @@ impl Scenario {
 pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scenario>, Vec<Diagnostic>) {
     let mut r = Reader { file: file.to_owned(), ..Reader::default() };
     let document = match yaml::parse(text) {
-        Ok(root) => {
+        Ok(mut root) => {
+            groups::expand(&mut root, &mut r);
             r.axes = document::axes(&root);
+            r.params = document::parameters(&root);
             let start = Place { line: 1, column: 1, ..Place::default() };
             if document::is_foreign(&root, &mut r) { None } else { Document::read(&root, start, &mut r) }
         }
@@ -118,6 +138,12 @@ pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scena
     };
     if let Some(document) = &document {
         matrix::check(document, &mut r);
+        parameters::check(document, &mut r);
+        r.inputs = matrix::cells(document.spec.matrix.as_ref(), &[])
+            .into_iter()
+            .map(|cell| field::Inputs::new(cell, parameters::values(document, &[])))
+            .collect();
+        field::check(&mut r);
         catalogue::check(document, workloads, &mut r);
         flow::check(document, workloads, &mut r);
     }
@@ -146,7 +172,8 @@ pub fn load_all(files: &[(String, String)], workloads: &[WorkloadKind]) -> Vec<L
 fn finish(document: Option<Document>, r: Reader) -> (Option<Scenario>, Vec<Diagnostic>) {
     let Reader { file, mut diagnostics, .. } = r;
     diagnostics.sort_by_key(|d| (d.place.offset, d.code));
-    diagnostics.dedup();
+    // What is wrong in a group of steps is wrong at each of its uses: once is enough.
+    diagnostics.dedup_by(|a, b| (a.code, a.place, &a.message) == (b.code, b.place, &b.message));
     let sound = !diagnostics.iter().any(Diagnostic::is_error);
     let scenario = document.filter(|_| sound).map(|document| Scenario { file, document });
     (scenario, diagnostics)

@@ -3,6 +3,7 @@
 mod address;
 mod faults;
 mod migrate;
+mod needs;
 mod parts;
 mod pods;
 mod raw;
@@ -12,11 +13,12 @@ pub use faults::{
     CallFault, CriuFault, DiskOf, During, Fault, FaultKind, ImageFault, LinkFault, Over, Role, RuntimeCall, Stage,
 };
 pub use migrate::Migrate;
-pub use parts::Shard;
+pub use needs::Needs;
+pub use parts::{Repeat, Shard};
 pub use pods::{PodFreeze, container_of};
 pub use raw::{RawCheckpoint, RawRestore};
 
-use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier, Trick};
+use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, KnownIssue, Origin, SourceFate, Tier, Trick};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -42,8 +44,10 @@ pub struct Case {
     pub origin: Origin,
     /// The engine.
     pub engine: EngineKind,
-    /// Its cell of the matrix, as written.
+    /// Its cell of the matrix, as written; and the parameters that were given from outside.
     pub params: BTreeMap<String, String>,
+    /// The values of the scenario's parameters.
+    pub parameters: BTreeMap<String, String>,
     /// The scenario's tier.
     pub tier: Tier,
     /// The scenario's labels.
@@ -69,10 +73,16 @@ pub struct Case {
     pub without: BTreeSet<Trick>,
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// The steps that are done after those, whatever became of them.
+    pub finally: Vec<Step>,
     /// The checks.
     pub checks: Vec<Check>,
+    /// Failures that are known, of this case.
+    pub known: Vec<KnownIssue>,
     /// How often the steps are done; figures are collected over all, checks judge each.
     pub repetitions: u32,
+    /// For how long they are repeated, in place of a number of times.
+    pub repeat_for: Option<Duration>,
     /// Discarded repetitions before those.
     pub warmup: u32,
     /// How long the whole case may take.
@@ -168,6 +178,8 @@ pub struct Step {
     pub title: String,
     /// Where it stands.
     pub origin: Origin,
+    /// Where the group of steps is used that it is of.
+    pub used_at: Option<Origin>,
     /// How long it may take.
     pub timeout: Duration,
     /// The error that it must end with; `None`: it must succeed.

@@ -1,8 +1,9 @@
 //! Pods as written.
 
+use super::field::Field;
 use super::plan::{PodFreeze, container_of};
 use super::read::shape;
-use super::value::{Field, Name};
+use super::value::Name;
 
 shape! {
     /// Containers that share a network and a control group, and live on one node. Each is an instance, `POD-CONTAINER`.

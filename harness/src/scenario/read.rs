@@ -3,6 +3,8 @@
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::explain;
+use super::expr::Expr;
+use super::field::{self, Inputs, Inside};
 use super::place::Place;
 use super::yaml::{Key, Node, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -22,12 +24,33 @@ pub(super) struct Reader {
     pub(super) file: String,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) axes: Vec<AxisValues>,
-    /// Axes that some value refers to.
-    pub(super) used_axes: HashSet<String>,
+    /// Parameters, each with its default.
+    pub(super) params: Vec<AxisValues>,
+    /// What some value refers to: the word and the name, `("matrix", "data")`.
+    pub(super) used: HashSet<(String, String)>,
+    /// Where the group is used that the step at hand is of.
+    pub(super) via: Option<Place>,
+    /// Expressions whose values are looked at when all is read.
+    pub(super) pending: Vec<Pending>,
+    /// What expressions are worked out of: each cell, with the defaults of the parameters.
+    pub(super) inputs: Vec<Inputs>,
     /// The key whose value is read: what findings about its shape are about.
     pub(super) here: &'static str,
     /// Texts inside of what could not be read: names that may have been given there, and are not called unknown.
     pub(super) lost: HashSet<String>,
+}
+
+/// An expression whose value is looked at when all is read.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) expr: Expr,
+    /// The expression as text.
+    pub(super) text: String,
+    pub(super) inside: Inside,
+    pub(super) place: Place,
+    pub(super) via: Option<Place>,
+    /// What is wrong with a value, as scenarios write it.
+    pub(super) check: fn(&str) -> Option<Finding>,
 }
 
 /// A finding before its place and file are known.
@@ -53,6 +76,11 @@ impl Finding {
     pub(super) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
+    }
+
+    /// The same by another code.
+    pub(super) fn of(self, code: &'static str) -> Self {
+        Finding { code, ..self }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
@@ -137,7 +165,21 @@ impl Reader {
     pub(super) fn tell(&mut self, place: Place, f: Finding) {
         let Finding { code, severity, message, label, help } = f;
         let place = Place { line: place.line.max(1), column: place.column.max(1), ..place };
-        self.diagnostics.push(Diagnostic { code, severity, message, file: self.file.clone(), place, label, help });
+        let (file, used_at) = (self.file.clone(), self.via);
+        self.diagnostics.push(Diagnostic { code, severity, message, file, place, used_at, label, help });
+    }
+
+    /// Notes that an expression refers to something; without a name: to all that there is.
+    pub(super) fn use_of(&mut self, root: &str, name: Option<&str>) {
+        let all = if root == field::PARAMS { &self.params } else { &self.axes };
+        let names = all.iter().map(|a| &a.name).filter(|n| name.is_none_or(|name| name == *n)).cloned();
+        let used: Vec<_> = names.map(|name| (root.to_owned(), name)).collect();
+        self.used.extend(used);
+    }
+
+    /// Whether some expression refers to it.
+    pub(super) fn is_used(&self, root: &str, name: &str) -> bool {
+        self.used.contains(&(root.to_owned(), name.to_owned()))
     }
 
     /// A mapping with its keys checked against those known, and against each other.

@@ -14,12 +14,15 @@ pub struct Selection {
     /// `?` for the whole scenario name or case name (`*-migrates`), or a label or cell (`area=migration`, `data=64Mi`).
     /// With `!` before it: cases that match are left out.
     pub filters: Vec<String>,
-    /// Values of axes to use in place of those written, (axis, value). Scenarios without such an axis are not touched.
+    /// Only cases of which this holds: an expression over `engine`, `tier`, `scenario`, `labels`, `matrix` and `params`.
+    pub condition: Option<String>,
+    /// Values of axes and parameters to use in place of those written, (name, value). Scenarios without such a name are not
+    /// touched.
     pub params: Vec<(String, String)>,
 }
 
 impl Selection {
-    /// Whether a case is wanted.
+    /// Whether a case is wanted by its name, its labels and its cell.
     pub fn wants(&self, case: &Case) -> bool {
         let (not, any): (Vec<&String>, Vec<&String>) = self.filters.iter().partition(|f| f.starts_with('!'));
         let left_out = not.iter().any(|f| matches(&f[1..], case));

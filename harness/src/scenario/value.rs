@@ -1,4 +1,4 @@
-//! Single values of the language: names that are fixed, and fields that may be an expression.
+//! Single values of the language, those that are the same in all cases.
 
 use super::explain;
 use super::place::Place;
@@ -36,137 +36,10 @@ pub(super) fn not_a<T: Scalar>(text: &str) -> Finding {
     if words.is_empty() { finding.help(format!("write {}", T::WHAT)) } else { finding.meant(text, words) }
 }
 
-fn short(text: &str) -> Cow<'_, str> {
+pub(super) fn short(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(60) {
         Some((cut, _)) => Cow::Owned(format!("{}...", &text[..cut])),
         None => Cow::Borrowed(text),
-    }
-}
-
-/// A value that may be an expression: resolved in each cell of the matrix.
-#[derive(Clone, Debug)]
-pub(super) struct Field<T> {
-    /// As written.
-    pub(super) text: String,
-    pub(super) place: Place,
-    kind: FieldKind<T>,
-}
-
-#[derive(Clone, Debug)]
-enum FieldKind<T> {
-    Fixed(T),
-    Axis(String),
-}
-
-impl<T: Scalar> Field<T> {
-    /// Its value, if it is the same in all cells.
-    pub(super) fn fixed(&self) -> Option<&T> {
-        match &self.kind {
-            FieldKind::Fixed(value) => Some(value),
-            FieldKind::Axis(_) => None,
-        }
-    }
-
-    /// Its value in a cell, and as text. `Err` only when the cell was overridden from outside by a value that is no `T`.
-    pub(super) fn resolve(&self, cell: &Cell) -> Result<T, Finding> {
-        match &self.kind {
-            FieldKind::Fixed(value) => Ok(value.clone()),
-            FieldKind::Axis(axis) => {
-                let text = cell.get(axis).map_or("", String::as_str);
-                T::parse(text).ok_or_else(|| not_a::<T>(text))
-            }
-        }
-    }
-
-    /// All texts that it can stand for, with the place of each.
-    pub(super) fn texts<'a>(&'a self, r: &'a Reader) -> Vec<(&'a str, Place)> {
-        match &self.kind {
-            FieldKind::Fixed(_) => vec![(&self.text, self.place)],
-            FieldKind::Axis(axis) => match r.axes.iter().find(|a| a.name == *axis) {
-                Some(a) => a.values.iter().map(|(v, p)| (v.as_str(), *p)).collect(),
-                None => Vec::new(),
-            },
-        }
-    }
-}
-
-/// The axis that a text refers to: `${matrix.data}` -> `data`. `Err(())`: it looks like an expression and is none.
-fn axis_of(text: &str) -> Result<Option<&str>, ()> {
-    if !text.contains("${") {
-        return Ok(None);
-    }
-    let inner = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).ok_or(())?;
-    let axis = inner.trim().strip_prefix("matrix.").ok_or(())?;
-    if axis.is_empty() || axis.contains(['$', '{', '}', ' ']) { Err(()) } else { Ok(Some(axis)) }
-}
-
-fn bad_expression(text: &str) -> Finding {
-    error(explain::BAD_EXPRESSION, format!("the expression `{}` is not understood", short(text)))
-        .label("not `${matrix.AXIS}`")
-        .help("write `${matrix.AXIS}` as the whole value; there are no other expressions")
-}
-
-impl<T: Scalar> Read for Field<T> {
-    fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
-        let text = r.scalar(node, owner, r.here)?.to_owned();
-        let place = node.place;
-        let kind = match axis_of(&text) {
-            Ok(None) => match T::parse(&text) {
-                Some(value) => FieldKind::Fixed(value),
-                None => {
-                    r.tell(place, not_a::<T>(&text));
-                    return None;
-                }
-            },
-            Ok(Some(axis)) => FieldKind::Axis(known_axis::<T>(axis, place, r)?),
-            Err(()) => {
-                r.tell(place, bad_expression(&text));
-                return None;
-            }
-        };
-        Some(Field { text, place, kind })
-    }
-}
-
-/// The axis, when it is there and all of its values are a `T`.
-fn known_axis<T: Scalar>(axis: &str, place: Place, r: &mut Reader) -> Option<String> {
-    r.used_axes.insert(axis.to_owned());
-    let Some(found) = r.axes.iter().find(|a| a.name == axis) else {
-        let known: Vec<String> = r.axes.iter().map(|a| a.name.clone()).collect();
-        let finding = error(explain::BAD_EXPRESSION, format!("the matrix has no axis `{axis}`"));
-        r.tell(place, finding.meant(axis, known.iter().map(String::as_str)));
-        return None;
-    };
-    let bad: Vec<(Finding, Place)> =
-        found.values.iter().filter(|(v, _)| T::parse(v).is_none()).map(|(v, p)| (not_a::<T>(v), *p)).collect();
-    for (finding, at) in bad {
-        r.tell(at, finding.label(format!("used as {} at line {}", T::WHAT, place.line)));
-    }
-    Some(axis.to_owned())
-}
-
-impl<T: Scalar> JsonSchema for Field<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("Field")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let expression = r"^\$\{ *matrix\.[^ ${}]+ *\}$";
-        let words = T::words();
-        if !words.is_empty() {
-            return json_schema!({"anyOf": [{"enum": words}, {"type": "string", "pattern": expression}]});
-        }
-        match T::pattern() {
-            Some(pattern) => json_schema!({
-                "type": ["string", "integer", "number", "boolean"],
-                "pattern": format!("({pattern})|({expression})"),
-            }),
-            None => json_schema!({"type": ["string", "integer", "number", "boolean"]}),
-        }
     }
 }
 
@@ -206,9 +79,13 @@ impl<T: Scalar> JsonSchema for Fixed<T> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // In a group of steps an argument may stand for it.
+        let argument = r"^\$\{ *args\.[a-z0-9-]+ *\}$";
         match (T::words(), T::pattern()) {
-            (words, _) if !words.is_empty() => json_schema!({"enum": words}),
-            (_, Some(pattern)) => json_schema!({"type": "string", "pattern": pattern}),
+            (words, _) if !words.is_empty() => {
+                json_schema!({"anyOf": [{"enum": words}, {"type": "string", "pattern": argument}]})
+            }
+            (_, Some(pattern)) => json_schema!({"type": "string", "pattern": format!("({pattern})|({argument})")}),
             _ => json_schema!({"type": "string"}),
         }
     }

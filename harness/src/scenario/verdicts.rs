@@ -12,7 +12,7 @@ use super::judge::{
     WorkLost, WrittenCheck,
 };
 use super::place::Place;
-use super::plan::ClientKind;
+use super::plan::{ClientKind, Repeat};
 use super::read::{error, warning};
 use super::units::Bound;
 use super::value::Name;
@@ -229,7 +229,7 @@ impl<'a> Flow<'a, '_> {
                 None => break,
             }
         }
-        let deployed = self.document.spec.steps.iter().find_map(|s| match &s.action {
+        let deployed = self.document.spec.all_steps().find_map(|s| match &s.action {
             Action::Deploy(d) if d.instance.as_ref().unwrap_or(&d.workload).text() == first => Some(d.workload.text()),
             _ => None,
         })?;
@@ -265,7 +265,7 @@ impl<'a> Flow<'a, '_> {
     }
 
     fn archive(&mut self, a: &ArchiveOf) {
-        let known = self.document.spec.steps.iter().filter_map(|s| match &s.action {
+        let known = self.document.spec.all_steps().filter_map(|s| match &s.action {
             Action::Checkpoint(c) => Some(c.name.text().to_owned()),
             _ => None,
         });
@@ -276,12 +276,12 @@ impl<'a> Flow<'a, '_> {
     }
 
     fn error_of(&mut self, e: &ErrorIs) {
-        let Some(&index) = self.steps.get(e.step.text()) else {
-            let known = self.document.spec.steps.iter().filter_map(|s| s.around.id.as_ref());
+        let Some(&(_, step)) = self.steps.get(e.step.text()) else {
+            let known = self.document.spec.all_steps().filter_map(|s| s.around.id.as_ref());
             self.unknown("step", &e.step, known.map(|n| n.text().to_owned()).collect());
             return;
         };
-        match &self.document.spec.steps[index].around.expect {
+        match &step.around.expect {
             None => {
                 let why = format!("the step `{}` must succeed, since it expects no error", e.step.text());
                 self.impossible(e.step.place, why, "add `expect: {error: {class: ...}}` to the step");
@@ -299,12 +299,12 @@ impl<'a> Flow<'a, '_> {
 
     /// A step that is there and must succeed: one that fails has no time to compare.
     fn timed(&mut self, name: &Name) -> Option<usize> {
-        let Some(&index) = self.steps.get(name.text()) else {
-            let known = self.document.spec.steps.iter().filter_map(|s| s.around.id.as_ref());
+        let Some(&(index, step)) = self.steps.get(name.text()) else {
+            let known = self.document.spec.all_steps().filter_map(|s| s.around.id.as_ref());
             self.unknown("step", name, known.map(|n| n.text().to_owned()).collect());
             return None;
         };
-        if self.document.spec.steps[index].around.expect.is_some() {
+        if step.around.expect.is_some() {
             let why = format!("the step `{}` is expected to fail: its time says nothing", name.text());
             self.impossible(name.place, why, "name a step that succeeds");
             return None;
@@ -340,7 +340,9 @@ impl<'a> Flow<'a, '_> {
             self.r.tell(place, finding.help("add `max: ...` or one of `p50`, `p90`, `p95`, `p99`"));
         }
         let repetitions = self.document.spec.measure.as_ref().and_then(|m| m.repetitions.as_ref());
-        let repetitions = repetitions.map_or(Some(1), |f| f.fixed().map(|t| t.0));
+        let repetitions = repetitions.map_or(Some(1), |f| {
+            f.fixed().and_then(|repeat| if let Repeat::Times(n) = repeat { Some(*n) } else { None })
+        });
         for (percentile, needed) in [(95.0, 20), (99.0, 100)] {
             if let (Some((_, field)), Some(given)) = (b.bounds().find(|(p, _)| *p == percentile), repetitions)
                 && given < needed
@@ -371,7 +373,7 @@ impl<'a> Flow<'a, '_> {
     }
 
     fn gives_samples(&self, metric: Metric) -> bool {
-        self.document.spec.steps.iter().any(|s| match metric {
+        self.document.spec.all_steps().any(|s| match metric {
             Metric::Downtime => self.observed(),
             Metric::Stall => self.observed() && self.moves_address(),
             Metric::Freeze => {

@@ -1,7 +1,8 @@
 //! What outlives containers, as written: the disks of nodes, and volumes on them.
 
+use super::field::Field;
 use super::read::shape;
-use super::value::{ByName, Field, Fixed, Name, Scalar};
+use super::value::{ByName, Fixed, Name, Scalar};
 
 shape! {
     /// Takes a node down whole and brings it back.

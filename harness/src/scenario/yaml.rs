@@ -21,6 +21,8 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// Where it stands; for an alias, where the alias stands.
     pub(super) place: Place,
+    /// For a step of a group: where the group is used.
+    pub(super) via: Option<Place>,
 }
 
 /// What a node is.
@@ -142,7 +144,7 @@ impl<'t> Tree<'t> {
         if tagged {
             return Err(Malformed::new("tags (`!name`) have no use here", place));
         }
-        let (node, size) = (Node { value, place }, self.nodes - before);
+        let (node, size) = (Node { value, place, via: None }, self.nodes - before);
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
@@ -165,7 +167,7 @@ impl<'t> Tree<'t> {
         };
         self.count(size, place)?;
         match self.anchors.get(&id) {
-            Some((node, _)) => Ok((Node { place, value: node.value.clone() }, size + 1)),
+            Some((node, _)) => Ok((Node { place, value: node.value.clone(), via: None }, size + 1)),
             None => Err(Malformed::new("an alias of nothing", place)),
         }
     }

@@ -55,6 +55,35 @@ fn junit() {
     insta::assert_snapshot!(report::junit(&golden::run()));
 }
 
+/// Each format tells a failure that is known from one that is not, with its link.
+#[test]
+fn known_issues() {
+    let run = golden::known();
+    insta::assert_snapshot!("known_terminal", report::terminal::summary(&run, FOLDER, Style::PLAIN));
+    insta::assert_snapshot!("known_junit", report::junit(&run));
+    insta::assert_snapshot!("known_markdown", report::markdown(&run));
+    insta::assert_snapshot!("known_annotations", report::annotations(&run));
+    let html = report::html(&run);
+    assert!(html.contains("<a href=\"https:&#x2f;&#x2f;issues.example&#x2f;7\""), "the link of the issue");
+    assert!(html.contains("badge s-known") && html.contains("until 2026-11-30"));
+    assert!(html.contains("there is no instance `redis-moved`"));
+    assert!(html.contains("used at <code class=\"where\">scenarios&#x2f;thawed-again.yaml:27:14</code>"));
+    let json: serde_json::Value = serde_json::from_str(&report::json(&run)).expect("JSON");
+    assert_eq!(json["cases"][0]["status"], "known");
+    assert_eq!(json["cases"][0]["known"][0]["state"], "shown");
+    assert_eq!(json["counts"]["known"], 1);
+}
+
+#[test]
+fn a_run_of_known_failures_alone_is_not_passed() {
+    let mut run = golden::known();
+    run.cases.truncate(1);
+    let told = report::terminal::summary(&run, FOLDER, Style::PLAIN);
+    assert!(told.starts_with("KNOWN  no case passed, and none failed that is not known to; 1 known"), "{told}");
+    assert_eq!(podferry::run::Exit::of(&run, false), podferry::run::Exit::Passed);
+    assert!(report::markdown(&run).contains("issues.example"), "the table of cases has the link");
+}
+
 #[test]
 fn junit_of_a_killed_run() {
     insta::assert_snapshot!(report::junit(&golden::killed()));

@@ -25,6 +25,9 @@ fn kept() -> Evidence {
         to: at(85),
         error_expected: false,
         failure: None,
+        finally: false,
+        used_at: None,
+        passed_over: None,
     };
     e.steps.push(step);
     let writer = e.histories.get_mut("writer").unwrap();

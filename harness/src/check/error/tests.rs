@@ -17,6 +17,9 @@ fn restored(failure: Option<(ErrorClass, &str)>) -> Evidence {
             to: at(2),
             error_expected: true,
             failure,
+            finally: false,
+            used_at: None,
+            passed_over: None,
         });
     })
 }

@@ -10,6 +10,9 @@ fn step(id: &str, from: At, to: At) -> StepRecord {
         to,
         error_expected: false,
         failure: None,
+        finally: false,
+        used_at: None,
+        passed_over: None,
     }
 }
 

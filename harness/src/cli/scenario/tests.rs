@@ -1,5 +1,6 @@
 use super::*;
 use crate::record::{EngineKind, Tier};
+use crate::scenario::plan::Repeat;
 use crate::scenario::{Setting, SettingKind};
 
 const SETTINGS: &[Setting] = &[Setting { name: "data", kind: SettingKind::Size, required: false, about: "size" }];
@@ -24,6 +25,7 @@ fn selection(filters: &[&str]) -> Selection {
         engines: vec![EngineKind::Cri, EngineKind::Runc],
         tier: None,
         filters: filters.iter().map(|f| (*f).to_owned()).collect(),
+        condition: None,
         params: Vec::new(),
     }
 }
@@ -89,6 +91,56 @@ fn selections() {
 }
 
 #[test]
+fn a_selection_by_expression() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [template(folder.path(), "good.yaml", ("", ""))];
+    let of = |text: &str| Selection { condition: Some(text.to_owned()), ..selection(&[]) };
+    let chosen = |text: &str| list(&paths, KINDS, &of(text), &[], Format::Human);
+    let one = "my-redis-migrates[engine=runc,data=64Mi]\n";
+    assert_eq!(chosen("engine == \"runc\" && matrix.data > \"1Mi\"").0, one);
+    assert_eq!(chosen("tier == \"core\" && labels.area == \"migration\"").0.lines().count(), 4);
+    assert_eq!(chosen("scenario.starts_with(\"my-\") && !(engine in [\"cri\"])").0.lines().count(), 2);
+    let (out, code) = chosen("engine == \"crio\"");
+    assert!(code == 4 && out.contains("no case matches `engine == \"crio\"`"), "{out}");
+    for (text, wanted) in [
+        ("engin == \"cri\"", "did you mean `engine`?"),
+        ("matrix.dta > 1", "did you mean `data`?"),
+        ("engine = \"cri\"", "unexpected '='"),
+        ("matrix.data > 3", "for my-redis-migrates[engine=cri,data=1Mi]"),
+        ("matrix.data", "neither true nor false"),
+    ] {
+        let (out, code) = chosen(text);
+        assert_eq!(code, 2, "{out}");
+        assert!(out.contains(wanted) && out.contains("--where:1:"), "{text}: {out}");
+    }
+}
+
+#[test]
+fn values_for_what_is_not_there_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = "  parameters: {count: {default: 200, description: how many answers}}\n  workloads:";
+    let path = template(folder.path(), "good.yaml", ("  workloads:", more));
+    let text = std::fs::read_to_string(&path).unwrap().replacen("count: 200", "count: \"${params.count}\"", 1);
+    std::fs::write(&path, text).unwrap();
+    let paths = [path];
+    let of =
+        |name: &str, value: &str| Selection { params: vec![(name.to_owned(), value.to_owned())], ..selection(&[]) };
+    let (out, code) = list(&paths, KINDS, &of("cuont", "5"), &[], Format::Human);
+    let wanted = "error: no scenario has an axis or a parameter `cuont`\nhint: did you mean `count`?\n\
+                  parameter count=200: how many answers\n";
+    assert_eq!((out.as_str(), code), (wanted, 2));
+    let (out, _) = list(&paths, KINDS, &of("count", "500"), &[], Format::Human);
+    assert!(out.starts_with("my-redis-migrates[engine=cri,data=1Mi,count=500]\n"), "{out}");
+    let (out, code) = list(&paths, KINDS, &of("count", "many"), &[], Format::Human);
+    assert!(code == 3 && out.contains("`many` is not a count such as `200`"), "{out}");
+    let usual = list(&paths, KINDS, &selection(&[]), &[], Format::Human).0;
+    assert!(
+        usual.starts_with("my-redis-migrates[engine=cri,data=1Mi]\n"),
+        "who gives nothing has the name as ever: {usual}"
+    );
+}
+
+#[test]
 fn a_tier_leaves_cases_out_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     template(folder.path(), "core.yaml", ("", ""));
@@ -112,7 +164,7 @@ fn repeated_cases_have_time_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [template(folder.path(), "good.yaml", ("", ""))];
     let once = planned(&paths, KINDS, &selection(&[])).unwrap();
-    let often = once.clone().repeated(200);
+    let often = once.clone().repeated(Repeat::Times(200));
     assert_eq!(often.cases[0].repetitions, 200 * once.cases[0].repetitions);
     assert_eq!(often.cases[0].timeout, 200 * once.cases[0].timeout);
 }

@@ -39,6 +39,9 @@ fn stepped(title: &str) -> Event {
         to: At(0),
         error_expected: false,
         failure: None,
+        finally: false,
+        used_at: None,
+        passed_over: None,
     })
 }
 
@@ -118,7 +121,7 @@ fn a_repetition_starts_afresh_but_keeps_figures_and_what_failed() {
             verdict: Verdict { passed, seen: String::new(), wanted: None },
         })
     };
-    let again = Event::Repetition { number: 2, of: 2, warmup: false };
+    let again = Event::Repetition { number: 2, of: Some(2), warmup: false };
     let events = vec![
         (c, planned()),
         (c, instance("i")),

@@ -1,10 +1,8 @@
 use super::{
-    ClientView, FaultView, InstanceView, MigrationView, NodesView, PhaseView, Problem, fault, migration, ms, problem,
-    state,
+    ClientView, FaultView, InstanceView, KnownView, MetricView, MigrationView, NodesView, PhaseView, Problem, fault,
+    known, migration, ms, problem, state,
 };
-use crate::record::{
-    At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Millis, Origin, Outcome,
-};
+use crate::record::{At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Origin, Outcome};
 use crate::report::text;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,6 +21,8 @@ pub enum Status {
     Errored,
     /// Something was left behind.
     Leaked,
+    /// It failed as a known issue says: neither passed nor failed.
+    Known,
     /// It began and has no end: the run was killed in it, or is in it.
     Unfinished,
     /// It was planned and never began.
@@ -31,12 +31,13 @@ pub enum Status {
 
 impl Status {
     /// All, in the order in which they want attention.
-    pub const WORST_FIRST: [Status; 7] = [
+    pub const WORST_FIRST: [Status; 8] = [
         Status::Failed,
         Status::Errored,
         Status::Leaked,
         Status::Unfinished,
         Status::NotRun,
+        Status::Known,
         Status::Skipped,
         Status::Passed,
     ];
@@ -49,6 +50,7 @@ impl Status {
             Some(Outcome::Failed) => Status::Failed,
             Some(Outcome::Errored) => Status::Errored,
             Some(Outcome::Leaked) => Status::Leaked,
+            Some(Outcome::Known) => Status::Known,
             None if case.started => Status::Unfinished,
             None => Status::NotRun,
         }
@@ -62,6 +64,7 @@ impl Status {
             Status::Failed => "failed",
             Status::Errored => "errored",
             Status::Leaked => "leaked",
+            Status::Known => "known",
             Status::Unfinished => "unfinished",
             Status::NotRun => "not run",
         }
@@ -75,6 +78,7 @@ impl Status {
             Status::Failed => "FAIL",
             Status::Errored => "ERROR",
             Status::Leaked => "LEAK",
+            Status::Known => "KNOWN",
             Status::Unfinished => "CUT",
             Status::NotRun => "NORUN",
         }
@@ -82,7 +86,7 @@ impl Status {
 
     /// Whether somebody should look at it.
     pub fn is_trouble(self) -> bool {
-        !matches!(self, Status::Passed | Status::Skipped)
+        !matches!(self, Status::Passed | Status::Skipped | Status::Known)
     }
 }
 
@@ -107,6 +111,9 @@ pub struct CaseView {
     pub status: Status,
     /// Why it was skipped or errored.
     pub reason: Option<String>,
+    /// What became of the known issues that its scenario names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownView>,
     /// One sentence: for a case that passed what it showed, for another what is the matter.
     pub headline: String,
     /// When it began; `null` if it never did.
@@ -157,6 +164,9 @@ pub struct StepView {
     pub title: String,
     /// Where it stands.
     pub origin: Origin,
+    /// Where the group of steps is used that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Origin>,
     /// When it began.
     pub from_ms: f64,
     /// How long it took.
@@ -167,6 +177,12 @@ pub struct StepView {
     pub error_expected: bool,
     /// The error that it met.
     pub failure: Option<Failure>,
+    /// Whether it is one of those that are done whatever came before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub finally: bool,
+    /// Why it was not done: what it acts on is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<String>,
 }
 
 /// One check.
@@ -233,52 +249,6 @@ pub struct TransferView {
     pub ms: f64,
 }
 
-/// A figure over the repetitions of a case.
-#[derive(Clone, Debug, Serialize)]
-pub struct MetricView {
-    /// Its name.
-    pub name: String,
-    /// `ms`, `bytes`, or nothing for a case's own.
-    pub unit: &'static str,
-    /// The middle one; between the middle two of an even number.
-    pub median: f64,
-    /// The least.
-    pub min: f64,
-    /// The greatest.
-    pub max: f64,
-    /// Every value, in order.
-    pub samples: Vec<f64>,
-}
-
-impl MetricView {
-    fn of(name: &str, samples: &[f64]) -> Option<MetricView> {
-        let mut sorted: Vec<f64> = samples.iter().copied().filter(|v| v.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
-        let (&min, &max) = (sorted.first()?, sorted.last()?);
-        Some(MetricView {
-            name: text::line(name),
-            unit: Metric::ALL.into_iter().find(|m| m.name() == name).map_or(own_unit(name), Metric::unit),
-            median: f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]),
-            min,
-            max,
-            samples: samples.to_vec(),
-        })
-    }
-
-    /// The middle value for people.
-    pub fn shown(&self) -> String {
-        self.show(self.median)
-    }
-
-    pub(in crate::report) fn show(&self, value: f64) -> String {
-        match self.unit {
-            "ms" => Millis(value).to_string(),
-            "bytes" => text::bytes(value),
-            _ => format!("{value:.1}"),
-        }
-    }
-}
-
 impl CaseView {
     /// Works out what the readers of a case want to know. `epoch` is the start of the run.
     pub fn of(case: &CaseRecord, epoch: At) -> CaseView {
@@ -294,6 +264,7 @@ impl CaseView {
             labels: case.labels.iter().map(|(k, v)| (text::line(k), text::line(v))).collect(),
             status: Status::of(case),
             reason: case.reason.as_deref().map(text::message),
+            known: known::of(case),
             headline: String::new(),
             from_ms: case.started.then(|| ms(epoch, case.from)),
             ms: case.to.map(|to| ms(case.from, to)),
@@ -326,7 +297,8 @@ impl CaseView {
     /// What is the matter, or what it showed.
     fn say(&self) -> String {
         match self.status {
-            Status::Passed => self.showed(),
+            Status::Passed => self.known.iter().fold(self.showed(), |said, k| format!("{said}; {}", k.sentence())),
+            Status::Known => known::headline(&self.known, self.problems.first()),
             Status::Skipped => self.reason.clone().unwrap_or_else(|| "no reason was given".to_owned()),
             _ => self.problems.first().map_or_else(|| "no reason was recorded".to_owned(), Problem::headline),
         }
@@ -351,11 +323,6 @@ impl CaseView {
             .find_map(seen)
             .unwrap_or_default()
     }
-}
-
-/// The unit of a figure of a case's own, which its name says.
-fn own_unit(name: &str) -> &'static str {
-    if name.ends_with("_ms") { "ms" } else { "" }
 }
 
 fn metrics(all: &BTreeMap<String, Vec<f64>>) -> Vec<MetricView> {
@@ -402,11 +369,14 @@ fn step(s: &crate::record::StepRecord, epoch: At) -> StepView {
         id: text::line(&s.id),
         title: text::line(&s.title),
         origin: text::origin(&s.origin),
+        used_at: s.used_at.as_ref().map(text::origin),
         from_ms: ms(epoch, s.from),
         ms: ms(s.from, s.to),
         as_expected: s.as_expected(),
         error_expected: s.error_expected,
         failure: s.failure.as_ref().map(problem::failure),
+        finally: s.finally,
+        passed_over: s.passed_over.as_deref().map(text::line),
     }
 }
 

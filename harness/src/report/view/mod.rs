@@ -9,16 +9,20 @@ mod case;
 mod client;
 mod fault;
 mod images;
+mod known;
+mod metric;
 mod migration;
 mod nodes;
 mod problem;
 mod state;
 mod writes;
 
-pub use case::{CaseView, CheckView, CheckpointView, MetricView, Status, StepView, TransferView};
+pub use case::{CaseView, CheckView, CheckpointView, Status, StepView, TransferView};
 pub use client::{ClientView, Latency, Outage};
 pub use fault::FaultView;
 pub use images::{ImagesView, OnImages};
+pub use known::KnownView;
+pub use metric::MetricView;
 pub use migration::{MigrationView, Part, PhaseView};
 pub use nodes::NodesView;
 pub use problem::{Problem, ProblemKind};
@@ -48,6 +52,9 @@ pub struct RunView {
     pub verdict: RunVerdict,
     /// How many cases ended how.
     pub counts: Counts,
+    /// What the order of the cases was drawn with (`--seed`), if it was drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// The command line.
     pub command: Vec<String>,
     /// When it started, RFC 3339.
@@ -102,6 +109,8 @@ pub enum RunWord {
     Interrupted,
     /// It has no end: it was killed, or it still runs.
     Unfinished,
+    /// Every case that was not skipped failed as known issues say.
+    Known,
     /// Every case was skipped.
     Skipped,
     /// There was no case.
@@ -118,6 +127,7 @@ impl RunWord {
             RunWord::Leaked => "leaked",
             RunWord::Interrupted => "interrupted",
             RunWord::Unfinished => "unfinished",
+            RunWord::Known => "known",
             RunWord::Skipped => "skipped",
             RunWord::Empty => "empty",
         }
@@ -131,6 +141,7 @@ impl RunWord {
             RunWord::Errored => Status::Errored,
             RunWord::Leaked => Status::Leaked,
             RunWord::Interrupted | RunWord::Unfinished => Status::Unfinished,
+            RunWord::Known => Status::Known,
             RunWord::Skipped | RunWord::Empty => Status::Skipped,
         }
     }
@@ -149,6 +160,8 @@ pub struct Counts {
     pub errored: usize,
     /// Something was left behind.
     pub leaked: usize,
+    /// It failed as a known issue says.
+    pub known: usize,
     /// A capability is absent.
     pub skipped: usize,
     /// It began and has no end.
@@ -166,6 +179,7 @@ impl Counts {
             failed: run.count(Outcome::Failed),
             errored: run.count(Outcome::Errored),
             leaked: run.count(Outcome::Leaked),
+            known: run.count(Outcome::Known),
             skipped: run.count(Outcome::Skipped),
             unfinished: without_end(true),
             not_run: without_end(false),
@@ -179,6 +193,7 @@ impl Counts {
             Status::Failed => self.failed,
             Status::Errored => self.errored,
             Status::Leaked => self.leaked,
+            Status::Known => self.known,
             Status::Skipped => self.skipped,
             Status::Unfinished => self.unfinished,
             Status::NotRun => self.not_run,
@@ -207,6 +222,7 @@ impl RunView {
             podferry: text::line(&run.podferry),
             verdict: verdict(run, counts),
             counts,
+            seed: run.seed,
             command: run.command.iter().map(|a| text::shown(a, text::MESSAGE_LIMIT)).collect(),
             started: text::line(&run.started),
             ms: run.ended.map(|e| Millis::from(e.since(run.epoch)).0),
@@ -280,10 +296,14 @@ fn verdict(run: &Run, n: Counts) -> RunVerdict {
         (RunWord::Leaked, format!("{} left behind; {}", text::count(run.leaks.len(), "thing"), n.sentence()))
     } else if n.planned == 0 {
         (RunWord::Empty, "no case was selected".to_owned())
+    } else if n.passed == 0 && n.known > 0 {
+        (RunWord::Known, format!("no case passed, and none failed that is not known to; {}", n.sentence()))
     } else if n.passed == 0 {
         (RunWord::Skipped, format!("all of {cases} skipped: nothing was tested"))
-    } else if n.skipped > 0 {
-        (RunWord::Passed, format!("{} of {cases} passed, {} skipped", n.passed, n.skipped))
+    } else if n.skipped + n.known > 0 {
+        let besides = [(n.known, "known to fail"), (n.skipped, "skipped")].into_iter().filter(|(n, _)| *n > 0);
+        let besides: Vec<String> = besides.map(|(n, what)| format!("{n} {what}")).collect();
+        (RunWord::Passed, format!("{} of {cases} passed, {}", n.passed, besides.join(", ")))
     } else {
         (RunWord::Passed, if n.planned == 1 { "the case passed".to_owned() } else { format!("all {cases} passed") })
     };

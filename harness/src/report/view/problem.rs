@@ -1,4 +1,4 @@
-use crate::record::{CaseRecord, ErrorClass, Failure, Origin};
+use crate::record::{CaseRecord, ErrorClass, Failure, KnownState, Origin, Outcome};
 use crate::report::text;
 use serde::Serialize;
 
@@ -14,6 +14,8 @@ pub enum ProblemKind {
     Reason,
     /// Something was left behind.
     Leak,
+    /// A known issue that did not show, or that counts no longer.
+    Known,
     /// There is no end, or no start.
     Cut,
 }
@@ -26,6 +28,7 @@ impl ProblemKind {
             ProblemKind::Check => "check",
             ProblemKind::Reason => "reason",
             ProblemKind::Leak => "leak",
+            ProblemKind::Known => "known issue",
             ProblemKind::Cut => "cut",
         }
     }
@@ -40,6 +43,9 @@ pub struct Problem {
     pub subject: String,
     /// The place in the scenario.
     pub origin: Origin,
+    /// Where the group of steps is used that it happened in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Origin>,
     /// The class of the error, where it is one.
     pub class: Option<ErrorClass>,
     /// What happened.
@@ -58,6 +64,7 @@ impl Problem {
             kind,
             subject: text::line(subject),
             origin: text::origin(origin),
+            used_at: None,
             class: None,
             message: text::message(message),
             wanted: None,
@@ -88,6 +95,7 @@ pub(super) fn of(case: &CaseRecord) -> Vec<Problem> {
         let message = format!("{} {} was left behind: {}", l.kind, l.name, l.reason);
         Problem::new(ProblemKind::Leak, &l.kind, &case.origin, &message)
     }));
+    problems.extend(known(case));
     let status = super::Status::of(case);
     let reason = case.reason.as_deref().map(text::message).filter(|_| status.is_trouble());
     if let Some(reason) = reason
@@ -95,7 +103,8 @@ pub(super) fn of(case: &CaseRecord) -> Vec<Problem> {
     {
         // A longer word on an error that a step has already told (expected X, got Y) keeps the step's place and log.
         let told = problems.iter().position(|p| p.kind == ProblemKind::Step && reason.contains(&p.message));
-        let judged = problems.iter().any(|p| matches!(p.kind, ProblemKind::Check | ProblemKind::Leak));
+        let judged =
+            problems.iter().any(|p| matches!(p.kind, ProblemKind::Check | ProblemKind::Leak | ProblemKind::Known));
         match told {
             Some(i) => problems[i].message = reason,
             None if judged => {}
@@ -115,18 +124,22 @@ pub(super) fn of(case: &CaseRecord) -> Vec<Problem> {
 /// Errors of steps that the scenario does not expect. In a case that failed, the last error counts too when it was
 /// expected, for then it was not the one that was expected.
 fn steps(case: &CaseRecord) -> Vec<Problem> {
-    let judged = case.checks.iter().any(|c| !c.verdict.passed);
-    let failed = case.outcome == Some(crate::record::Outcome::Failed) && !judged;
-    let last = case.evidence.steps.len().saturating_sub(1);
+    let judged = case.checks.iter().any(|c| !c.verdict.passed) || gone(case);
+    let failed = matches!(case.outcome, Some(Outcome::Failed | Outcome::Known)) && !judged;
+    let last = case.evidence.steps.iter().rposition(|s| !s.finally).unwrap_or_default();
     let wrong = case.evidence.steps.iter().enumerate().filter(|(i, s)| !s.as_expected() || (failed && *i == last));
     wrong
         .filter_map(|(_, s)| {
-            let title = format!("step `{}`: {}", s.id, s.title);
+            let place = if s.finally { "step of `finally`" } else { "step" };
+            let title = format!("{place} `{}`: {}", s.id, s.title);
+            let used_at = s.used_at.as_ref().map(text::origin);
             let Some(f) = &s.failure else {
                 let message = "succeeded, and an error was expected";
-                return (!s.as_expected()).then(|| Problem::new(ProblemKind::Step, &title, &s.origin, message));
+                return (!s.as_expected())
+                    .then(|| Problem { used_at, ..Problem::new(ProblemKind::Step, &title, &s.origin, message) });
             };
             Some(Problem {
+                used_at,
                 class: Some(f.class),
                 hint: f.hint.as_deref().map(text::message),
                 log: text::log(&f.log),
@@ -134,6 +147,20 @@ fn steps(case: &CaseRecord) -> Vec<Problem> {
             })
         })
         .collect()
+}
+
+/// Known issues that are news: those that did not show, and those that showed too late.
+fn known(case: &CaseRecord) -> impl Iterator<Item = Problem> {
+    let news = |state: KnownState| matches!(state, KnownState::Gone | KnownState::Expired);
+    let all = super::known::of(case).into_iter().filter(move |known| news(known.state));
+    all.map(|known| Problem {
+        hint: known.hint().map(str::to_owned),
+        ..Problem::new(ProblemKind::Known, &known.link, &known.origin, &known.sentence())
+    })
+}
+
+fn gone(case: &CaseRecord) -> bool {
+    case.known.iter().any(|known| known.state == KnownState::Gone)
 }
 
 fn cut(case: &CaseRecord) -> Problem {

@@ -33,11 +33,11 @@ impl Cellular<'_> {
     pub(super) fn containers_of(&self, pod: &str) -> Vec<String> {
         let mut declared = pod.to_owned();
         let pods = self.pods();
-        for _ in 0..=self.document().spec.steps.len() {
+        for _ in 0..=self.document().spec.all_steps().count() {
             if let Some(containers) = pods.get(&declared) {
                 return containers.iter().map(|c| super::super::plan::container_of(pod, c)).collect();
             }
-            let from = self.document().spec.steps.iter().find_map(|s| match &s.action {
+            let from = self.document().spec.all_steps().find_map(|s| match &s.action {
                 super::Written::Pod(p) if p.made().as_ref() == Some(&declared) => p.migrate.as_ref(),
                 _ => None,
             });

@@ -2,11 +2,12 @@
 
 use super::super::action::{Checkpoint, Migrate, Restore, Step, Tamper, Transfer};
 use super::super::explain;
+use super::super::field::Field;
 use super::super::place::Place;
 use super::super::plan::{Address, Medium};
 use super::super::read::error;
 use super::super::units::DamageKind;
-use super::super::value::{Field, Name};
+use super::super::value::Name;
 use super::{Fate, Flow, Held, Life, alive};
 use crate::record::{ErrorClass, SourceFate};
 use std::collections::BTreeSet;

@@ -30,7 +30,7 @@ impl Flow<'_, '_> {
             self.node(node);
         }
         let mounted = document.spec.workloads.0.iter().filter_map(|(_, w)| w.volumes.as_ref());
-        let again = document.spec.steps.iter().filter_map(|s| match &s.action {
+        let again = document.spec.all_steps().filter_map(|s| match &s.action {
             Action::Restore(r) => r.volumes.as_ref(),
             Action::Migrate(m) => m.volumes.as_ref(),
             _ => None,

@@ -26,12 +26,12 @@ impl<'a> Flow<'a, '_> {
         let Some(made) = step.made() else { return Vec::new() };
         let mut from = step.start.as_ref().or(step.migrate.as_ref()).map(|n| n.text().to_owned());
         // A pod that was moved comes from one that was moved, and so on.
-        for _ in 0..=self.document.spec.steps.len() {
+        for _ in 0..=self.document.spec.all_steps().count() {
             let Some(name) = from.as_deref() else { break };
             if let Some(pod) = self.declared(name) {
                 return instances(&made, &pod.containers);
             }
-            from = self.document.spec.steps.iter().find_map(|s| match &s.action {
+            from = self.document.spec.all_steps().find_map(|s| match &s.action {
                 super::Action::Pod(p) if p.made().as_deref() == Some(name) => {
                     p.migrate.as_ref().map(|n| n.text().to_owned())
                 }

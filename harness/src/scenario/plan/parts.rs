@@ -2,7 +2,10 @@
 
 use super::{Case, Plan};
 use crate::record::NODE_IMAGE;
+use crate::scenario::units::Times;
+use crate::scenario::value::Scalar;
 use std::str::FromStr;
+use std::time::Duration;
 
 impl Plan {
     /// The cases on each of these node images, all of one image after the other. Only of several images a case's name says
@@ -22,13 +25,28 @@ impl Plan {
         Plan { cases, ..self }
     }
 
-    /// The same, with each case's repetitions done so many times over, and time for them.
+    /// The same, with each case's repetitions done so many times over, or as often as there is time for; with time for them.
     #[must_use]
-    pub fn repeated(mut self, times: u32) -> Plan {
+    pub fn repeated(mut self, repeat: Repeat) -> Plan {
         for case in &mut self.cases {
-            case.repetitions = case.repetitions.saturating_mul(times);
-            case.timeout = case.timeout.saturating_mul(times);
+            match repeat {
+                Repeat::Times(times) => {
+                    case.repetitions = case.repetitions.saturating_mul(times);
+                    case.timeout = case.timeout.saturating_mul(times);
+                }
+                Repeat::For(time) => {
+                    case.timeout = case.timeout.saturating_sub(case.repeat_for.unwrap_or_default()) + time;
+                    case.repeat_for = Some(time);
+                }
+            }
         }
+        self
+    }
+
+    /// The same cases in an order that is drawn by a seed: what one leaves behind for the next shows.
+    #[must_use]
+    pub fn shuffled(mut self, seed: u64) -> Plan {
+        fastrand::Rng::with_seed(seed).shuffle(&mut self.cases);
         self
     }
 
@@ -41,6 +59,37 @@ impl Plan {
             (n - 1) % shard.of == shard.number - 1
         });
         self
+    }
+}
+
+/// How often something is done: `20` times, or for `10m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// So many times.
+    Times(u32),
+    /// As often as this time allows, once at least.
+    For(Duration),
+}
+
+impl FromStr for Repeat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Repeat, String> {
+        let repeat = Repeat::parse(text);
+        repeat.filter(|r| *r != Repeat::Times(0)).ok_or_else(|| format!("`{text}` is not {}", Repeat::WHAT))
+    }
+}
+
+impl Scalar for Repeat {
+    const WHAT: &'static str = "a number of repetitions, at most `10000`, or a time such as `10m`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let times = || Times::parse(text).map(|times| Repeat::Times(times.0));
+        times().or_else(|| Duration::parse(text).map(Repeat::For))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some(r"^[0-9]+$|^[0-9]+(\.[0-9]+)?(us|ms|s|m|h)$")
     }
 }
 
@@ -91,6 +140,43 @@ mod tests {
             whole.sort();
             prop_assert_eq!(together, whole);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_that_is_drawn_is_drawn_again_by_its_seed(seed in any::<u64>()) {
+            let (one, other) = (all().shuffled(seed), all().shuffled(seed));
+            prop_assert_eq!(&one, &other);
+            let sorted = |plan: Plan| {
+                let mut ids: Vec<String> = plan.cases.into_iter().map(|case| case.id.0).collect();
+                ids.sort();
+                ids
+            };
+            prop_assert_eq!(sorted(one), sorted(all()));
+        }
+    }
+
+    #[test]
+    fn seeds_differ() {
+        assert!((0..20).any(|seed| all().shuffled(seed) != all().shuffled(seed + 1)));
+    }
+
+    #[rstest]
+    #[case("20", Some(Repeat::Times(20)))]
+    #[case("10m", Some(Repeat::For(Duration::from_secs(600))))]
+    #[case("0", None)]
+    #[case("often", None)]
+    fn a_repetition_is_a_count_or_a_time(#[case] text: &str, #[case] wanted: Option<Repeat>) {
+        assert_eq!(text.parse::<Repeat>().ok(), wanted);
+    }
+
+    #[test]
+    fn cases_that_are_repeated_for_a_time_have_that_much_more() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let longer = all().repeated(Repeat::For(minutes(10)));
+        assert_eq!((longer.cases[0].repeat_for, longer.cases[0].timeout), (Some(minutes(10)), minutes(15)));
+        let other = longer.repeated(Repeat::For(minutes(1)));
+        assert_eq!((other.cases[0].repeat_for, other.cases[0].timeout), (Some(minutes(1)), minutes(6)));
     }
 
     #[rstest]

@@ -5,6 +5,8 @@ use crate::scenario::{bench_corpus, new_template};
 use proptest::prelude::*;
 
 const VALID: &str = include_str!("../../../../scenarios/redis-migrates.yaml");
+const TOUR: &str = include_str!("../../../../fixtures/language/tour.yaml");
+const GROUPS: &str = include_str!("../../../../fixtures/invalid/E0119-groups.yaml");
 const TEN: &str = include_str!("../../../../fixtures/invalid/ten-mistakes.yaml");
 
 fn well_told(text: &str) {
@@ -31,8 +33,8 @@ proptest! {
     }
 
     #[test]
-    fn a_scenario_with_a_part_cut_out_is_answered(at in 0usize..1000, len in 0usize..80, of in 0usize..2) {
-        let mut chars: Vec<char> = [VALID, TEN][of].chars().collect();
+    fn a_scenario_with_a_part_cut_out_is_answered(at in 0usize..1000, len in 0usize..80, of in 0usize..4) {
+        let mut chars: Vec<char> = [VALID, TEN, TOUR, GROUPS][of].chars().collect();
         let from = at.min(chars.len());
         chars.drain(from..(from + len).min(chars.len()));
         well_told(&chars.into_iter().collect::<String>());
@@ -41,10 +43,10 @@ proptest! {
     #[test]
     fn a_scenario_with_a_part_put_in_is_answered(
         at in 0usize..1500,
-        part in prop::sample::select(vec!["[", "{", "}", ": ", "\n- ", "*x", "&x ", "!t ", "${matrix.data}", "null", "\t", "\"", "é"]),
-        of in 0usize..2,
+        part in prop::sample::select(vec!["[", "{", "}", ": ", "\n- ", "*x", "&x ", "!t ", "${matrix.data}", "${matrix.data * 2}", "${args.of}", "${", "null", "\t", "\"", "é"]),
+        of in 0usize..4,
     ) {
-        let mut chars: Vec<char> = [VALID, TEN][of].chars().collect();
+        let mut chars: Vec<char> = [VALID, TEN, TOUR, GROUPS][of].chars().collect();
         let from = at.min(chars.len());
         chars.splice(from..from, part.chars());
         well_told(&chars.into_iter().collect::<String>());

@@ -21,12 +21,11 @@ impl Flow<'_, '_> {
             let why = format!("the client `{}` is never started", c.client.text());
             self.impossible(c.client.place, why, "start it");
         }
-        let Some(&index) = self.steps.get(c.step.text()) else {
-            let known = self.document.spec.steps.iter().filter_map(|s| s.around.id.as_ref());
+        let Some(&(_, step)) = self.steps.get(c.step.text()) else {
+            let known = self.document.spec.all_steps().filter_map(|s| s.around.id.as_ref());
             self.unknown("step", &c.step, known.map(|n| n.text().to_owned()).collect());
             return;
         };
-        let step = &self.document.spec.steps[index];
         let Some(state) = c.state.fixed() else { return };
         match (state, &step.action) {
             (State::Refused, _) if !step.expects(ErrorClass::ConnectedTcp) => {
@@ -63,8 +62,8 @@ impl Flow<'_, '_> {
     }
 
     pub(super) fn moves_address(&self) -> bool {
-        let moves = |a: &super::super::value::Field<Address>| a.fixed() != Some(&Address::New);
-        self.document.spec.steps.iter().any(|s| match &s.action {
+        let moves = |a: &super::super::field::Field<Address>| a.fixed() != Some(&Address::New);
+        self.document.spec.all_steps().any(|s| match &s.action {
             Action::Migrate(m) => m.address.as_ref().is_some_and(moves),
             _ => false,
         })

@@ -11,7 +11,7 @@ impl Flow<'_, '_> {
             return self.unknown("pod", &c.of, known);
         };
         let containers = made.containers;
-        let moved = self.document.spec.steps.iter().any(
+        let moved = self.document.spec.all_steps().any(
             |s| matches!(&s.action, Action::Pod(p) if p.start.is_none() && p.made().as_deref() == Some(c.of.text())),
         );
         if !moved {

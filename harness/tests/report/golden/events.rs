@@ -18,13 +18,17 @@ pub(crate) struct Script {
     /// What was written.
     pub(crate) lines: Vec<Line>,
     case: Option<CaseId>,
+    /// Where the group of steps is used that steps are of.
+    pub(crate) used_at: Option<Origin>,
+    /// Whether steps are those of `finally`.
+    pub(crate) finally: bool,
     /// The time, in ms since the start of the run.
     pub(crate) now: f64,
 }
 
 impl Script {
     pub(crate) fn new(id: &str) -> Self {
-        Script { id: RunId(id.to_owned()), lines: Vec::new(), case: None, now: 0.0 }
+        Script { id: RunId(id.to_owned()), lines: Vec::new(), case: None, used_at: None, finally: false, now: 0.0 }
     }
 
     pub(crate) fn say(&mut self, event: Event) {
@@ -104,6 +108,9 @@ impl Script {
             to: at(self.now),
             error_expected,
             failure,
+            finally: self.finally,
+            used_at: self.used_at.clone(),
+            passed_over: None,
         };
         self.say(Event::StepFinished(step));
     }

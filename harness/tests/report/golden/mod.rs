@@ -4,6 +4,7 @@
 mod cases;
 mod client;
 mod events;
+mod known;
 
 use podferry::record::{CaseId, Event, Line, Run, fold};
 
@@ -30,6 +31,12 @@ pub(crate) fn lines() -> Vec<Line> {
 /// The run: what its events fold to, with the histories that the runner would have added from their files.
 pub(crate) fn run() -> Run {
     with_histories(fold(&lines()))
+}
+
+/// A run of known issues: one that shows, one that is gone, one that is over, one that need not show; and a case of which a
+/// step and one of `finally` fail.
+pub(crate) fn known() -> Run {
+    fold(&known::lines())
 }
 
 /// A run that was killed in its second case.

@@ -1,0 +1,54 @@
+use crate::record::{Metric, Millis};
+use crate::report::text;
+use serde::Serialize;
+
+/// A figure over the repetitions of a case.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricView {
+    /// Its name.
+    pub name: String,
+    /// `ms`, `bytes`, or nothing for a case's own.
+    pub unit: &'static str,
+    /// The middle one; between the middle two of an even number.
+    pub median: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+    /// Every value, in order.
+    pub samples: Vec<f64>,
+}
+
+impl MetricView {
+    pub(super) fn of(name: &str, samples: &[f64]) -> Option<MetricView> {
+        let mut sorted: Vec<f64> = samples.iter().copied().filter(|v| v.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let (&min, &max) = (sorted.first()?, sorted.last()?);
+        Some(MetricView {
+            name: text::line(name),
+            unit: Metric::ALL.into_iter().find(|m| m.name() == name).map_or(own_unit(name), Metric::unit),
+            median: f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]),
+            min,
+            max,
+            samples: samples.to_vec(),
+        })
+    }
+
+    /// The middle value for people.
+    pub fn shown(&self) -> String {
+        self.show(self.median)
+    }
+
+    pub(in crate::report) fn show(&self, value: f64) -> String {
+        match self.unit {
+            "ms" => Millis(value).to_string(),
+            "bytes" => text::bytes(value),
+            _ => format!("{value:.1}"),
+        }
+    }
+}
+
+/// The unit of a figure of a case's own, which its name says.
+fn own_unit(name: &str) -> &'static str {
+    if name.ends_with("_ms") { "ms" } else { "" }
+}
