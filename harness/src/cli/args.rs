@@ -149,33 +149,33 @@ pub(super) struct ShowArgs {
 
 /// The node images.
 #[derive(Clone, Debug, Default, ClapArgs)]
-pub(super) struct ImageArgs {
+pub(crate) struct ImageArgs {
     /// Debian suite of the node image, or a file that lists suite and packages; of several, each case runs on each
     #[arg(long = "node-image", value_name = "SUITE|FILE", value_delimiter = ',', default_value = DEFAULT_NODE_IMAGE)]
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 /// What runs on the nodes.
 #[derive(Clone, Debug, Default, ClapArgs)]
-pub(super) struct StackArgs {
+pub(crate) struct StackArgs {
     #[command(flatten)]
-    pub(super) images: ImageArgs,
+    pub(crate) images: ImageArgs,
     /// A binary of your own in place of the node image's: containerd=PATH, crio=, runc=, crun=, criu=, podman=, dockerd=; or of
     /// the cluster's: kubelet=. Or one that is built from its sources: containerd=module@v2.3.7, kubelet=module+patches/; of
     /// several (containerd=module@v2.1.9,module@v2.3.7) each case runs on each
     #[arg(long = "component", value_name = "NAME=PATH|module[@VERSION][+PATCHES]")]
-    pub(super) components: Vec<String>,
+    pub(crate) components: Vec<String>,
     /// What makes the nodes
     #[arg(long, value_enum, default_value = "local")]
-    pub(super) provider: ProviderArg,
+    pub(crate) provider: ProviderArg,
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
-    pub(super) kubernetes: Option<String>,
+    pub(crate) kubernetes: Option<String>,
 }
 
 /// What makes nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ProviderArg {
+pub(crate) enum ProviderArg {
     /// Namespaces on this machine
     #[default]
     Local,
@@ -196,6 +196,9 @@ pub(super) struct RunArgs {
     /// One part of several that together are all cases, for as many machines: 2/4
     #[arg(long, value_name = "N/OF")]
     pub(super) shard: Option<Shard>,
+    /// How many cases may run at the same time, on nodes of their own; what is timed has the machine for itself all the same
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(super) jobs: u8,
     /// Exit with 13 if anything was skipped
     #[arg(long)]
     pub(super) deny_skips: bool,

@@ -1,19 +1,20 @@
 //! The command line: parses, calls one function of the library for each command, and prints.
 
-mod args;
+pub(crate) mod args;
 mod bench;
 mod clean;
 mod component;
 mod doctor;
+pub(crate) mod launch;
 mod perf;
 mod progress;
 mod report;
-mod run;
+pub(crate) mod run;
 pub mod scenario;
 mod shipped;
 mod stack;
 mod survey;
-mod terminal;
+pub(crate) mod terminal;
 
 use crate::run::Exit;
 use clap::{CommandFactory, Parser};

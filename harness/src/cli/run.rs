@@ -1,20 +1,19 @@
 //! `podferry run`: from arguments to an exit code.
 
 use super::args::{DEFAULT_NODE_IMAGE, RunArgs, SelectArgs, StackArgs};
+use super::launch::{Asked, Launch};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
-use crate::component;
-use crate::image::Store;
 use crate::ledger::Ledger;
-use crate::provider::Provider;
 use crate::provider::local::{self, LocalConfig, LocalProvider};
-use crate::record::{Chain, Event, Failure, RunId};
+use crate::record::{Chain, Failure, RunId};
 use crate::report;
-use crate::run::{self, Exit, Ground, Preparations, Recorder, Session, Stores};
+use crate::run::{self, Exit, Recorder, Session};
 use crate::scenario::plan::Plan;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 /// The most that a node's containers may write; it is taken from memory only as it is filled.
@@ -68,9 +67,9 @@ pub(super) fn chosen(select: &SelectArgs) -> Result<Plan, Exit> {
 }
 
 /// Why a run did not begin.
-pub(super) struct Refusal {
-    pub(super) exit: Exit,
-    pub(super) failure: Failure,
+pub(crate) struct Refusal {
+    pub(crate) exit: Exit,
+    pub(crate) failure: Failure,
 }
 
 impl Refusal {
@@ -93,48 +92,21 @@ impl From<Failure> for Refusal {
 async fn prepared(args: &RunArgs, plan: Plan) -> Result<Exit, Refusal> {
     sweep_first();
     let progress = Progress::new(args.quiet);
-    let (id, ledger) = new_ledger()?;
-    let stacks = stack::all(&args.stack, &ledger, &progress).await?;
-    let cache = stacks[0].1.cache.dir().to_owned();
-    let dir = make_folder(&args.out, &id)?;
-    let recorder = Arc::new(
-        Recorder::create(&dir, progress.listener())
-            .map_err(|e| Failure::surroundings(format!("{}: {e}", dir.display())))?,
-    );
-    recorder.run(Event::RunStarted {
-        id: id.clone(),
-        podferry: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command(),
-        started: now(),
-        host: component::host_record(),
-        image: images(&stacks),
-    });
-    let open =
-        |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
-    let stores = Stores { lasting: open(cache.join("store"))?, of_run: open(dir.join("store"))? };
-    let several = stacks.len() > 1;
-    let mut grounds = Vec::new();
-    for (name, stack) in &stacks {
-        let provider = provider(&id, stack, Arc::clone(&ledger))?;
-        let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
-        let kubeconfig = if several { format!("kubeconfig-{name}") } else { "kubeconfig".to_owned() };
-        let kubernetes = stack.kubernetes().then(|| dir.join(kubeconfig));
-        grounds.push(Ground { image: several.then(|| name.clone()), provider, preparations, kubernetes });
-    }
+    let asked = Asked { stack: &args.stack, out: &args.out, lanes: args.jobs.into(), command: command() };
+    let mut launch = Launch::new(asked, &progress, progress.listener()).await?;
     let session = Session {
         plan,
-        grounds,
-        stores,
-        recorder: Arc::clone(&recorder),
+        grounds: std::mem::take(&mut launch.grounds),
+        stores: launch.stores.clone(),
+        recorder: Arc::clone(&launch.recorder),
         stack_args: stack_args(&args.stack),
         deny_skips: args.deny_skips,
         timeout: args.timeout,
     };
     run::execute(session, interrupts()).await;
     progress.finish();
-    drop_images(&dir, &recorder);
-    sweep_last(&id, &ledger, &recorder);
-    finish(&dir, &recorder, args)
+    launch.close();
+    finish(&launch.dir, &launch.recorder, args)
 }
 
 /// Writes the reports and says how it went. A report that cannot be written (a full disk) makes the run's word
@@ -175,15 +147,6 @@ pub(super) fn provider(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) ->
     Ok(Arc::new(LocalProvider::new(config)?))
 }
 
-/// [`close_ledger`]; what stays is told in the report.
-fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
-    if let Err(reason) = close_ledger(id, ledger) {
-        recorder.error(Failure::surroundings(format!(
-            "sweeping up after this run: {reason}; `podferry clean` tries again"
-        )));
-    }
-}
-
 /// Removes the run's control groups, which no node needs any more, and forgets the claim on them. What stays is found by
 /// the next start and by `podferry clean`.
 pub(super) fn close_ledger(id: &RunId, ledger: &Ledger) -> Result<(), String> {
@@ -209,7 +172,7 @@ pub(super) fn own_program() -> Result<PathBuf, Refusal> {
 }
 
 /// Sweeps up after runs that were killed, and says so; what cannot be swept does not keep this run from its work.
-pub(super) fn sweep_first() {
+pub(crate) fn sweep_first() {
     match clean::sweep() {
         Ok(swept) if swept.runs > 0 => {
             complain(&format!("swept up after {} killed run(s): {} thing(s)", swept.runs, swept.things));
@@ -234,13 +197,6 @@ pub(super) fn now() -> String {
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }
 
-/// The node images, each once: several stacks may be on one.
-fn images(stacks: &[(String, stack::Stack)]) -> String {
-    let mut images: Vec<String> = stacks.iter().map(|(_, s)| format!("{} {}", s.image.suite, s.image.key)).collect();
-    images.dedup();
-    images.join(", ")
-}
-
 /// The stack as arguments, each with a space before it; nothing for the default.
 fn stack_args(args: &StackArgs) -> String {
     // Of several, a case says which it is on.
@@ -257,10 +213,15 @@ pub(super) fn new_ledger() -> Result<(RunId, Arc<Ledger>), Refusal> {
     Ok((id, Arc::new(ledger)))
 }
 
-/// Start time and process: sortable, and unique on the machine.
+/// Start time, process, and for each further run of the process its number: sortable, and unique on the machine.
 fn run_id() -> RunId {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
     let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
-    RunId(format!("{now}-{:04x}", std::process::id() & 0xffff))
+    let number = match RUNS.fetch_add(1, Ordering::Relaxed) {
+        0 => String::new(),
+        n => format!("-{n}"),
+    };
+    RunId(format!("{now}-{:04x}{number}", std::process::id() & 0xffff))
 }
 
 pub(super) fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
@@ -272,7 +233,7 @@ pub(super) fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
 }
 
 /// Points `latest` to this run. Renamed into place, so that two runs that end together leave one of them.
-pub(super) fn link_latest(out: &Path, dir: &Path) {
+pub(crate) fn link_latest(out: &Path, dir: &Path) {
     let (Some(name), link) = (dir.file_name(), out.join("latest")) else { return };
     let fresh = out.join(format!(".latest-{}", std::process::id()));
     let made = std::os::unix::fs::symlink(name, &fresh).and_then(|()| std::fs::rename(&fresh, &link));

@@ -11,7 +11,6 @@ mod sandbox;
 mod talk;
 mod wire;
 
-pub use init::init_main;
 pub(crate) use memory::MemoryGroup;
 pub(crate) use processes::{Process, host_id, processes};
 pub(crate) use sandbox::Sandbox;

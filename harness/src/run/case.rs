@@ -54,6 +54,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) pods: BTreeMap<String, Vec<String>>,
     /// What calls that were given up left behind.
     pub(super) hanging: Vec<Leak>,
+    /// Whether captures tell of the numbers in logs: if a check is about them, or one may come.
+    pub(super) logs: bool,
 }
 
 /// An instance that was made. It stays here when it has been removed, so that the last look can say so.
@@ -159,6 +161,7 @@ impl<'a> CaseRun<'a> {
             moved: BTreeMap::new(),
             pods: BTreeMap::new(),
             hanging: Vec::new(),
+            logs: case.checks.iter().any(|c| matches!(c.spec, CheckSpec::Log(_))),
         }
     }
 
@@ -176,16 +179,29 @@ impl CaseRun<'_> {
             return Ended::new(Outcome::Errored, Some(failure.message));
         }
         let failed = Box::pin(self.steps()).await;
+        let judged = |run: &Self, failed: Option<Failure>| {
+            let ended = judge::repetition(run, counts, failed);
+            if counts && ended.passed() {
+                // The last look is in them: it asks the same of both sides of a comparison.
+                run.figure(SPAWNS, process::started() - programs);
+                run.figure(RPCS, engine::calls() - calls);
+            }
+            ended
+        };
+        self.close(failed, judged).await
+    }
+
+    /// Mends what is broken, looks for the last time, has it judged and removes all that was made.
+    pub(super) async fn close(
+        &mut self,
+        failed: Option<Failure>,
+        judged: impl FnOnce(&Self, Option<Failure>) -> Ended,
+    ) -> Ended {
         // Before anything else: nothing can be looked at or removed on a node that is broken.
         let unmended = self.world.faults.mend_all(&self.teller()).await;
         self.settle().await;
         self.last_look(failed.is_some()).await;
-        let mut ended = judge::repetition(self, counts, failed);
-        if counts && ended.passed() {
-            // The last look is in them: it asks the same of both sides of a comparison.
-            self.figure(SPAWNS, process::started() - programs);
-            self.figure(RPCS, engine::calls() - calls);
-        }
+        let mut ended = judged(self, failed);
         for failure in unmended {
             if ended.passed() {
                 ended = Ended::new(Outcome::Errored, Some(failure.message));
@@ -209,35 +225,41 @@ impl CaseRun<'_> {
     /// Runs the steps until one does not go as the scenario says; that one's failure, if it is not a check's matter.
     async fn steps(&mut self) -> Option<Failure> {
         for (index, step) in self.case.steps.iter().enumerate() {
-            self.step = index;
-            self.record(Event::StepStarted { index, title: step.title.clone() });
-            let (from, refusals) = (clock::now(), Refusals::now(self));
-            // In the heap, here and where one action is chosen of many: a future of all of them does not fit on a thread's stack.
-            let done = tokio::time::timeout(step.timeout, Box::pin(action::step(self, step))).await;
-            let failure = match done {
-                Ok(done) => {
-                    self.fenced.clear();
-                    done.err()
-                }
-                Err(_) => Some(timed_out(step, &self.world.faults.titles())),
-            };
-            let failure = failure.map(|f| refusals.explain(self, f));
-            let trouble = unexpected(step, failure.clone());
-            self.record(Event::StepFinished(StepRecord {
-                id: step.id.clone(),
-                title: step.title.clone(),
-                origin: step.origin.clone(),
-                from,
-                to: clock::now(),
-                // Another error than the one that was expected is none that was.
-                error_expected: step.expect_error.is_some() && (failure.is_none() || trouble.is_none()),
-                failure,
-            }));
-            if let Some(failure) = trouble {
-                return Some(failure);
+            let (trouble, _) = Box::pin(self.one(index, step)).await;
+            if trouble.is_some() {
+                return trouble;
             }
         }
         None
+    }
+
+    /// Does one step. Its failure, if it did not go as it was to; and what it failed with, if that was to be.
+    pub(super) async fn one(&mut self, index: usize, step: &Step) -> (Option<Failure>, Option<Failure>) {
+        self.step = index;
+        self.record(Event::StepStarted { index, title: step.title.clone() });
+        let (from, refusals) = (clock::now(), Refusals::now(self));
+        // In the heap, here and where one action is chosen of many: a future of all of them does not fit on a thread's stack.
+        let done = tokio::time::timeout(step.timeout, Box::pin(action::step(self, step))).await;
+        let failure = match done {
+            Ok(done) => {
+                self.fenced.clear();
+                done.err()
+            }
+            Err(_) => Some(timed_out(step, &self.world.faults.titles())),
+        };
+        let failure = failure.map(|f| refusals.explain(self, f));
+        let trouble = unexpected(step, failure.clone());
+        self.record(Event::StepFinished(StepRecord {
+            id: step.id.clone(),
+            title: step.title.clone(),
+            origin: step.origin.clone(),
+            from,
+            to: clock::now(),
+            // Another error than the one that was expected is none that was.
+            error_expected: step.expect_error.is_some() && (failure.is_none() || trouble.is_none()),
+            failure: failure.clone(),
+        }));
+        (trouble, failure)
     }
 
     /// Puts right what bare calls left. The steps have seen it, and the last look too.
@@ -255,7 +277,7 @@ impl CaseRun<'_> {
 
     /// Stops the clients and captures every instance, so that checks see the end. After a failed step the look is for
     /// the report alone: what state is the source in, was anything lost?
-    async fn last_look(&mut self, failed: bool) {
+    pub(super) async fn last_look(&mut self, failed: bool) {
         action::clients::stop_all(self).await;
         let checked = self.case.checks.iter().filter_map(|c| match &c.spec {
             CheckSpec::Instance(instance) => Some(&instance.of),

@@ -11,6 +11,7 @@ mod faults;
 mod judge;
 mod link;
 mod memory;
+pub(crate) mod open;
 mod paired;
 pub(crate) mod preparation;
 mod recorder;
@@ -104,7 +105,7 @@ async fn to_its_end(
 }
 
 /// Takes everything down and records the end.
-async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
+pub(crate) async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
     for world in worlds {
         raze(world, recorder).await;
     }
@@ -199,6 +200,16 @@ fn rerun(case: &Case, stack_args: &str) -> String {
     };
     format!("{program} run --engine {}{image}{stack_args}{given} '{id}'", case.engine)
 }
+
+/// The command that runs a test of the library again.
+fn rerun_test(case: &Case) -> String {
+    let given = std::env::var(LIBRARY_ARGS).ok().filter(|given| !given.trim().is_empty());
+    let given = given.map(|given| format!("{LIBRARY_ARGS}='{given}' ")).unwrap_or_default();
+    format!("{given}cargo test {}", case.scenario)
+}
+
+/// Where tests that use the library find arguments, as `podferry run` takes them.
+pub(crate) const LIBRARY_ARGS: &str = "PODFERRY_ARGS";
 
 /// The folder of a case inside the run's: its name, with what file names should not hold replaced.
 pub(crate) fn folder(case: &CaseId) -> String {

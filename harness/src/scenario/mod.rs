@@ -41,6 +41,7 @@ pub use place::Place;
 pub use plan::Plan;
 pub use schema::{new_template, schema};
 pub use select::Selection;
+pub(crate) use title::of as step_title;
 pub use units::{duration, size};
 
 use crate::record::Tier;

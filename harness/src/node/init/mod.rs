@@ -1,5 +1,5 @@
 //! PID 1 of a local node: makes the node around itself, then runs programs for the harness until the line to the
-//! harness is closed. Runs in a process of its own (a hidden subcommand of `podferry`), on one thread.
+//! harness is closed. Runs in a process of its own (the harness's own program, by a hidden subcommand), on one thread.
 
 mod agent;
 mod cgroup;
@@ -14,24 +14,34 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::ExitCode;
 
 /// The hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "__node-init";
 
+ctor::declarative::ctor! {
+    /// Before `main`, while there is one thread: whatever program the harness is part of, be it `podferry` or somebody's
+    /// tests, becomes PID 1 of a node when it is started for that.
+    #[ctor(unsafe)]
+    fn become_init() {
+        if let Some(code) = serve(std::env::args_os()) {
+            std::process::exit(code);
+        }
+    }
+}
+
 /// Serves the hidden subcommand that PID 1 of a local node is started with; `None` when the arguments ask for something
-/// else. To be called first in `main`: no thread may have been started.
+/// else.
 ///
 /// Refuses to run when it is not PID 1, so that a person who types the subcommand harms nothing.
-pub fn init_main(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+fn serve(mut args: impl Iterator<Item = OsString>) -> Option<i32> {
     if args.nth(1)? != SUBCOMMAND {
         return None;
     }
     if std::process::id() != 1 {
-        return Some(ExitCode::from(2));
+        return Some(2);
     }
     // The harness reads the cause from the channel; without a channel there is nobody to tell.
-    Some(if init().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Some(i32::from(init().is_err()))
 }
 
 fn init() -> io::Result<()> {
