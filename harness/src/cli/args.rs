@@ -141,7 +141,10 @@ pub(super) struct ShowArgs {
     #[command(flatten)]
     pub(super) select: SelectArgs,
     #[command(flatten)]
-    pub(super) images: ImageArgs,
+    pub(super) stack: StackArgs,
+    /// Where runs are stored: what cases took there is what they are said to take
+    #[arg(long, value_name = "DIR", default_value = "target/e2e")]
+    pub(super) out: PathBuf,
     /// How to print them
     #[arg(long, value_enum, default_value = "human")]
     pub(super) format: Format,

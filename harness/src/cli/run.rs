@@ -25,8 +25,7 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };
-    let names: Vec<String> = stack::variants(&args.stack).into_iter().map(|(name, _)| name).collect();
-    let plan = plan.on_images(&names);
+    let plan = plan.on_images(&stack::names(&args.stack));
     let plan = match args.shard {
         Some(shard) => plan.shard(shard),
         None => plan,

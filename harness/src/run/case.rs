@@ -181,7 +181,8 @@ impl CaseRun<'_> {
         let failed = Box::pin(self.steps()).await;
         let judged = |run: &Self, failed: Option<Failure>| {
             let ended = judge::repetition(run, counts, failed);
-            if counts && ended.passed() {
+            // They are counts of the whole process.
+            if counts && ended.passed() && run.world.alone() {
                 // The last look is in them: it asks the same of both sides of a comparison.
                 run.figure(SPAWNS, process::started() - programs);
                 run.figure(RPCS, engine::calls() - calls);

@@ -9,6 +9,7 @@ mod clients;
 mod exit;
 mod faults;
 mod judge;
+mod lanes;
 mod link;
 mod memory;
 pub(crate) mod open;
@@ -30,10 +31,9 @@ pub use store::{StoredRunError, load, write_reports};
 pub use world::Stores;
 
 use crate::provider::Provider;
-use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, NODE_IMAGE, Outcome, Run};
+use crate::record::{CaseId, ErrorClass, Event, Failure, NODE_IMAGE, Outcome, Run};
 use crate::scenario::plan::{Case, Plan};
 use case::Ended;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ use world::World;
 pub struct Session {
     /// What to do.
     pub plan: Plan,
-    /// What the cases run on: one for each node image.
+    /// What the cases run on: one for each node image, or several, each a lane that cases run on beside those of others.
     pub grounds: Vec<Ground>,
     /// Images on the host.
     pub stores: Stores,
@@ -116,10 +116,13 @@ pub(crate) async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool)
 
 /// The nodes of one image at a time: those of two would take twice the memory.
 async fn on_each(worlds: &[World], plan: &Plan, recorder: &Recorder) {
-    for world in worlds {
-        let here = |case: &&Case| case.params.get(NODE_IMAGE).map(String::as_str) == world.image();
-        Box::pin(cases(world, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder)).await;
-        raze(world, recorder).await;
+    for lanes in worlds.chunk_by(|a, b| a.image() == b.image()) {
+        let image = lanes.first().and_then(World::image);
+        let here = |case: &&Case| case.params.get(NODE_IMAGE).map(String::as_str) == image;
+        Box::pin(lanes::run(lanes, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder)).await;
+        for world in lanes {
+            raze(world, recorder).await;
+        }
     }
 }
 
@@ -131,23 +134,6 @@ async fn raze(world: &World, recorder: &Recorder) {
             name: failure.message.clone(),
             reason: "it could not be taken down".to_owned(),
         }));
-    }
-}
-
-async fn cases(world: &World, planned: &[&Case], recorder: &Recorder) {
-    let kinds: BTreeSet<EngineKind> = planned.iter().map(|c| c.engine).collect();
-    let nodes: BTreeSet<String> = planned.iter().flat_map(|c| c.nodes.iter().cloned()).collect();
-    let kinds: Vec<_> = kinds.into_iter().collect();
-    let nodes: Vec<_> = nodes.into_iter().collect();
-    if let Err(failure) = world.raise(&kinds, &nodes).await {
-        recorder.error(failure);
-        return;
-    }
-    for (number, case) in planned.iter().enumerate() {
-        recorder.case(&case.id, Event::CaseStarted);
-        let done = tokio::time::timeout(case.timeout, Box::pin(case::run(world, case, number, recorder))).await;
-        let ended = done.unwrap_or_else(|_| late(case));
-        conclude(world, case, ended, recorder).await;
     }
 }
 

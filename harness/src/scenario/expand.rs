@@ -11,7 +11,7 @@ use super::judge::{CheckKind, WrittenCheck};
 use super::place::Place;
 use super::plan::{
     Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Step, Volume,
-    Workload,
+    Weight, Workload,
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
@@ -108,6 +108,12 @@ impl Cellular<'_> {
     fn case(&self, engine: EngineKind) -> Resolved<Case> {
         let spec = &self.document().spec;
         let measure = spec.measure.as_ref();
+        let steps = spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<Vec<_>>>()?;
+        let for_engine = spec.checks.iter().flatten().filter(|c| c.is_for(engine));
+        let checks = for_engine.map(|c| self.check(c)).collect::<Resolved<Vec<_>>>()?;
+        let repetitions = measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1);
+        let warmup = measure.map_or(Ok(0), |m| self.or(&m.warmup, Times(0)).map(|t| t.0))?;
+        let usual = Weight::usual(&steps, &checks, repetitions + warmup > 1);
         Ok(Case {
             id: self.id(engine),
             scenario: self.scenario.name().to_owned(),
@@ -126,16 +132,11 @@ impl Cellular<'_> {
             clients: self.clients()?,
             criu: self.criu()?,
             without: self.without()?,
-            steps: spec.steps.iter().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?,
-            checks: spec
-                .checks
-                .iter()
-                .flatten()
-                .filter(|c| c.is_for(engine))
-                .map(|c| self.check(c))
-                .collect::<Resolved<_>>()?,
-            repetitions: measure.map_or(Ok(1), |m| self.or(&m.repetitions, Times(1)).map(|t| t.0))?.max(1),
-            warmup: measure.map_or(Ok(0), |m| self.or(&m.warmup, Times(0)).map(|t| t.0))?,
+            steps,
+            checks,
+            repetitions,
+            warmup,
+            weight: self.or(&spec.weight, usual)?,
             timeout: self.or(&spec.timeout, CASE_TIMEOUT)?,
         })
     }

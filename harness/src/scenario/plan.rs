@@ -6,6 +6,7 @@ mod migrate;
 mod parts;
 mod pods;
 mod raw;
+mod weight;
 
 pub use address::Address;
 pub use faults::{
@@ -15,6 +16,7 @@ pub use migrate::Migrate;
 pub use parts::Shard;
 pub use pods::{PodFreeze, container_of};
 pub use raw::{RawCheckpoint, RawRestore};
+pub use weight::Weight;
 
 use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, Origin, SourceFate, Tier, Trick};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +77,8 @@ pub struct Case {
     pub repetitions: u32,
     /// Discarded repetitions before those.
     pub warmup: u32,
+    /// How much of the machine it takes, where cases run side by side.
+    pub weight: Weight,
     /// How long the whole case may take.
     pub timeout: Duration,
 }

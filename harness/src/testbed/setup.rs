@@ -4,7 +4,7 @@ use crate::cli::args::StackArgs;
 use crate::cli::terminal::complain;
 use crate::record::{CaseId, CriuChoices, Origin, Tier};
 use crate::run::LIBRARY_ARGS;
-use crate::scenario::plan::Case;
+use crate::scenario::plan::{Case, Weight};
 use clap::Parser;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -208,6 +208,7 @@ impl Setup {
             checks: Vec::new(),
             repetitions: 1,
             warmup: 0,
+            weight: Weight::Exclusive,
             timeout: STEP,
         };
         let out = self.out.or(words.out).unwrap_or_else(default_out);

@@ -4,6 +4,7 @@
 mod archives;
 mod ends;
 mod faults;
+mod jobs;
 #[path = "../machine/mod.rs"]
 mod machine;
 #[path = "../node_image/mod.rs"]
