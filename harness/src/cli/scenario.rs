@@ -384,6 +384,8 @@ pub fn explain(code: Option<&str>) -> Printed {
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod guide;
+#[cfg(test)]
 mod shipped;
 #[cfg(test)]
 mod tests;

@@ -130,7 +130,14 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
                 continue;
             }
             let message = format!("`{text}` is not {}, which `{key}` of `{}` is", setting.kind.what(), kind.name);
-            r.tell(at, error(explain::BAD_SETTING, message).help(setting.about));
+            let finding = error(explain::BAD_SETTING, message);
+            r.tell(
+                at,
+                match setting.kind {
+                    SettingKind::Word(words) => finding.help(setting.about).meant(&text, words.iter().copied()),
+                    _ => finding.help(setting.about),
+                },
+            );
         }
     }
     // A mistyped key was told of just now; that the right one is missing says nothing new.

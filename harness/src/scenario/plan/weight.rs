@@ -72,7 +72,12 @@ mod tests {
     #[case::measured("  measure: {repetitions: 3}\n", "", "", Weight::Exclusive)]
     #[case::measured_but_written("  measure: {repetitions: 3}\n  weight: 1\n", "", "", Weight::Of(1))]
     #[case::bounded("", "", "    - budget: {metric: total, max: 9s}\n", Weight::Exclusive)]
-    #[case::kept("  criu: {tcp: keep}\n", "", "    - connection: {client: r, step: m, state: kept}\n", Weight::Exclusive)]
+    #[case::kept(
+        "  criu: {tcp: keep}\n",
+        "",
+        "    - connection: {client: r, step: m, state: kept}\n",
+        Weight::Exclusive
+    )]
     #[case::closed("", "", "    - connection: {client: r, step: m, state: closed}\n", Weight::Of(1))]
     #[case::fault_at_once("", &format!(", during: {{stage: dump, {FAULT}}}"), "", Weight::Of(1))]
     #[case::fault_after_a_while("", &format!(", during: {{stage: dump, after: 20ms, {FAULT}}}"), "", Weight::Exclusive)]
