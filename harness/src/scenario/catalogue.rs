@@ -4,7 +4,7 @@ use super::document::{Document, Workload};
 use super::explain;
 use super::place::Place;
 use super::plan::ClientKind;
-use super::read::{Reader, error};
+use super::read::{Reader, error, nearest};
 use super::units::{Rate, Size};
 use super::value::Scalar;
 use std::time::Duration;
@@ -131,13 +131,13 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
             }
             let message = format!("`{text}` is not {}, which `{key}` of `{}` is", setting.kind.what(), kind.name);
             let finding = error(explain::BAD_SETTING, message);
-            r.tell(
-                at,
-                match setting.kind {
-                    SettingKind::Word(words) => finding.help(setting.about).meant(&text, words.iter().copied()),
-                    _ => finding.help(setting.about),
-                },
-            );
+            let finding = match setting.kind {
+                SettingKind::Word(words) if nearest(&text, words).is_some() => {
+                    finding.meant(&text, words.iter().copied())
+                }
+                _ => finding.help(setting.about),
+            };
+            r.tell(at, finding);
         }
     }
     // A mistyped key was told of just now; that the right one is missing says nothing new.
