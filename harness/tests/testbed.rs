@@ -94,7 +94,7 @@ fn a_step_that_fails_says_what_it_met_and_ends_the_test() {
         let counter = bed.deploy(counter().with("hold", "inotify")).await?;
         let met = counter.migrate("b").await.err().expect("it is refused");
         assert_eq!(met.failure().map(|f| f.class), Some(ErrorClass::Inotify), "{met}");
-        let refused = counter.freeze().await.err().expect("nothing is done after a failed step");
+        let refused = counter.freeze().await.expect_err("nothing is done after a failed step");
         assert_eq!(refused.to_string().lines().next(), met.to_string().lines().next());
         Ok(())
     });
