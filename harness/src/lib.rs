@@ -24,4 +24,5 @@ pub mod run;
 pub mod scenario;
 pub mod stats;
 pub mod survey;
+pub mod testbed;
 pub mod workload;

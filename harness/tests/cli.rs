@@ -285,6 +285,31 @@ fn what_new_prints_is_a_good_scenario() {
     assert_eq!(plan.code, 0, "{plan:?}");
 }
 
+/// Before anything is built or fetched: what there will be of several versions, what lacks something, and how long it takes.
+#[test]
+fn stacks_skips_and_times_are_planned() {
+    let versions = "containerd=module@v2.1.9,module@v2.3.7";
+    let listed = podferry(&["list", "looper-migrates", "--engine", "cri", "--component", versions]);
+    let cases: Vec<&str> = listed.out.lines().collect();
+    let case = |version| format!("looper-migrates[engine=cri,node-image=sid+containerd@{version}]");
+    assert_eq!(cases, [case("v2.1.9"), case("v2.3.7")], "{listed:?}");
+    let plan = podferry(&["plan", "looper-migrates", "--engine", "kubelet,cri-crio"]);
+    for reason in ["engine kubelet needs `--kubernetes 1.36`", "engine cri-crio needs `--component crio=PATH`"] {
+        assert!(plan.out.contains(&format!("will be skipped: {reason}")), "{}", plan.out);
+    }
+    let given = podferry(&["plan", "looper-migrates", "--engine", "cri-crio", "--component", "crio=/a/crio"]);
+    assert!(!given.out.contains("skipped") && given.out.contains("\n  takes about "), "{}", given.out);
+    // What a run took is told for what it will take.
+    let home = Home::new();
+    let stored = home.work().join("runs/20260101-000000-1");
+    fs::create_dir_all(&stored).expect("a folder");
+    let run = r#"{"cases": [{"id": "looper-migrates[engine=runc]", "status": "passed", "ms": 5620.0}]}"#;
+    fs::write(stored.join("run.json"), run).expect("written");
+    let plan = home.podferry(&["plan", "looper-migrates", "--engine", "runc", "--out", "runs"]);
+    assert!(plan.out.contains("\n  takes 5.6 s, with the machine for itself\n"), "{}", plan.out);
+    assert!(plan.out.ends_with("\n1 case, 5.6 s one after the other\n"), "{}", plan.out);
+}
+
 #[test]
 fn the_shipped_suite_lints_clean_and_the_committed_schema_is_todays() {
     let lint = podferry(&["lint"]);

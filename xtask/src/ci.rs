@@ -122,6 +122,10 @@ pub(crate) fn endpoint() -> Result<u8, String> {
 fn lint() -> Result<u8, String> {
     cargo(["fmt", "--all", "--check"]).must("rustfmt")?;
     cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).must("clippy")?;
+    // What the library says of itself, for who uses it: every link leads somewhere.
+    cargo(["doc", "--quiet", "--package", "podferry", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .must("rustdoc")?;
     // Each benchmark once, in the profile of the tests: that it runs is looked at here, not how fast.
     cargo(["test", "--quiet", "--package", "podferry", "--bench", "pure"]).must("benchmarks")?;
     workflows()

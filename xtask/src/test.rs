@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const PURE_TESTS: [&str; 6] = ["architecture", "cli", "releases", "report", "workloads", "zoo"];
 
 /// Test targets on real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 15] = [
+const NODE_TESTS: [&str; 17] = [
     "component",
     "modules",
     "nodes",
@@ -23,9 +23,14 @@ const NODE_TESTS: [&str; 15] = [
     "docker",
     "doctor",
     "e2e",
+    "testbed",
+    "own-tests",
     "survey",
     "killed",
 ];
+
+/// Tests of a crate that uses the library, as anybody's does.
+const OWN_TESTS: &str = "own-tests";
 
 /// On real nodes too, and only when they are named: they take minutes, or a machine without other work. Lanes of CI run them.
 const LONG_TESTS: [&str; 2] = ["perf", "reds"];
@@ -71,7 +76,13 @@ fn unit() -> Result<u8, String> {
 }
 
 fn on_nodes(name: &str, built: &Built, rootfs: &str) -> Result<u8, String> {
-    cargo(["test", "--package", "podferry", "--test", name, "--no-fail-fast", "--", "--test-threads=1"])
+    let mut step = cargo(["test", "--package", "podferry"]);
+    step = match name {
+        // The worked example of the library. With podferry beside it, so that nothing is built once more with fewer features.
+        OWN_TESTS => step.args(["--package", OWN_TESTS, "--test", "moves"]),
+        _ => step.args(["--test", name]),
+    };
+    step.args(["--no-fail-fast", "--", "--test-threads=1"])
         .env("PODFERRY_TEST_ROOTFS", rootfs)
         .env("PODFERRY_WORKLOADS", built.workloads())
         .status()

@@ -151,7 +151,10 @@ pub(super) struct ShowArgs {
     #[command(flatten)]
     pub(super) select: SelectArgs,
     #[command(flatten)]
-    pub(super) images: ImageArgs,
+    pub(super) stack: StackArgs,
+    /// Where runs are stored: what cases took there is what they are said to take
+    #[arg(long, value_name = "DIR", default_value = "target/e2e")]
+    pub(super) out: PathBuf,
     /// How to print them
     #[arg(long, value_enum, default_value = "human")]
     pub(super) format: Format,
@@ -159,48 +162,48 @@ pub(super) struct ShowArgs {
 
 /// The node images.
 #[derive(Clone, Debug, Default, ClapArgs)]
-pub(super) struct ImageArgs {
+pub(crate) struct ImageArgs {
     /// Debian suite of the node image, or a file that lists suite and packages; of several, each case runs on each
     #[arg(long = "node-image", value_name = "SUITE|FILE", value_delimiter = ',', default_value = DEFAULT_NODE_IMAGE)]
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 /// What runs on the nodes.
 #[derive(Clone, Debug, Default, ClapArgs)]
-pub(super) struct StackArgs {
+pub(crate) struct StackArgs {
     #[command(flatten)]
-    pub(super) images: ImageArgs,
+    pub(crate) images: ImageArgs,
     /// A binary of your own in place of the node image's: containerd=PATH, crio=, runc=, crun=, criu=, podman=, dockerd=; or of
     /// the cluster's: kubelet=. Or one that is built from its sources: containerd=module@v2.3.7, kubelet=module+patches/; or a
     /// release: runc=release@URL#sha256=HEX; of several (containerd=module@v2.1.9,module@v2.3.7) each case runs on each
     #[arg(long = "component", value_name = "NAME=PATH|module[@VERSION][+PATCHES]|release@URL#sha256=HEX")]
-    pub(super) components: Vec<String>,
+    pub(crate) components: Vec<String>,
     /// What makes the nodes
     #[arg(long, value_enum, default_value = "local")]
-    pub(super) provider: ProviderArg,
+    pub(crate) provider: ProviderArg,
     #[command(flatten)]
-    pub(super) kind: KindArgs,
+    pub(crate) kind: KindArgs,
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
-    pub(super) kubernetes: Option<String>,
+    pub(crate) kubernetes: Option<String>,
 }
 
 /// What is special to a kind cluster.
 #[derive(Clone, Debug, Default, ClapArgs)]
-pub(super) struct KindArgs {
+pub(crate) struct KindArgs {
     /// The socket of a dockerd of yours for `--provider kind`: /var/run/docker.sock; without, podferry starts one in a node of
     /// its own
     #[arg(long = "docker", value_name = "SOCKET")]
-    pub(super) docker: Option<PathBuf>,
+    pub(crate) docker: Option<PathBuf>,
     /// A node image of kind's, kindest/node:v1.36.1, that containerd, runc and CRIU are laid over; without, podferry makes one of
     /// packages and sources
     #[arg(long = "kind-image", value_name = "IMAGE")]
-    pub(super) image: Option<String>,
+    pub(crate) image: Option<String>,
 }
 
 /// What makes nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ProviderArg {
+pub(crate) enum ProviderArg {
     /// Namespaces on this machine
     #[default]
     Local,
@@ -230,6 +233,9 @@ pub(super) struct RunArgs {
     /// One part of several that together are all cases, for as many machines: 2/4
     #[arg(long, value_name = "N/OF")]
     pub(super) shard: Option<Shard>,
+    /// How many cases may run at the same time, on nodes of their own; what is timed has the machine for itself all the same
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(super) jobs: u8,
     /// Exit with 13 if anything was skipped
     #[arg(long)]
     pub(super) deny_skips: bool,

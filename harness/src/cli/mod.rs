@@ -1,19 +1,21 @@
 //! The command line: parses, calls one function of the library for each command, and prints.
 
-mod args;
+pub(crate) mod args;
 mod bench;
 mod clean;
 mod component;
 mod doctor;
+pub mod estimate;
+pub(crate) mod launch;
 mod perf;
 mod progress;
 mod report;
-mod run;
+pub(crate) mod run;
 pub mod scenario;
 mod shipped;
 mod stack;
 mod survey;
-mod terminal;
+pub(crate) mod terminal;
 
 use crate::run::Exit;
 use clap::{CommandFactory, Parser};
@@ -48,10 +50,13 @@ async fn dispatch(args: args::Args) -> u8 {
     match args.command {
         args::Command::Run(args) => run::run(args).await as u8,
         args::Command::List(args) => {
-            show(scenario::list(&args.select.files(), kinds, &args.select.selection(), &args.images.names, args.format))
+            let stacks = stack::names(&args.stack);
+            show(scenario::list(&args.select.files(), kinds, &args.select.selection(), &stacks, args.format))
         }
         args::Command::Plan(args) => {
-            show(scenario::plan(&args.select.files(), kinds, &args.select.selection(), &args.images.names, args.format))
+            let (stacks, past) = (stack::names(&args.stack), estimate::Past::read(&args.out));
+            let about = scenario::About { stacks: &stacks, past: &past, skip: &|case| stack::skip(&args.stack, case) };
+            show(scenario::plan(&args.select.files(), kinds, &args.select.selection(), &about, args.format))
         }
         args::Command::Lint(args) => show(scenario::lint(&args.paths, kinds, args.format)),
         args::Command::Schema => show(scenario::schema()),

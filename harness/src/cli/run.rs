@@ -1,22 +1,20 @@
 //! `podferry run`: from arguments to an exit code.
 
 use super::args::{DEFAULT_NODE_IMAGE, ProviderArg, RunArgs, SelectArgs, StackArgs};
+use super::launch::{Asked, Launch, OfKind};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
-use crate::component;
-use crate::image::Store;
 use crate::ledger::Ledger;
-use crate::provider::Provider;
-use crate::provider::kind::{KindConfig, KindProvider};
 use crate::provider::local::{LocalConfig, LocalProvider, sweep_cgroups};
 use crate::record::{Chain, EngineKind, Event, Failure, RunId};
 use crate::report;
-use crate::run::{self, Exit, Ground, Preparations, Recorder, Session, Stores};
+use crate::run::{self, Exit, Recorder, Session};
 use crate::scenario::plan::Plan;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 /// The most that a node's containers may write; it is taken from memory only as it is filled.
@@ -32,8 +30,7 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };
-    let names: Vec<String> = stack::variants(&args.stack).into_iter().map(|(name, _)| name).collect();
-    let plan = plan.on_images(&names);
+    let plan = plan.on_images(&stack::names(&args.stack));
     let plan = match args.shard {
         Some(shard) => plan.shard(shard),
         None => plan,
@@ -97,9 +94,9 @@ pub(super) fn chosen(select: &SelectArgs) -> Result<Plan, Exit> {
 }
 
 /// Why a run did not begin.
-pub(super) struct Refusal {
-    pub(super) exit: Exit,
-    pub(super) failure: Failure,
+pub(crate) struct Refusal {
+    pub(crate) exit: Exit,
+    pub(crate) failure: Failure,
 }
 
 impl Refusal {
@@ -122,66 +119,31 @@ impl From<Failure> for Refusal {
 async fn prepared(args: &RunArgs, plan: Plan, seed: Option<u64>) -> Result<Exit, Refusal> {
     sweep_first();
     let progress = Progress::new(args.quiet);
-    let (id, ledger) = new_ledger()?;
-    let stacks = stack::all(&args.stack, &ledger, &progress).await?;
-    let cache = stacks[0].1.cache.dir().to_owned();
-    let dir = make_folder(&args.out, &id)?;
-    let recorder = Arc::new(
-        Recorder::create(&dir, progress.listener())
-            .map_err(|e| Failure::surroundings(format!("{}: {e}", dir.display())))?,
-    );
-    recorder.run(Event::RunStarted {
-        id: id.clone(),
-        podferry: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command(),
-        started: now(),
-        host: component::host_record(),
-        image: images(&stacks),
-    });
+    let workers: BTreeSet<String> = plan.cases.iter().flat_map(|case| case.nodes.iter().cloned()).collect();
+    let kind = OfKind {
+        docker: args.stack.kind.docker.clone(),
+        workers: workers.into_iter().collect(),
+        progress: Arc::new(progress.clone()),
+    };
+    let asked =
+        Asked { stack: &args.stack, kind: Some(kind), out: &args.out, lanes: args.jobs.into(), command: command() };
+    let mut launch = Launch::new(asked, &progress, progress.listener()).await?;
     if let Some(seed) = seed {
-        recorder.run(Event::Shuffled { seed });
-    }
-    let open =
-        |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
-    let stores = Stores { lasting: open(cache.join("store"))?, of_run: open(dir.join("store"))? };
-    let several = stacks.len() > 1;
-    let nodes: BTreeSet<String> = plan.cases.iter().flat_map(|case| case.nodes.iter().cloned()).collect();
-    let mut grounds = Vec::new();
-    for (name, stack) in &stacks {
-        let kubeconfig = dir.join(if several { format!("kubeconfig-{name}") } else { "kubeconfig".to_owned() });
-        let config = local(&id, stack, Arc::clone(&ledger))?;
-        let provider: Arc<dyn Provider> = match &stack.kind {
-            None => Arc::new(LocalProvider::new(config)?),
-            Some(kind) => Arc::new(KindProvider::new(KindConfig {
-                // Nothing of the stack under test runs beside its nodes.
-                docker: args.stack.kind.docker.clone(),
-                dock: LocalConfig { overrides: Vec::new(), binds: Vec::new(), ..config },
-                kind: kind.program.clone(),
-                parts: kind.parts.clone(),
-                components: kind.components.clone(),
-                workers: nodes.iter().cloned().collect(),
-                kubeconfig: kubeconfig.clone(),
-                progress: Arc::new(progress.clone()),
-            })),
-        };
-        let preparations = Preparations::new(&stack.image, Arc::clone(&stores.lasting), provider.vantage());
-        let kubernetes = stack.kubernetes().then_some(kubeconfig);
-        grounds.push(Ground { image: several.then(|| name.clone()), provider, preparations, kubernetes });
+        launch.recorder.run(Event::Shuffled { seed });
     }
     let session = Session {
         plan,
-        grounds,
-        stores,
-        recorder: Arc::clone(&recorder),
+        grounds: std::mem::take(&mut launch.grounds),
+        stores: launch.stores.clone(),
+        recorder: Arc::clone(&launch.recorder),
         stack_args: stack_args(&args.stack) + param_args(&args.select.params).as_str(),
         deny_skips: args.deny_skips,
         timeout: args.timeout,
     };
     run::execute(session, interrupts()).await;
     progress.finish();
-    drop_images(&dir, &recorder);
-    sweep_last(&id, &ledger, &recorder);
-    finish(&dir, &recorder, args)
+    launch.close();
+    finish(&launch.dir, &launch.recorder, args)
 }
 
 /// Writes the reports and says how it went. A report that cannot be written (a full disk) makes the run's word
@@ -227,15 +189,6 @@ pub(super) fn local(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Re
     })
 }
 
-/// [`close_ledger`]; what stays is told in the report.
-fn sweep_last(id: &RunId, ledger: &Ledger, recorder: &Recorder) {
-    if let Err(reason) = close_ledger(id, ledger) {
-        recorder.error(Failure::surroundings(format!(
-            "sweeping up after this run: {reason}; `podferry clean` tries again"
-        )));
-    }
-}
-
 /// Removes the run's control groups, which no node needs any more, and forgets the claim on them. What stays is found by
 /// the next start and by `podferry clean`.
 pub(super) fn close_ledger(id: &RunId, ledger: &Ledger) -> Result<(), String> {
@@ -261,7 +214,7 @@ pub(super) fn own_program() -> Result<PathBuf, Refusal> {
 }
 
 /// Sweeps up after runs that were killed, and says so; what cannot be swept does not keep this run from its work.
-pub(super) fn sweep_first() {
+pub(crate) fn sweep_first() {
     match clean::sweep() {
         Ok(swept) if swept.runs > 0 => {
             complain(&format!("swept up after {} killed run(s): {} thing(s)", swept.runs, swept.things));
@@ -284,13 +237,6 @@ pub(super) fn command() -> Vec<String> {
 pub(super) fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
-}
-
-/// The node images, each once: several stacks may be on one.
-fn images(stacks: &[(String, stack::Stack)]) -> String {
-    let mut images: Vec<String> = stacks.iter().map(|(_, s)| format!("{} {}", s.image.suite, s.image.key)).collect();
-    images.dedup();
-    images.join(", ")
 }
 
 /// The stack as arguments, each with a space before it; nothing for the default.
@@ -326,10 +272,15 @@ pub(super) fn new_ledger() -> Result<(RunId, Arc<Ledger>), Refusal> {
     Ok((id, Arc::new(ledger)))
 }
 
-/// Start time and process: sortable, and unique on the machine.
+/// Start time, process, and for each further run of the process its number: sortable, and unique on the machine.
 fn run_id() -> RunId {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
     let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
-    RunId(format!("{now}-{:04x}", std::process::id() & 0xffff))
+    let number = match RUNS.fetch_add(1, Ordering::Relaxed) {
+        0 => String::new(),
+        n => format!("-{n}"),
+    };
+    RunId(format!("{now}-{:04x}{number}", std::process::id() & 0xffff))
 }
 
 pub(super) fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
@@ -341,7 +292,7 @@ pub(super) fn make_folder(out: &Path, id: &RunId) -> Result<PathBuf, Refusal> {
 }
 
 /// Points `latest` to this run. Renamed into place, so that two runs that end together leave one of them.
-pub(super) fn link_latest(out: &Path, dir: &Path) {
+pub(crate) fn link_latest(out: &Path, dir: &Path) {
     let (Some(name), link) = (dir.file_name(), out.join("latest")) else { return };
     let fresh = out.join(format!(".latest-{}", std::process::id()));
     let made = std::os::unix::fs::symlink(name, &fresh).and_then(|()| std::fs::rename(&fresh, &link));

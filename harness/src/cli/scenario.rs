@@ -1,8 +1,9 @@
 //! The commands that look at scenarios and run none: `lint`, `plan`, `list`, `schema`, `new`, `explain`. Each gives the
 //! text to print and the exit code; only reading the files is done here.
 
+use super::estimate::{self, Past};
 use super::terminal::complain;
-use crate::scenario::plan::Case;
+use crate::scenario::plan::{Case, Weight};
 use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WHERE, WorkloadKind, load_all, plan as make_plan};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -290,7 +291,7 @@ pub fn list(
     format: Format,
 ) -> Printed {
     match planned(paths, workloads, selection).map(|plan| plan.on_images(images)) {
-        Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
+        Ok(plan) if format == Format::Json => (json(&plan, None), exit::PASSED),
         Ok(plan) => {
             // Beside the list: what reads it takes each line for a case.
             beyond(&plan).iter().for_each(|told| complain(told));
@@ -300,19 +301,33 @@ pub fn list(
     }
 }
 
+/// What a plan tells beside its cases.
+pub struct About<'a> {
+    /// The stacks that each case runs on, if there are several.
+    pub stacks: &'a [String],
+    /// What cases took.
+    pub past: &'a Past,
+    /// Why a case will be skipped, if that can be told already.
+    pub skip: &'a dyn Fn(&Case) -> Option<String>,
+}
+
 /// `podferry plan`: the cases with their steps and checks. It says what would be done, and never that it passed.
 pub fn plan(
     paths: &[PathBuf],
     workloads: &[WorkloadKind],
     selection: &Selection,
-    images: &[String],
+    about: &About<'_>,
     format: Format,
 ) -> Printed {
-    match planned(paths, workloads, selection).map(|plan| plan.on_images(images)) {
-        Ok(plan) if format == Format::Json => (json(&plan), exit::PASSED),
+    match planned(paths, workloads, selection).map(|plan| plan.on_images(about.stacks)) {
+        Ok(plan) if format == Format::Json => (json(&plan, Some(about)), exit::PASSED),
         Ok(plan) => {
-            let told = beyond(&plan).map_or_else(String::new, |told| format!("\n{told}\n"));
-            (plan.cases.iter().map(shown).collect::<Vec<_>>().join("\n") + told.as_str(), exit::PASSED)
+            let cases: Vec<String> = plan.cases.iter().map(|case| shown(case, about)).collect();
+            let runs = |case: &&Case| (about.skip)(case).is_none();
+            let time = estimate::shown(about.past.total(plan.cases.iter().filter(runs)));
+            let more = beyond(&plan).map_or_else(String::new, |told| format!("{told}\n"));
+            let total = format!("\n{}, {time} one after the other\n{more}", counted(plan.cases.len(), "case"));
+            (cases.join("\n") + &total, exit::PASSED)
         }
         Err(printed) => printed,
     }
@@ -324,7 +339,7 @@ pub(super) fn beyond(plan: &Plan) -> Option<String> {
     (plan.beyond > 0).then(|| format!("{here} of one tier; {} more with --tier all", plan.beyond))
 }
 
-fn shown(case: &Case) -> String {
+fn shown(case: &Case, about: &About<'_>) -> String {
     let mut out = format!("{}  {}\n  {}", case.id, case.title, case.origin);
     if let Some(time) = case.repeat_for {
         let _ = write!(out, "  repeated for {time:?} after {} of warm-up", case.warmup);
@@ -334,6 +349,13 @@ fn shown(case: &Case) -> String {
     let _ = writeln!(out, "  timeout {:?}", case.timeout);
     for (name, value) in &case.parameters {
         let _ = writeln!(out, "  {name} = {value}");
+    }
+    match (about.skip)(case) {
+        Some(reason) => drop(writeln!(out, "  will be skipped: {reason}")),
+        None => {
+            let alone = if case.weight == Weight::Exclusive { ", with the machine for itself" } else { "" };
+            let _ = writeln!(out, "  takes {}{alone}", estimate::shown(about.past.estimate(case)));
+        }
     }
     for (i, step) in case.steps.iter().chain(&case.finally).enumerate() {
         let expected = step.expect_error.as_ref().map_or(String::new(), |e| format!(", which must fail: {}", e.class));
@@ -349,12 +371,17 @@ fn shown(case: &Case) -> String {
     out
 }
 
-fn json(plan: &Plan) -> String {
+fn json(plan: &Plan, about: Option<&About<'_>>) -> String {
     let case = |c: &Case| {
+        let estimate = about.map(|about| about.past.estimate(c));
         serde_json::json!({
             "id": c.id, "scenario": c.scenario, "title": c.title, "file": c.origin.file, "line": c.origin.line,
             "engine": c.engine, "params": c.params, "tier": c.tier, "labels": c.labels, "nodes": c.nodes,
             "repetitions": c.repetitions, "warmup": c.warmup, "timeout_ms": c.timeout.as_millis() as u64,
+            "exclusive": c.weight == Weight::Exclusive,
+            "estimate_ms": estimate.map(|e| e.time.as_millis() as u64),
+            "estimate_is_measured": estimate.map(|e| e.measured),
+            "will_be_skipped": about.and_then(|about| (about.skip)(c)),
             "steps": c.steps.iter().map(|s| serde_json::json!({
                 "id": s.id, "title": s.title, "line": s.origin.line,
                 "expect_error": s.expect_error.as_ref().map(|e| e.class),
@@ -390,6 +417,10 @@ pub fn explain(code: Option<&str>) -> Printed {
     }
 }
 
+#[cfg(test)]
+mod catalogue;
+#[cfg(test)]
+mod guide;
 #[cfg(test)]
 mod shipped;
 #[cfg(test)]

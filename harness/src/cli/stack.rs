@@ -9,10 +9,12 @@ use crate::component::{
     self, Built, Cache, ComponentError, Fault, NodeImage, NodeImageSpec, Origin, Override, OverrideError, OwnProgram,
     Progress, Resolved, Wanted,
 };
+use crate::doctor;
 use crate::engine;
 use crate::ledger::Ledger;
-use crate::record::{Chain, ComponentRecord, ErrorClass, Failure};
+use crate::record::{Chain, ComponentRecord, ErrorClass, Failure, Given};
 use crate::run::Exit;
+use crate::scenario::plan::{Case, HostTrait};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -79,6 +81,32 @@ pub(super) fn variants(args: &StackArgs) -> Vec<(String, StackArgs)> {
         all = all.iter().flat_map(|variant| each.iter().map(move |c| with(variant, c))).collect();
     }
     all
+}
+
+/// The names of the stacks that the arguments name, in order.
+pub(super) fn names(args: &StackArgs) -> Vec<String> {
+    variants(args).into_iter().map(|(name, _)| name).collect()
+}
+
+/// Why a case will be skipped, as far as that can be told before there is a node: what its engine or its scenario needs of the
+/// arguments or of the host. What an engine cannot do is known when it has been asked.
+pub(super) fn skip(args: &StackArgs, case: &Case) -> Option<String> {
+    let given = |name: &str| args.components.iter().any(|c| c.split_once('=').is_some_and(|(n, _)| n == name));
+    match case.engine.given() {
+        Some(Given::Program(name)) if !given(name) => {
+            return Some(format!("engine {} needs `--component {name}=PATH`", case.engine));
+        }
+        Some(Given::Cluster) if args.kubernetes.is_none() => {
+            return Some(format!("engine {} needs `--kubernetes 1.36`", case.engine));
+        }
+        _ => {}
+    }
+    let has = case.host_lacks.iter().find(|lacked| doctor::host_has(**lacked))?;
+    Some(match has {
+        HostTrait::CapSysResource => {
+            "this host has CAP_SYS_RESOURCE, and the scenario shows what happens without".to_owned()
+        }
+    })
 }
 
 /// Gets each node image (made once, then cached) and tries the user's binaries in it; the stacks by their names, in order.

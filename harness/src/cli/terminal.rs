@@ -15,7 +15,7 @@ pub(super) fn print(text: &str) {
 
 /// Prints progress and complaints.
 #[expect(clippy::print_stderr, reason = "the one place that writes to standard error")]
-pub(super) fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     eprintln!("{}", text.trim_end());
 }
 

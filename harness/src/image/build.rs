@@ -52,14 +52,16 @@ pub struct WorkloadBinaries {
 }
 
 impl WorkloadBinaries {
-    /// The folder named in `PODFERRY_WORKLOADS`; else where cargo puts static programs beside the running one's folder;
-    /// else the one that the running program lies in.
+    /// The folder named in `PODFERRY_WORKLOADS`; else where cargo puts static programs, in the target folder that the running
+    /// program lies in; else the one that it lies in itself.
     pub fn find() -> Self {
         let named = std::env::var_os("PODFERRY_WORKLOADS").filter(|d| !d.is_empty()).map(PathBuf::from);
         let beside = || std::env::current_exe().ok()?.parent().map(Path::to_owned);
         let of_cargo = || {
             let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-            Some(beside()?.parent()?.join(target).join("release")).filter(|dir| dir.join("counter").is_file())
+            let all = beside()?;
+            let mut there = all.ancestors().map(|dir| dir.join(&target).join("release"));
+            there.find(|dir| dir.join("counter").is_file())
         };
         WorkloadBinaries { dir: named.or_else(of_cargo).or_else(beside).unwrap_or_default() }
     }

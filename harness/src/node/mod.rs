@@ -14,7 +14,6 @@ mod talk;
 mod wire;
 
 pub(crate) use guest::{Guest, Place};
-pub use init::init_main;
 pub(crate) use memory::MemoryGroup;
 pub(crate) use processes::{Process, host_id, processes};
 pub(crate) use sandbox::Sandbox;

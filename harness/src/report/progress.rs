@@ -53,20 +53,14 @@ impl Progress {
         None
     }
 
-    /// One line on what goes on now: `[3/18] redis-migrates[engine=cri,data=512Mi]  migrate redis to b, fenced  2.3 s`.
-    /// `None` when nothing does.
+    /// One line on what goes on now: `[3/18] redis-migrates[engine=cri,data=512Mi]  migrate redis to b, fenced  2.3 s`; of cases
+    /// that run side by side each, the oldest first. `None` when nothing does.
     pub fn status(&self, now: At) -> Option<String> {
-        let Some(open) = self.open.last() else {
+        if self.open.is_empty() {
             return (self.planned > 0 && self.started == 0).then(|| format!("making nodes ({} up)", self.nodes));
-        };
-        let mut line = format!("[{}/{}] {}", open.number, self.planned, text::line(&open.id.0));
-        if let Some(repetition) = &open.repetition {
-            line.push_str(&format!("  {repetition}"));
         }
-        if let Some((doing, since)) = &open.doing {
-            line.push_str(&format!("  {}  {:.1} s", text::line(doing), now.since(*since).as_secs_f64()));
-        }
-        Some(line)
+        let each: Vec<String> = self.open.iter().map(|open| open.status(self.planned, now)).collect();
+        Some(each.join("  |  "))
     }
 
     /// Cases that ended, and cases that were planned.
@@ -76,6 +70,17 @@ impl Progress {
 }
 
 impl Open {
+    fn status(&self, planned: usize, now: At) -> String {
+        let mut line = format!("[{}/{planned}] {}", self.number, text::line(&self.id.0));
+        if let Some(repetition) = &self.repetition {
+            line.push_str(&format!("  {repetition}"));
+        }
+        if let Some((doing, since)) = &self.doing {
+            line.push_str(&format!("  {}  {:.1} s", text::line(doing), now.since(*since).as_secs_f64()));
+        }
+        line
+    }
+
     fn feed(&mut self, event: &Event, at: At) {
         match event {
             Event::Repetition { number, of, warmup } => {

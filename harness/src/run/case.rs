@@ -54,6 +54,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) pods: BTreeMap<String, Vec<String>>,
     /// What calls that were given up left behind.
     pub(super) hanging: Vec<Leak>,
+    /// Whether captures tell of the numbers in logs: if a check is about them, or one may come.
+    pub(super) logs: bool,
 }
 
 /// An instance that was made. It stays here when it has been removed, so that the last look can say so.
@@ -173,6 +175,7 @@ impl<'a> CaseRun<'a> {
             moved: BTreeMap::new(),
             pods: BTreeMap::new(),
             hanging: Vec::new(),
+            logs: case.checks.iter().any(|c| matches!(c.spec, CheckSpec::Log(_))),
         }
     }
 
@@ -193,19 +196,32 @@ impl CaseRun<'_> {
         let broken = Box::pin(self.steps()).await;
         let failed = broken.is_some();
         let after = Box::pin(self.finally()).await;
-        // Before anything else: nothing can be looked at or removed on a node that is broken.
-        let unmended = self.world.faults.mend_all(&self.teller()).await;
-        self.settle().await;
-        self.last_look(failed).await;
-        let mut ended = judge::repetition(self, counts, broken, &after);
+        let judged = |run: &Self| {
+            let ended = judge::repetition(run, counts, broken, &after);
+            // They are counts of the whole process.
+            if counts && ended.passed() && run.world.alone() {
+                // The last look is in them: it asks the same of both sides of a comparison.
+                run.figure(SPAWNS, process::started() - programs);
+                run.figure(RPCS, engine::calls() - calls);
+            }
+            ended
+        };
+        let ended = self.close(failed, judged).await;
         if counts && ended.passed() {
-            // The last look is in them: it asks the same of both sides of a comparison.
-            self.figure(SPAWNS, process::started() - programs);
-            self.figure(RPCS, engine::calls() - calls);
             for (name, value) in Counters::now(self.world, &self.case.nodes, self.case.engine).await.since(&counted) {
                 self.record(Event::Metric { name: name.to_owned(), value });
             }
         }
+        ended
+    }
+
+    /// Mends what is broken, looks for the last time, has it judged and removes all that was made.
+    pub(super) async fn close(&mut self, failed: bool, judged: impl FnOnce(&Self) -> Ended) -> Ended {
+        // Before anything else: nothing can be looked at or removed on a node that is broken.
+        let unmended = self.world.faults.mend_all(&self.teller()).await;
+        self.settle().await;
+        self.last_look(failed).await;
+        let mut ended = judged(self);
         for failure in unmended {
             if ended.passed() {
                 ended = Ended::new(Outcome::Errored, Some(failure.message));
@@ -241,7 +257,7 @@ impl CaseRun<'_> {
 
     /// Stops the clients and captures every instance, so that checks see the end. After a failed step the look is for
     /// the report alone: what state is the source in, was anything lost?
-    async fn last_look(&mut self, failed: bool) {
+    pub(super) async fn last_look(&mut self, failed: bool) {
         action::clients::stop_all(self).await;
         let checked = self.case.checks.iter().filter_map(|c| match &c.spec {
             CheckSpec::Instance(instance) => Some(&instance.of),

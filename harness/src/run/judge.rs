@@ -11,11 +11,9 @@ use std::collections::BTreeMap;
 
 /// Judges a repetition: its figures are recorded if it counts, its checks judged unless a step failed already.
 pub(super) fn repetition(run: &CaseRun<'_>, counts: bool, broken: Option<Broken>, after: &[Broken]) -> Ended {
-    let evidence = evidence(run.recorder, run.case, run.clients.histories());
+    let evidence = so_far(run);
     if counts {
-        for (name, value) in check::metrics(&evidence) {
-            run.record(Event::Metric { name, value });
-        }
+        figures(run, &evidence);
         for (name, value) in run.case.checks.iter().filter_map(|c| check::figure(&c.spec, &evidence)) {
             run.record(Event::Metric { name: name.to_owned(), value });
         }
@@ -46,6 +44,37 @@ fn of_step(case: &Case, broken: &Broken, place: &str) -> Ended {
     }
     let cause = Cause { of: of.clone(), message: format!("{}: {}", failure.class, failure.message) };
     Ended { causes: vec![cause], ..Ended::new(Outcome::Failed, reason) }
+}
+
+/// Records the figures that come of what was recorded.
+fn figures(run: &CaseRun<'_>, evidence: &Evidence) {
+    for (name, value) in check::metrics(evidence) {
+        run.record(Event::Metric { name, value });
+    }
+}
+
+/// Judges checks on what there is now, bounds on figures among them, and records the verdicts.
+pub(super) fn now(run: &CaseRun<'_>, checks: &[Check]) -> Vec<CheckRecord> {
+    let mut evidence = so_far(run);
+    for (name, value) in check::metrics(&evidence) {
+        evidence.metrics.entry(name).or_default().push(value);
+    }
+    let judged = |check: &Check| CheckRecord { check: check.clone(), verdict: check::verdict(check, &evidence) };
+    let records: Vec<CheckRecord> = checks.iter().map(judged).collect();
+    for record in &records {
+        run.record(Event::Checked(record.clone()));
+    }
+    records
+}
+
+/// Records the figures of a case whose checks were judged on the way.
+pub(super) fn end(run: &CaseRun<'_>) {
+    figures(run, &so_far(run));
+}
+
+/// What was recorded, with the histories of clients that have ended.
+pub(super) fn so_far(run: &CaseRun<'_>) -> Evidence {
+    evidence(run.recorder, run.case, run.clients.histories())
 }
 
 /// Judges the bounds on figures, over all repetitions.
@@ -80,7 +109,7 @@ fn judge(recorder: &Recorder, case: &Case, evidence: &Evidence, which: impl Fn(&
 
 /// Whether a step's failure says nothing of the stack under test. What a deployment finds wrong with an archive is wrong
 /// with the user's image, which no engine has seen yet.
-fn accuses_surroundings(failure: &Failure, action: &Action) -> bool {
+pub(super) fn accuses_surroundings(failure: &Failure, action: &Action) -> bool {
     use ErrorClass as C;
     match failure.class {
         C::Surroundings | C::InvalidImage => true,

@@ -11,8 +11,10 @@ mod exit;
 mod faults;
 mod judge;
 mod known;
+mod lanes;
 mod link;
 mod memory;
+pub(crate) mod open;
 mod paired;
 pub(crate) mod preparation;
 mod recorder;
@@ -32,11 +34,10 @@ pub use store::{StoredRunError, load, write_reports};
 pub use world::Stores;
 
 use crate::provider::Provider;
-use crate::record::{CaseId, EngineKind, ErrorClass, Event, Failure, KnownPart, NODE_IMAGE, Outcome, Run};
+use crate::record::{CaseId, ErrorClass, Event, Failure, KnownPart, NODE_IMAGE, Outcome, Run};
 use crate::scenario::plan::{Case, Plan, Step};
 use case::Ended;
 use known::Cause;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ use world::World;
 pub struct Session {
     /// What to do.
     pub plan: Plan,
-    /// What the cases run on: one for each node image.
+    /// What the cases run on: one for each node image, or several, each a lane that cases run on beside those of others.
     pub grounds: Vec<Ground>,
     /// Images on the host.
     pub stores: Stores,
@@ -108,7 +109,7 @@ async fn to_its_end(
 }
 
 /// Takes everything down and records the end.
-async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
+pub(crate) async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
     for world in worlds {
         raze(world, recorder).await;
     }
@@ -119,10 +120,13 @@ async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
 
 /// The nodes of one image at a time: those of two would take twice the memory.
 async fn on_each(worlds: &[World], plan: &Plan, recorder: &Recorder) {
-    for world in worlds {
-        let here = |case: &&Case| case.params.get(NODE_IMAGE).map(String::as_str) == world.image();
-        Box::pin(cases(world, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder)).await;
-        raze(world, recorder).await;
+    for lanes in worlds.chunk_by(|a, b| a.image() == b.image()) {
+        let image = lanes.first().and_then(World::image);
+        let here = |case: &&Case| case.params.get(NODE_IMAGE).map(String::as_str) == image;
+        Box::pin(lanes::run(lanes, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder)).await;
+        for world in lanes {
+            raze(world, recorder).await;
+        }
     }
 }
 
@@ -134,23 +138,6 @@ async fn raze(world: &World, recorder: &Recorder) {
             name: failure.message.clone(),
             reason: "it could not be taken down".to_owned(),
         }));
-    }
-}
-
-async fn cases(world: &World, planned: &[&Case], recorder: &Recorder) {
-    let kinds: BTreeSet<EngineKind> = planned.iter().map(|c| c.engine).collect();
-    let nodes: BTreeSet<String> = planned.iter().flat_map(|c| c.nodes.iter().cloned()).collect();
-    let kinds: Vec<_> = kinds.into_iter().collect();
-    let nodes: Vec<_> = nodes.into_iter().collect();
-    if let Err(failure) = world.raise(&kinds, &nodes).await {
-        recorder.error(failure);
-        return;
-    }
-    for (number, case) in planned.iter().enumerate() {
-        recorder.case(&case.id, Event::CaseStarted);
-        let done = tokio::time::timeout(patience(case), Box::pin(case::run(world, case, number, recorder))).await;
-        let ended = done.unwrap_or_else(|_| given_up(case));
-        conclude(world, case, ended, recorder).await;
     }
 }
 
@@ -231,6 +218,16 @@ fn rerun(case: &Case, stack_args: &str) -> String {
     };
     format!("{program} run --engine {}{image}{stack_args}{given} '{id}'", case.engine)
 }
+
+/// The command that runs a test of the library again.
+fn rerun_test(case: &Case) -> String {
+    let given = std::env::var(LIBRARY_ARGS).ok().filter(|given| !given.trim().is_empty());
+    let given = given.map(|given| format!("{LIBRARY_ARGS}='{given}' ")).unwrap_or_default();
+    format!("{given}cargo test {}", case.scenario)
+}
+
+/// Where tests that use the library find arguments, as `podferry run` takes them.
+pub(crate) const LIBRARY_ARGS: &str = "PODFERRY_ARGS";
 
 /// The folder of a case inside the run's: its name, with what file names should not hold replaced.
 pub(crate) fn folder(case: &CaseId) -> String {

@@ -148,5 +148,8 @@ impl Prepared {
 }
 
 fn failure(e: ImageError) -> Failure {
-    Failure { class: e.class(), message: Chain(&e).to_string(), hint: None, log: Vec::new() }
+    let absent = matches!(e, ImageError::NoBinary { .. });
+    let how = "build podferry's workloads (`cargo xtask e2e doctor` does), and name their folder in PODFERRY_WORKLOADS";
+    let hint = absent.then(|| how.to_owned());
+    Failure { class: e.class(), message: Chain(&e).to_string(), hint, log: Vec::new() }
 }

@@ -83,7 +83,7 @@ fn breaks_nodes(case: &Case) -> Option<&'static str> {
 
 /// What the steps of a case ask of an engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Needs {
+pub(super) struct Needs {
     checkpoint: bool,
     restore: bool,
     restore_image: bool,
@@ -107,7 +107,7 @@ struct Needs {
 }
 
 impl Needs {
-    fn of(case: &Case) -> Self {
+    pub(super) fn of(case: &Case) -> Self {
         let mut needs = Needs { refused_locks: !case.criu.file_locks, ..Needs::default() };
         let mut changed = BTreeSet::new();
         for step in &case.steps {

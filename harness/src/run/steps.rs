@@ -24,7 +24,7 @@ impl CaseRun<'_> {
     pub(super) async fn steps(&mut self) -> Option<Broken> {
         for (index, step) in self.case.steps.iter().enumerate() {
             self.step = index;
-            let broken = self.one(index, step, false).await;
+            let (broken, _) = self.one(index, step, false).await;
             if broken.is_some() {
                 return broken;
             }
@@ -44,13 +44,21 @@ impl CaseRun<'_> {
             self.step = index;
             match self.lacks(step) {
                 Some(lacks) => self.pass_over(index, step, lacks),
-                None => failures.extend(self.one(index, step, true).await),
+                None => failures.extend(self.one(index, step, true).await.0),
             }
         }
         failures
     }
 
-    async fn one(&mut self, index: usize, step: &Step, finally: bool) -> Option<Broken> {
+    /// Does one step that nobody's scenario has. Its failure, if it did not go as it was to; and what it failed with, if that
+    /// was to be.
+    pub(super) async fn alone(&mut self, index: usize, step: &Step) -> (Option<Failure>, Option<Failure>) {
+        self.step = index;
+        let (broken, failure) = Box::pin(self.one(index, step, false)).await;
+        (broken.map(|broken| broken.failure), failure)
+    }
+
+    async fn one(&mut self, index: usize, step: &Step, finally: bool) -> (Option<Broken>, Option<Failure>) {
         self.record(Event::StepStarted { index, title: step.title.clone() });
         let (from, refusals) = (clock::now(), Refusals::now(self));
         let own = Instant::now() + step.timeout;
@@ -81,12 +89,12 @@ impl CaseRun<'_> {
             to: clock::now(),
             // Another error than the one that was expected is none that was.
             error_expected: step.expect_error.is_some() && (failure.is_none() || trouble.is_none()),
-            failure,
+            failure: failure.clone(),
             finally,
             passed_over: None,
         }));
         let of = if late { KnownPart::Case } else { KnownPart::Step(step.id.clone()) };
-        trouble.map(|failure| Broken { of, index, failure })
+        (trouble.map(|failure| Broken { of, index, failure }), failure)
     }
 
     fn pass_over(&self, index: usize, step: &Step, lacks: String) {

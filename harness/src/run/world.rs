@@ -23,6 +23,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 
 /// Where the registry of each node listens, inside the node: the address that references of images begin with.
@@ -59,6 +60,8 @@ pub(crate) struct World {
     /// Where the next transfer is held until a fault is there.
     gate: std::sync::Mutex<Option<Gate>>,
     nodes: Mutex<BTreeMap<String, InUse>>,
+    /// Whether cases of other worlds run at the same time.
+    shared: AtomicBool,
     /// The same nodes, for calls that cannot wait.
     roots: std::sync::Mutex<BTreeMap<String, SharedNode>>,
 }
@@ -84,6 +87,7 @@ impl World {
             faults,
             gate,
             nodes: Mutex::default(),
+            shared: AtomicBool::new(false),
             roots: std::sync::Mutex::default(),
         }
     }
@@ -91,6 +95,16 @@ impl World {
     /// The node image, if there are several.
     pub(super) fn image(&self) -> Option<&str> {
         self.image.as_deref()
+    }
+
+    /// Notes whether cases of other worlds run at the same time.
+    pub(super) fn share(&self, shared: bool) {
+        self.shared.store(shared, Ordering::Relaxed);
+    }
+
+    /// Whether what this process does meanwhile is a case's alone.
+    pub(super) fn alone(&self) -> bool {
+        !self.shared.load(Ordering::Relaxed)
     }
 
     /// The engine on a node; both are made when they are first asked for.
@@ -114,14 +128,18 @@ impl World {
         self.nodes.lock().await.get(name).map(|n| n.engines.values().cloned().collect()).unwrap_or_default()
     }
 
-    /// Makes several nodes with their engines at the same time: what a run starts with.
+    /// Makes several nodes with their engines at the same time, but for those that are there: what a run starts with.
     pub(super) async fn raise(&self, kinds: &[EngineKind], names: &[String]) -> Result<(), Failure> {
+        let names: Vec<&String> = {
+            let there = self.nodes.lock().await;
+            names.iter().filter(|name| !there.contains_key(*name)).collect()
+        };
         let made = join_all(names.iter().map(|name| self.make(name, kinds))).await;
         let mut nodes = self.nodes.lock().await;
         let mut failed = None;
         for (name, made) in names.iter().zip(made) {
             match made {
-                Ok(made) => drop(nodes.insert(name.clone(), made)),
+                Ok(made) => drop(nodes.insert((*name).clone(), made)),
                 Err(failure) => failed = failed.or(Some(failure)),
             }
         }

@@ -4,7 +4,7 @@ use super::document::{Document, Workload};
 use super::explain;
 use super::place::Place;
 use super::plan::ClientKind;
-use super::read::{Reader, error};
+use super::read::{Reader, error, nearest};
 use super::units::{Rate, Size};
 use super::value::Scalar;
 use std::time::Duration;
@@ -131,7 +131,14 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
                 continue;
             }
             let message = format!("`{text}` is not {}, which `{key}` of `{}` is", setting.kind.what(), kind.name);
-            r.tell(at, error(explain::BAD_SETTING, message).help(setting.about));
+            let finding = error(explain::BAD_SETTING, message);
+            let finding = match setting.kind {
+                SettingKind::Word(words) if nearest(&text, words).is_some() => {
+                    finding.meant(&text, words.iter().copied())
+                }
+                _ => finding.help(setting.about),
+            };
+            r.tell(at, finding);
         }
     }
     // A mistyped key was told of just now; that the right one is missing says nothing new.

@@ -15,7 +15,7 @@ use super::volumes::{Mounts, Volume};
 use super::yaml::{Node, Value};
 use super::{
     explain,
-    plan::{ClientKind, HostTrait, Repeat},
+    plan::{ClientKind, HostTrait, Repeat, Weight},
 };
 use crate::record::{EngineKind, TcpChoice, Tier, Trick};
 use schemars::JsonSchema;
@@ -130,6 +130,9 @@ shape! {
         "knownIssues" => known_issues: Option<Vec<KnownIssue>>,
         /// How often the steps are done.
         "measure" => measure: Option<Measure>,
+        /// How much of the machine a case takes, where cases run side by side (`--jobs`): a number of jobs, or `exclusive`. If
+        /// left out, 1; but `exclusive` where a time is measured or bounded.
+        "weight" => weight: Option<Field<Weight>>,
         /// How long a case may take; 5m if left out.
         "timeout" => timeout: Option<Field<Duration>>,
     }

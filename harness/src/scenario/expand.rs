@@ -14,7 +14,7 @@ use super::field::{Field, Inputs};
 use super::place::Place;
 use super::plan::{
     Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Repeat, Step,
-    Volume, Workload,
+    Volume, Weight, Workload,
 };
 use super::read::{Finding, Reader, error};
 use super::select::Selection;
@@ -136,8 +136,13 @@ impl Cellular<'_> {
         let measure = spec.measure.as_ref();
         let repeat = measure.map_or(Ok(Repeat::Times(1)), |m| self.or(&m.repetitions, Repeat::Times(1)))?;
         let repeat_for = if let Repeat::For(time) = repeat { Some(time) } else { None };
+        let repetitions = if let Repeat::Times(times) = repeat { times.max(1) } else { 1 };
+        let warmup = measure.map_or(Ok(0), |m| self.or(&m.warmup, Times(0)).map(|t| t.0))?;
         let mut steps: Vec<Step> =
             spec.all_steps().enumerate().map(|(i, s)| self.step(i, s)).collect::<Resolved<_>>()?;
+        let for_engine = spec.checks.iter().flatten().filter(|c| c.is_for(engine));
+        let checks = for_engine.map(|c| self.check(c)).collect::<Resolved<Vec<_>>>()?;
+        let usual = Weight::usual(&steps, &checks, repeat_for.is_some() || repetitions + warmup > 1);
         Ok(Case {
             id: self.id(engine),
             scenario: self.scenario.name().to_owned(),
@@ -160,19 +165,11 @@ impl Cellular<'_> {
             known: self.known(engine, &ids(&steps))?,
             finally: steps.split_off(spec.steps.len()),
             steps,
-            checks: spec
-                .checks
-                .iter()
-                .flatten()
-                .filter(|c| c.is_for(engine))
-                .map(|c| self.check(c))
-                .collect::<Resolved<_>>()?,
-            repetitions: match repeat {
-                Repeat::Times(times) => times.max(1),
-                Repeat::For(_) => 1,
-            },
+            checks,
+            repetitions,
             repeat_for,
-            warmup: measure.map_or(Ok(0), |m| self.or(&m.warmup, Times(0)).map(|t| t.0))?,
+            warmup,
+            weight: self.or(&spec.weight, usual)?,
             timeout: self.or(&spec.timeout, CASE_TIMEOUT)? + repeat_for.unwrap_or_default(),
         })
     }

@@ -246,7 +246,11 @@ impl<'a, 'r> Flow<'a, 'r> {
     pub(super) fn unknown(&mut self, what: &str, name: &Name, known: Vec<String>) {
         if !self.r.lost.contains(name.text()) {
             let finding = error(explain::UNKNOWN_NAME, format!("there is no {what} `{}`", name.text()));
-            self.r.tell(name.place, finding.meant(name.text(), known.iter().map(String::as_str)));
+            let finding = match made_by(what, name.text()).filter(|_| known.is_empty()) {
+                Some(help) => finding.help(help),
+                None => finding.meant(name.text(), known.iter().map(String::as_str)),
+            };
+            self.r.tell(name.place, finding);
         }
     }
 
@@ -391,4 +395,18 @@ impl<'a, 'r> Flow<'a, 'r> {
 
 fn alive(fails: bool) -> Fate {
     if fails { Fate::Never } else { Fate::Alive { frozen: false } }
+}
+
+/// How there comes to be a thing of this kind, where there is none at all.
+fn made_by(what: &str, name: &str) -> Option<String> {
+    Some(match what {
+        "capture" => format!("add a step `- capture: {{of: INSTANCE, as: {name}}}`"),
+        "checkpoint" => format!("add a step `- checkpoint: {{of: INSTANCE, as: {name}}}`"),
+        "fault" => format!("give the fault this name: `as: {name}`"),
+        "step" => format!("give the step this id: `id: {name}`"),
+        "client" => format!("add it to `spec.clients`: `{name}: {{kind: ..., target: INSTANCE}}`"),
+        "volume" => format!("add it to `spec.volumes`: `{name}: {{}}`"),
+        "pod" => format!("add it to `spec.pods`: `{name}: {{containers: [...]}}`"),
+        _ => return None,
+    })
 }

@@ -1,9 +1,9 @@
 //! YAML as written -> checked [`Plan`] with source positions. Pure: text in, plan or diagnostics out. It may name the
 //! plain data of `record`, and nothing else of the crate.
 //!
-//! The way of a file: [`yaml`] makes a tree of it in which every node has its place; [`read`] and the shapes make the
-//! scenario as written of that, telling of everything that does not fit; [`flow`] goes through the steps in order and
-//! tells of names and orders that cannot be; [`expand`] makes the cases.
+//! The way of a file: `yaml` makes a tree of it in which every node has its place; `read` and the shapes make the
+//! scenario as written of that, telling of everything that does not fit; `flow` goes through the steps in order and
+//! tells of names and orders that cannot be; `expand` makes the cases.
 
 mod action;
 mod catalogue;
@@ -21,6 +21,7 @@ mod flow;
 mod groups;
 mod judge;
 mod known;
+mod malformed;
 mod matrix;
 mod parameters;
 mod place;
@@ -48,6 +49,7 @@ pub use place::Place;
 pub use plan::Plan;
 pub use schema::{new_template, schema};
 pub use select::Selection;
+pub(crate) use title::of as step_title;
 pub use units::{duration, size};
 
 use crate::record::Tier;
@@ -130,9 +132,8 @@ pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scena
             if document::is_foreign(&root, &mut r) { None } else { Document::read(&root, start, &mut r) }
         }
         Err(malformed) => {
-            let finding =
-                error(explain::MALFORMED, malformed.message).help("mend this first; nothing after it was read");
-            r.tell(malformed.place, finding);
+            let help = malformed::mend(&malformed.message, text, malformed.place.line);
+            r.tell(malformed.place, error(explain::MALFORMED, malformed.message).help(help));
             None
         }
     };

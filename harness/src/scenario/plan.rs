@@ -7,6 +7,7 @@ mod needs;
 mod parts;
 mod pods;
 mod raw;
+mod weight;
 
 pub use address::Address;
 pub use faults::{
@@ -17,6 +18,7 @@ pub use needs::Needs;
 pub use parts::{Repeat, Shard};
 pub use pods::{PodFreeze, container_of};
 pub use raw::{RawCheckpoint, RawRestore};
+pub use weight::Weight;
 
 use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, KnownIssue, Origin, SourceFate, Tier, Trick};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +87,8 @@ pub struct Case {
     pub repeat_for: Option<Duration>,
     /// Discarded repetitions before those.
     pub warmup: u32,
+    /// How much of the machine it takes, where cases run side by side.
+    pub weight: Weight,
     /// How long the whole case may take.
     pub timeout: Duration,
 }

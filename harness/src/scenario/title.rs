@@ -7,7 +7,7 @@ use super::plan::{
 use crate::record::{GiveUp, SourceFate};
 
 /// A line for people.
-pub(super) fn of(action: &Action) -> String {
+pub(crate) fn of(action: &Action) -> String {
     match action {
         Action::Deploy { instance, node, start: false, .. } => format!("make {instance} on {node}, not started"),
         Action::Deploy { workload, node, instance, given, .. } if workload == instance => {

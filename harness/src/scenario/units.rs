@@ -3,7 +3,7 @@
 use super::explain;
 use super::plan::{
     Address, ClientKind, CriuFault, DiskOf, HostTrait, ImageFault, LinkFault, Medium, Over, PodFreeze, Role,
-    RuntimeCall, Stage,
+    RuntimeCall, Stage, Weight,
 };
 use super::value::Scalar;
 use crate::record::{
@@ -151,6 +151,21 @@ impl Scalar for Times {
 
     fn pattern() -> Option<&'static str> {
         Some("^[0-9]+$")
+    }
+}
+
+impl Scalar for Weight {
+    const WHAT: &'static str = "a weight: `exclusive`, or a number of jobs from `1` to `16`";
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "exclusive" {
+            return Some(Weight::Exclusive);
+        }
+        u64::parse(text).filter(|n| (1..=16).contains(n)).map(|n| Weight::Of(n as u32))
+    }
+
+    fn pattern() -> Option<&'static str> {
+        Some("^(exclusive|[1-9]|1[0-6])$")
     }
 }
 

@@ -156,8 +156,8 @@ pub const KINDS: &[WorkloadKind] = &[
             setting("port", Kind::Count, "the TCP port that it listens on, if it does"),
             setting(
                 "probe",
-                Kind::Text,
-                "what it speaks: none, tcp, log, counter, memory, redis, memcached or nginx; tcp if a port is given, else none",
+                Kind::Word(&["none", "tcp", "log", "counter", "memory", "redis", "memcached", "nginx"]),
+                "what it speaks; tcp if a port is given, else none",
             ),
         ],
         // What an unknown image tells depends on its probe; a check that needs more fails then, and says so.

@@ -4,6 +4,7 @@
 mod archives;
 mod ends;
 mod faults;
+mod jobs;
 mod language;
 #[path = "../machine/mod.rs"]
 mod machine;

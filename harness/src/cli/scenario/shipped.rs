@@ -5,7 +5,7 @@ use crate::scenario::{Selection, load, plan};
 use crate::workload::KINDS;
 use std::path::PathBuf;
 
-fn shipped() -> Vec<(String, String)> {
+pub(super) fn shipped() -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let mut all: Vec<_> = std::fs::read_dir(folder)
         .unwrap()

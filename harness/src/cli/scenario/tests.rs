@@ -173,11 +173,19 @@ fn repeated_cases_have_time_for_it() {
 fn a_plan_shows_steps_and_checks() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [template(folder.path(), "good.yaml", ("", ""))];
-    let (out, code) = plan(&paths, KINDS, &selection(&["my-redis-migrates[engine=cri,data=1Mi]"]), &[], Format::Human);
+    let (past, skip) =
+        (Past::default(), |case: &Case| (case.engine == EngineKind::Runc).then(|| "no runc here".to_owned()));
+    let about = About { stacks: &[], past: &past, skip: &skip };
+    let (out, code) = plan(&paths, KINDS, &selection(&["data=1Mi"]), &about, Format::Human);
     assert_eq!(code, 0);
     insta::assert_snapshot!(out.replace(&folder.path().display().to_string(), "DIR"));
-    let (out, _) = plan(&paths, KINDS, &selection(&[]), &[], Format::Json);
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["cases"].as_array().unwrap().len(), 4);
+    let (out, _) = plan(&paths, KINDS, &selection(&[]), &about, Format::Json);
+    let cases = serde_json::from_str::<serde_json::Value>(&out).unwrap()["cases"].take();
+    assert_eq!(cases.as_array().unwrap().len(), 4);
+    assert_eq!(
+        (&cases[0]["estimate_is_measured"], &cases[1]["will_be_skipped"]),
+        (&false.into(), &"no runc here".into())
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! What is known of CRI-O 1.34.0 and shapes this room (each was run, or read in its sources where that is said):
 //! - It thaws a container after each checkpoint, whoever froze it. So containers are frozen by the kernel's freezer, and a
-//!   script between CRI-O and runc keeps CRI-O from knowing of it and from thawing ([`config::RUNTIME`]).
+//!   script between CRI-O and runc keeps CRI-O from knowing of it and from thawing (`config::RUNTIME`).
 //! - Asked for a second sandbox of a name it gives the first one, and says nothing (read). So names are looked up here.
 //! - The log of a restored container is not where it was asked for, but `ID.log` in the sandbox's folder of logs.
 //! - The base image of a restore must be on the node: it is looked for by its id, in no registry (read).

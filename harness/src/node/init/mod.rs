@@ -1,6 +1,6 @@
 //! PID 1 of a local node: makes the node around itself, then runs programs for the harness until the line to the
-//! harness is closed. Runs in a process of its own (a hidden subcommand of `podferry`), on one thread. A guest does the same
-//! in a node that somebody else made.
+//! harness is closed. Runs in a process of its own (the harness's own program, by a hidden subcommand), on one thread. A guest
+//! does the same in a node that somebody else made.
 
 mod agent;
 mod cgroup;
@@ -17,7 +17,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::process::ExitCode;
 
 /// The hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "__node-init";
@@ -25,20 +24,31 @@ pub(crate) const SUBCOMMAND: &str = "__node-init";
 /// The hidden subcommand of a guest.
 pub(crate) const GUEST: &str = "__node-guest";
 
+ctor::declarative::ctor! {
+    /// Before `main`, while there is one thread: whatever program the harness is part of, be it `podferry` or somebody's
+    /// tests, becomes PID 1 of a node, or a guest in another's, when it is started for that.
+    #[ctor(unsafe)]
+    fn become_init() {
+        if let Some(code) = asked(std::env::args_os()) {
+            std::process::exit(code);
+        }
+    }
+}
+
 /// Serves the hidden subcommands that PID 1 of a local node, and a guest in another's, are started with; `None` when the
-/// arguments ask for something else. To be called first in `main`: no thread may have been started.
+/// arguments ask for something else.
 ///
 /// The first refuses to run when it is not PID 1, so that a person who types the subcommand harms nothing; the second joins
 /// namespaces that it may join, and does what its standard input says.
-pub fn init_main(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+fn asked(mut args: impl Iterator<Item = OsString>) -> Option<i32> {
     let served = match args.nth(1)? {
-        asked if asked == SUBCOMMAND && std::process::id() != 1 => return Some(ExitCode::from(2)),
+        asked if asked == SUBCOMMAND && std::process::id() != 1 => return Some(2),
         asked if asked == SUBCOMMAND => init(),
         asked if asked == GUEST => guest(&args.next().unwrap_or_default()),
         _ => return None,
     };
     // The harness reads the cause from the channel; without a channel there is nobody to tell.
-    Some(if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Some(i32::from(served.is_err()))
 }
 
 fn init() -> io::Result<()> {

@@ -1,5 +1,5 @@
 use crate::clock;
-use crate::record::{Capture, CheckSpec, ErrorClass, Failure, LogReport, OutsideReport};
+use crate::record::{Capture, ErrorClass, Failure, LogReport, OutsideReport};
 use crate::run::case::{CaseRun, Live};
 use crate::workload;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &st
         capture.inside = probe(run, live, patience).await;
     }
     capture.at = clock::now();
-    if run.case.checks.iter().any(|c| matches!(c.spec, CheckSpec::Log(_))) {
+    if run.logs {
         capture.log = log(run, live);
     }
     capture

@@ -1,0 +1,1 @@
+//! The crate whose tests these are: yours. See `tests/`, and docs/library.md.
