@@ -3,7 +3,8 @@
 use super::Style;
 use super::text::{self, thousands};
 use super::view::{
-    CaseView, ImagesView, MetricView, Problem, ProblemKind, RunView, Status, migration_timeline, state_sentence,
+    CaseView, ImagesView, KnownView, MetricView, Problem, ProblemKind, RunView, Status, migration_timeline,
+    state_sentence,
 };
 use crate::record::{At, CaseRecord, Metric, Millis, Run};
 
@@ -165,7 +166,10 @@ fn counts(view: &RunView) -> String {
 fn reasons(view: &RunView, style: Style) -> Vec<String> {
     let mut told: Vec<(String, Vec<&str>)> = Vec::new();
     for case in view.cases.iter().filter(|c| matches!(c.status, Status::Skipped | Status::NotRun | Status::Known)) {
-        let reason = format!("{}: {}", case.status.name(), case.headline);
+        // Of a known failure the issue: what was seen differs from case to case.
+        let issues: Vec<String> = case.known.iter().map(KnownView::sentence).collect();
+        let why = if case.status == Status::Known { issues.join("; ") } else { case.headline.clone() };
+        let reason = format!("{}: {why}", case.status.name());
         match told.iter_mut().find(|(r, _)| *r == reason) {
             Some((_, cases)) => cases.push(&case.id),
             None => told.push((reason, vec![&case.id])),

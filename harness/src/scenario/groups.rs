@@ -263,8 +263,11 @@ fn arguments(
 fn put(node: &mut Node, arguments: &BTreeMap<String, Node>, r: &mut Reader) -> bool {
     match &mut node.value {
         Value::Null => true,
-        Value::List(items) => items.iter_mut().fold(true, |sound, item| put(item, arguments, r) && sound),
-        Value::Map(entries) => entries.iter_mut().fold(true, |sound, (_, value)| put(value, arguments, r) && sound),
+        // All of them, also after one that is not there: each mistake is told.
+        Value::List(items) => items.iter_mut().filter_map(|item| (!put(item, arguments, r)).then_some(())).count() == 0,
+        Value::Map(entries) => {
+            entries.iter_mut().filter_map(|(_, value)| (!put(value, arguments, r)).then_some(())).count() == 0
+        }
         Value::Scalar(text) => {
             let Some(inner) = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')) else { return true };
             let name = inner.trim().strip_prefix(ARGS).and_then(|rest| rest.strip_prefix('.'));

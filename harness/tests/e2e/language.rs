@@ -22,7 +22,9 @@ fn a_failure_that_is_known_is_told_and_passes_the_run() {
     assert!(ended.out.starts_with("PASSED  1 of 2 cases passed, 1 known to fail"), "{}", ended.out);
     assert!(ended.out.contains("KNOWN"), "{}", ended.out);
     let link = "https://podferry.example/traps#an-archive-without-its-changed-files";
-    assert!(ended.out.contains(&format!("known: nobody misses the changed files, {link} (until 2099-12-31)")));
+    assert!(
+        ended.out.contains(&format!("known: nobody misses the changed files, {link} (until 2099-12-31)\n    known["))
+    );
     let json = json(&place);
     let cases = json["cases"].as_array().expect("cases");
     assert_eq!(cases[1]["id"], "known[engine=runc,entry=rootfs-diff.tar]");
