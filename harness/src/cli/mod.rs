@@ -2,11 +2,13 @@
 
 mod args;
 mod bench;
+mod bundle;
 mod clean;
 mod component;
 mod doctor;
 mod perf;
 mod progress;
+mod recheck;
 mod report;
 mod run;
 pub mod scenario;
@@ -63,7 +65,9 @@ async fn dispatch(args: args::Args) -> u8 {
         args::Command::Survey(args) => survey::survey(args).await as u8,
         args::Command::Bench(args) => bench::bench(&args).await as u8,
         args::Command::Perf(args) => perf::perf(args).await as u8,
-        args::Command::Report(args) => report::report(&args) as u8,
+        args::Command::Recheck(args) => recheck::recheck(&args) as u8,
+        args::Command::Bundle(args) => bundle::bundle(&args) as u8,
+        args::Command::Report(args) => report::report(&args).await as u8,
         args::Command::Completions { shell } => {
             clap_complete::generate(shell, &mut args::Args::command(), "podferry", &mut std::io::stdout());
             Exit::Passed as u8

@@ -13,8 +13,10 @@ mod fold;
 mod give_up;
 mod history;
 mod names;
+mod past;
 mod perf;
 mod phase;
+mod recheck;
 mod run;
 mod strategy;
 mod survey;
@@ -39,10 +41,12 @@ pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
 pub use names::{CaseId, NODE_IMAGE, Origin, PAGES_WRITTEN, ROUND, RPCS, RunId, SIDE, SPAWNS, Tier};
+pub use past::{KeptScenario, PastCase};
 pub use perf::{
     Ack, ComparedCase, ComparedFigure, Comparison, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift, Trend, Way,
 };
 pub use phase::{Phase, PhaseSpan};
+pub use recheck::{JudgedAgain, Rechecked, RecheckedCase};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,
     Verdict,

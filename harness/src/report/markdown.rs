@@ -82,6 +82,7 @@ fn trouble(case: &CaseView) -> String {
     for line in migration_timeline(case) {
         out.push_str(&format!("Timeline: {}\n\n", escape(&line)));
     }
+    out.extend(case.past.iter().map(|p| format!("History: {}\n\n", escape(&p.lines().join("\n")))));
     out.push_str(&format!("Rerun:\n{}\n", fence(&case.rerun)));
     out
 }
@@ -91,6 +92,7 @@ fn tell(p: &Problem) -> String {
     let saw = if p.kind == ProblemKind::Check { "saw: " } else { "" };
     let mut out =
         format!("{}, {}\n\n{saw}{class}{}\n\n", code(&p.origin.to_string()), escape(&p.subject), escape(&p.message));
+    out.extend(p.source.iter().map(|s| fence(&format!("{:>4} | {s}", p.origin.line)) + "\n"));
     out.extend(p.wanted.iter().map(|w| format!("wanted: {}\n\n", escape(w))));
     if !p.log.is_empty() {
         out.push_str(&format!("{}\n", fence(&p.log.join("\n"))));
@@ -173,7 +175,7 @@ fn code(text: &str) -> String {
 }
 
 /// A block of code, fenced by more backticks than the text has.
-fn fence(text: &str) -> String {
+pub(super) fn fence(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }

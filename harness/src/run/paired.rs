@@ -3,7 +3,7 @@
 
 use super::case::{CaseRun, Ended};
 use super::world::World;
-use super::{Ground, Recorder, Stores, conclude, late, planned, to_its_end};
+use super::{Ground, Recorder, Stores, conclude, late, to_its_end};
 use crate::record::{CaseId, CheckSpec, EngineKind, Event, Outcome, ROUND, Run, SIDE};
 use crate::scenario::plan::{Case, Plan};
 use crate::stats::{Side, order};
@@ -117,7 +117,7 @@ struct Duel<'a> {
 }
 
 impl Duel<'_> {
-    /// Notes what is to be done, so that what never ran is missed.
+    /// Notes both sides of the cases.
     fn plan(&self, cases: &[Case], round: u32) {
         for case in cases {
             let given = match case.origin.file.starts_with("scenarios/") {
@@ -126,8 +126,7 @@ impl Duel<'_> {
             };
             let again = format!("{} --engine {}{given} '{}'", self.again, case.engine, case.id);
             for side in Side::BOTH {
-                let case = named(case, side, round);
-                self.recorder.case(&case.id, planned(&case, again.clone()));
+                super::note(&named(case, side, round), again.clone(), self.recorder);
             }
         }
     }

@@ -4,8 +4,8 @@ use super::super::args::{ImageArgs, StackArgs};
 use super::super::doctor;
 use super::super::progress::Progress;
 use super::super::run::{
-    Refusal, chosen, close_ledger, command, drop_images, interrupts, link_latest, make_folder, new_ledger, now,
-    provider, sweep_first,
+    Refusal, chosen, close_ledger, command, drop_images, interrupts, keep_scenarios, link_latest, make_folder,
+    new_ledger, now, provider, sweep_first,
 };
 use super::super::stack::{self, Stack};
 use super::super::terminal::{coloured, complain, print};
@@ -68,6 +68,7 @@ async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusa
             baseline.image.suite, baseline.image.key, candidate.image.suite, candidate.image.key
         ),
     });
+    keep_scenarios(&args.select, &plan, &recorder);
     let open =
         |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
     let stores = Stores { lasting: open(baseline.cache.dir().join("store"))?, of_run: open(dir.join("store"))? };

@@ -40,6 +40,9 @@ pub struct Problem {
     pub subject: String,
     /// The place in the scenario.
     pub origin: Origin,
+    /// The line of the scenario at that place, if the run kept the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The class of the error, where it is one.
     pub class: Option<ErrorClass>,
     /// What happened.
@@ -58,6 +61,7 @@ impl Problem {
             kind,
             subject: text::line(subject),
             origin: text::origin(origin),
+            source: None,
             class: None,
             message: text::message(message),
             wanted: None,
