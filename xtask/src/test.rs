@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const PURE_TESTS: [&str; 5] = ["architecture", "cli", "report", "workloads", "zoo"];
 
 /// Test targets on real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 15] = [
+const NODE_TESTS: [&str; 16] = [
     "component",
     "modules",
     "nodes",
@@ -25,6 +25,7 @@ const NODE_TESTS: [&str; 15] = [
     "e2e",
     "survey",
     "killed",
+    "stored",
 ];
 
 /// On real nodes too, and only when they are named: they take minutes, or a machine without other work. Lanes of CI run them.

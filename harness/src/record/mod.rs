@@ -43,7 +43,8 @@ pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutc
 pub use names::{CaseId, NODE_IMAGE, Origin, PAGES_WRITTEN, ROUND, RPCS, RunId, SIDE, SPAWNS, Tier};
 pub use past::{KeptScenario, PastCase};
 pub use perf::{
-    Ack, ComparedCase, ComparedFigure, Comparison, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift, Trend, Way,
+    Ack, ComparedCase, ComparedFigure, Comparison, MachineUse, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift,
+    Trend, Way,
 };
 pub use phase::{Phase, PhaseSpan};
 pub use recheck::{JudgedAgain, Rechecked, RecheckedCase};

@@ -3,6 +3,7 @@
 
 mod action;
 mod allocatable;
+mod builds;
 mod bundle;
 pub(crate) mod carry;
 mod case;
@@ -25,6 +26,7 @@ mod under_way;
 mod volumes;
 pub(crate) mod world;
 
+pub use builds::{Build, Builds, execute_builds};
 pub use bundle::{Bundle, bundle};
 pub(crate) use case::Held;
 pub use exit::Exit;

@@ -76,7 +76,7 @@ pub async fn execute_paired(
 }
 
 /// Bounds on figures are no matter of a comparison.
-fn unbounded(mut case: Case) -> Case {
+pub(super) fn unbounded(mut case: Case) -> Case {
     case.checks.retain(|c| !matches!(c.spec, CheckSpec::Budget(_)));
     case
 }
@@ -95,7 +95,7 @@ fn suffix(side: Side, round: u32) -> String {
 }
 
 /// A case as it is recorded.
-fn named(case: &Case, side: Side, round: u32) -> Case {
+pub(super) fn named(case: &Case, side: Side, round: u32) -> Case {
     let mut case = case.clone();
     case.id.0 = format!("{}{}", case.id.0.trim_end_matches(']'), suffix(side, round));
     case.params.insert(SIDE.to_owned(), side.name().to_owned());

@@ -94,11 +94,11 @@ impl Browser {
         self.call("Input.insertText", json!({"text": text}));
     }
 
-    /// A picture of the page, if `PODFERRY_SCREENSHOTS` names a folder for them.
-    pub(crate) fn picture(&mut self, name: &str) {
+    /// A picture of the whole page, or of what is in the window, if `PODFERRY_SCREENSHOTS` names a folder for them.
+    pub(crate) fn picture(&mut self, name: &str, whole: bool) {
         use base64::Engine as _;
         let Some(folder) = std::env::var_os("PODFERRY_SCREENSHOTS") else { return };
-        let taken = self.call("Page.captureScreenshot", json!({"captureBeyondViewport": true}));
+        let taken = self.call("Page.captureScreenshot", json!({"captureBeyondViewport": whole}));
         let bytes = base64::engine::general_purpose::STANDARD.decode(taken["data"].as_str().expect("a picture"));
         std::fs::write(Path::new(&folder).join(format!("{name}.png")), bytes.expect("base64")).expect("it is written");
     }

@@ -69,7 +69,6 @@ fn a_run_of_100_000_samples_opens_in_under_a_second() {
     for _ in 0..7 {
         browser.open(&page.file());
         browser.eval(PROBE);
-        browser.eval("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))");
         let took = browser.eval("probe.timing()");
         let of = |name: &str| took[name].as_f64().unwrap_or_else(|| panic!("no {name} in {took}"));
         tries.push(of("dom").max(of("load")).max(of("paint")));
@@ -99,11 +98,11 @@ fn a_page_that_draws_every_sample_takes_longer() {
 #[ignore = "wants a browser: cargo xtask ci browser"]
 fn a_page_is_as_wide_as_a_phone_and_no_wider() {
     let (mut browser, _page) = opened(PHONE, "light");
-    browser.picture("phone");
+    browser.picture("phone", true);
     assert_eq!(found(&mut browser, "probe.wide()"), Vec::<String>::new());
     browser.eval("probe.openAll()");
     assert_eq!(found(&mut browser, "probe.wide()"), Vec::<String>::new(), "with every case open");
-    browser.picture("phone-all-open");
+    browser.picture("phone-all-open", true);
     // What is wider is found.
     browser.eval("{ const e = document.createElement('p'); e.style.width = '500px'; document.body.append(e); }");
     assert!(found(&mut browser, "probe.wide()")[0].ends_with(" px wide"));
@@ -114,9 +113,9 @@ fn a_page_is_as_wide_as_a_phone_and_no_wider() {
 fn text_is_readable_in_the_dark_and_in_the_light() {
     for scheme in ["dark", "light"] {
         let (mut browser, _page) = opened(DESK, scheme);
-        browser.picture(scheme);
+        browser.picture(scheme, true);
         browser.eval("probe.openAll()");
-        browser.picture(&format!("{scheme}-all-open"));
+        browser.picture(&format!("{scheme}-all-open"), true);
         let ground = browser.eval("getComputedStyle(document.body).backgroundColor");
         let pale = browser.eval("probe.pale()");
         assert!(pale["seen"].as_u64() > Some(200), "{scheme}: {pale}");
@@ -188,13 +187,34 @@ fn nothing_is_fetched_and_no_script_fails() {
     assert!(told.contains("Content Security Policy") && told.contains("on purpose"), "{told}");
 }
 
+#[test]
+#[ignore = "wants a browser: cargo xtask ci browser"]
+fn a_comparison_reads_well_on_a_phone_and_in_the_dark() {
+    let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/golden/comparison.json");
+    let stored = std::fs::read_to_string(stored).expect("the golden comparison");
+    let page = Page::of(&report::perf::html(&serde_json::from_str(&stored).expect("a comparison")));
+    for (width, scheme) in [(PHONE, "dark"), (DESK, "light")] {
+        let mut browser = Browser::start();
+        browser.look(width, scheme);
+        browser.open(&page.file());
+        browser.eval(PROBE);
+        browser.eval("probe.openAll()");
+        browser.picture(&format!("comparison-{width}-{scheme}"), true);
+        assert_eq!(found(&mut browser, "probe.wide()"), Vec::<String>::new());
+        assert_eq!(browser.eval("probe.pale()")["found"], json!([]), "{scheme}");
+        assert_eq!(complaints(&browser.told, &page.file()), Vec::<String>::new());
+    }
+}
+
 /// Within a minute one must be able to say what failed, where, and whether data was lost: it is there without a click, and in
 /// this order.
 #[test]
 #[ignore = "wants a browser: cargo xtask ci browser"]
 fn a_failed_migration_of_redis_explains_itself_without_a_click() {
     let (mut browser, _page) = opened(PHONE, "light");
-    let text = browser.eval("[...document.querySelectorAll('details.case[open]')].find((d) => d.textContent.includes('512Mi')).innerText");
+    let text = browser.eval(
+        "[...document.querySelectorAll('details.case[open]')].find((d) => d.textContent.includes('512Mi')).innerText",
+    );
     let text = text.as_str().expect("text");
     let wanted = [
         "failed",
@@ -216,5 +236,5 @@ fn a_failed_migration_of_redis_explains_itself_without_a_click() {
         at += found.unwrap_or_else(|| panic!("`{words}` is not there, or not in its place: {text}"));
     }
     browser.eval("document.querySelector('details.case[open]').scrollIntoView()");
-    browser.picture("phone-failure");
+    browser.picture("phone-failure", false);
 }

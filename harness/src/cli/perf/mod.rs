@@ -3,6 +3,7 @@
 mod ab;
 mod ack;
 mod args;
+mod builds;
 mod stored;
 
 pub(super) use args::PerfArgs;

@@ -128,6 +128,8 @@ fn a_lower_budget_fails_what_had_passed() {
     assert_eq!((case.was, case.now, exit), (Some(Outcome::Passed), Some(Outcome::Failed), Exit::Failed));
     let changed: Vec<&str> = case.checks.iter().filter(|c| c.changed()).map(|c| c.check.spec.name()).collect();
     assert_eq!(changed, ["budget"]);
+    let again = recheck(dir.path(), |_| None).unwrap();
+    insta::assert_snapshot!(crate::report::recheck(&again, crate::report::Style::PLAIN));
 }
 
 #[test]
