@@ -104,7 +104,7 @@ fn a_page_is_as_wide_as_a_phone_and_no_wider() {
     assert_eq!(found(&mut browser, "probe.wide()"), Vec::<String>::new(), "with every case open");
     browser.picture("phone-all-open", true);
     // What is wider is found.
-    browser.eval("{ const e = document.createElement('p'); e.style.width = '500px'; document.body.append(e); }");
+    browser.eval("{ const e = document.createElement('p'); e.textContent = 'wide'; e.style.width = '500px'; document.body.append(e); }");
     assert!(found(&mut browser, "probe.wide()")[0].ends_with(" px wide"));
 }
 
