@@ -12,7 +12,10 @@ pub fn bundle_readme(run: &Run) -> String {
     let name = view.cases.first().map_or("no case", |c| c.id.as_str());
     let mut out = format!("# {name}\n\nOne case of run {}, by podferry {}.\n\n", view.id, view.podferry);
     let said = terminal::summary(run, ".", Style::PLAIN);
-    out += &format!("{}\n", super::markdown::fence(said.trim_end()));
+    // That it can be bundled is no news here.
+    let told = |line: &&str| !line.starts_with("Next: ") && !line.starts_with("  bundle ");
+    let said: Vec<&str> = said.lines().filter(told).collect();
+    out += &format!("{}\n", super::markdown::fence(said.join("\n").trim_end()));
     out += "| file | |\n|---|---|\n";
     for (file, what) in [
         ("report.html", "the report of this case; it works from a disk"),

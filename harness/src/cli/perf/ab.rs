@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Compares two stacks.
-pub(super) async fn ab(args: AbArgs) -> Exit {
+pub(super) async fn ab(args: &AbArgs) -> Exit {
     if !args.select.chooses() {
         complain(
             "error: which cases are to be compared?\nhint: name some, for example `podferry perf ab counter-migrates`",
@@ -45,8 +45,8 @@ pub(super) async fn ab(args: AbArgs) -> Exit {
         return exit;
     }
     let done = match args.baseline_build.is_some() || args.candidate_build.is_some() {
-        true => super::builds::builds(&args, plan, &acks).await,
-        false => prepared(&args, plan, &acks).await,
+        true => super::builds::builds(args, plan, &acks).await,
+        false => prepared(args, plan, &acks).await,
     };
     done.unwrap_or_else(Refusal::tell)
 }

@@ -13,7 +13,7 @@ pub(in crate::cli) struct PerfArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum PerfCommand {
     /// Compare two stacks in one run, in turn: is the candidate slower?
-    Ab(AbArgs),
+    Ab(Box<AbArgs>),
     /// Store the figures of a run, to hold later ones against
     Baseline(BaselineArgs),
     /// Hold the figures of a run against stored ones: counts decide, times advise

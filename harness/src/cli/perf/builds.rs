@@ -16,7 +16,7 @@ use crate::scenario::plan::Plan;
 use crate::stats::Side;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Compares two builds, each sample a run of its own.
@@ -92,7 +92,7 @@ async fn build(args: &AbArgs, side: Side) -> Result<Build, Refusal> {
     Ok(Build { component, program, args: words })
 }
 
-fn unusable(program: &PathBuf, why: &str) -> Refusal {
+fn unusable(program: &Path, why: &str) -> Refusal {
     let failure = Failure {
         hint: Some("name a program like target/release/podferry".to_owned()),
         ..Failure::surroundings(format!("{} is no build of podferry: {why}", program.display()))

@@ -17,7 +17,7 @@ use args::PerfCommand;
 /// Compares figures.
 pub(super) async fn perf(args: PerfArgs) -> Exit {
     match args.command {
-        PerfCommand::Ab(args) => ab::ab(args).await,
+        PerfCommand::Ab(args) => ab::ab(&args).await,
         PerfCommand::Baseline(args) => stored::baseline(&args),
         PerfCommand::Compare(args) => stored::compare(&args),
         PerfCommand::History(args) => stored::history(&args),
