@@ -83,7 +83,8 @@ fn a_real_run_is_judged_again_bundled_and_traced() {
 
     let traces = fs::read_to_string(place.path("traces.jsonl")).expect("traces");
     let read = |line: &str| serde_json::from_str::<opentelemetry_proto::tonic::trace::v1::TracesData>(line);
-    assert_eq!(traces.lines().map(|l| read(l).expect("OTLP/JSON")).count(), 2, "the run and its case");
+    let read: Vec<_> = traces.lines().map(|l| read(l).expect("OTLP/JSON")).collect();
+    assert_eq!(read.len(), 2, "the run and its case");
     for name in ["\"checkpoint\"", "\"restore\"", "reader: no answer", "counter-migrates[engine=runc]"] {
         assert!(traces.contains(name), "{name}");
     }
