@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|e| panic!("{}: {e}", program.display()));
         let address = address(profile.path());
@@ -132,7 +134,9 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // All of its processes: one that outlives it writes into the profile while that is removed.
+        let group = i32::try_from(self.child.id()).map(nix::unistd::Pid::from_raw);
+        let _ = group.map(|group| nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL));
         let _ = self.child.wait();
     }
 }
