@@ -355,3 +355,40 @@ fn a_run_that_is_not_there_cannot_be_reported() {
     assert_eq!(said.code, 2);
     assert!(said.err.contains("can't read nowhere/events.jsonl: No such file"), "{}", said.err);
 }
+
+#[test]
+fn a_run_that_is_not_there_is_told() {
+    for command in ["report", "recheck", "bundle"] {
+        let said = podferry(&[command, "nowhere"]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("can't read nowhere/events.jsonl"), "{said:?}");
+    }
+    let said = podferry(&["report", "nowhere", "--otlp", "grpc://localhost:4317"]);
+    assert!(said.code == 2 && said.err.contains("gRPC is not spoken here"), "{said:?}");
+}
+
+/// A stored run is bundled and traced without root and without what it ran on.
+#[test]
+fn a_stored_run_is_bundled_and_traced() {
+    let home = Home::new();
+    let run = home.work().join("run");
+    fs::create_dir(&run).expect("a folder");
+    fs::copy(format!("{REPOSITORY}/fixtures/golden/run.jsonl"), run.join("events.jsonl")).expect("the golden run");
+    let said = home.podferry(&["bundle", "run"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(said.out.lines().count(), 4, "what did not pass: {}", said.out);
+    let said = home.podferry(&["bundle", "run", "redis-migrates[engine=cri,data=64Mi]", "--out", "."]);
+    assert!(said.code == 0 && said.out.contains("64Mi_.zip  "), "{said:?}");
+    let said = home.podferry(&["bundle", "run", "no such case"]);
+    assert!(said.code == 4 && said.err.contains("no case `no such case` in run 2026"), "{said:?}");
+    let said = home.podferry(&["report", "run", "--otlp", "traces.jsonl"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let traces = fs::read_to_string(home.work().join("traces.jsonl")).expect("traces");
+    assert_eq!(traces.lines().count(), 1 + 8, "the run and its cases");
+    // Nobody listens: the verdict is told, and then that.
+    let said = home.podferry(&["report", "run", "--otlp", "http://127.0.0.1:9"]);
+    assert!(
+        said.code == 20 && said.out.starts_with("ERRORED") && said.err.contains("can't send traces to"),
+        "{said:?}"
+    );
+}

@@ -11,7 +11,7 @@ use podferry::perf::{self, acks::Acks, shipped_rule};
 use podferry::provider::Provider;
 use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
 use podferry::record::{
-    CaseRecord, ComparedFigure, Comparison, EngineKind, Event, HostRecord, Line, PerfVerdict, RunId,
+    CaseRecord, ComparedFigure, Comparison, EngineKind, Event, HostRecord, Line, MachineUse, PerfVerdict, RunId,
 };
 use podferry::run::{Exit, Ground, Listener, Paired, Preparations, Recorder, Sides, Stores, execute_paired};
 use podferry::scenario::{self, Selection};
@@ -186,7 +186,8 @@ async fn with_delay(delay: Duration) -> Comparison {
     let run = execute_paired(paired, |run| perf::ab::suspects(run, &shipped_rule()), never).await;
     ids.iter().for_each(|id| assert!(sweep_cgroups(id).expect("swept").is_empty()));
     assert!(run.errors.is_empty(), "{:?}", run.errors);
-    perf::ab::comparison(&run, shipped_rule(), PAIRS, 1, &Acks::default())
+    // What else the machine did is no matter here: the rule is what is tried.
+    perf::ab::comparison(&run, shipped_rule(), (PAIRS, 1), MachineUse::default(), &Acks::default())
 }
 
 /// The delay is 30 % of what a checkpoint takes here, as the first comparison has measured it.

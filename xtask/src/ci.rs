@@ -9,8 +9,9 @@ use std::path::Path;
 type Lane = fn() -> Result<u8, String>;
 
 /// The lanes by name; each is a job of its own where jobs are many (`ci matrix`).
-const LANES: [(&str, Lane); 7] = [
+const LANES: [(&str, Lane); 8] = [
     ("lint", lint),
+    ("browser", browser),
     ("kubernetes", kubernetes),
     ("e2e", e2e),
     ("engines", engines),
@@ -131,6 +132,11 @@ fn lint() -> Result<u8, String> {
     workflows()
 }
 
+/// The reports in a headless browser, which is not installed here: `.ci/run` does, and a test says so if there is none.
+fn browser() -> Result<u8, String> {
+    cargo(["test", "--package", "podferry", "--test", "browser", "--", "--ignored", "--test-threads=1"]).status()
+}
+
 /// The workflows of GitHub Actions, by the linter of their kind.
 fn workflows() -> Result<u8, String> {
     const LINTER: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
@@ -174,6 +180,14 @@ mod tests {
             last.contains("needs: [test, cell]\n    if: always()") && last.contains("xtask ci leftovers"),
             "{last}"
         );
+    }
+
+    /// A lane that finds no browser fails: where CI runs, the package is put there first.
+    #[test]
+    fn a_browser_is_there_before_its_lane() {
+        let run = include_str!("../../.ci/run");
+        let (before, _) = run.split_once("\ncargo xtask ci browser\n").expect("the lane");
+        assert!(before.contains("apt-get install --yes --no-install-recommends chromium"), "{before}");
     }
 
     /// A tag can be moved by whoever owns the action.

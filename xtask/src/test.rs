@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const PURE_TESTS: [&str; 6] = ["architecture", "cli", "releases", "report", "workloads", "zoo"];
 
 /// Test targets on real nodes, in order: what the later ones build on comes first.
-const NODE_TESTS: [&str; 17] = [
+const NODE_TESTS: [&str; 18] = [
     "component",
     "modules",
     "nodes",
@@ -27,6 +27,7 @@ const NODE_TESTS: [&str; 17] = [
     "own-tests",
     "survey",
     "killed",
+    "stored",
 ];
 
 /// Tests of a crate that uses the library, as anybody's does.

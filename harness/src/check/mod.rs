@@ -20,7 +20,7 @@ mod violation;
 mod work_lost;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 pub use answers::outage;
 pub use metrics::{MEASUREMENT_ERROR, WORST_LATENCY, metrics};

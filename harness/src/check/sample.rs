@@ -94,7 +94,7 @@ fn history(kind: &str, value: impl Fn(u64) -> u64) -> History {
     }
 }
 
-pub(super) fn evidence() -> Evidence {
+pub(crate) fn evidence() -> Evidence {
     let checkpoint = CheckpointRecord {
         name: "cp".to_owned(),
         of: "src".to_owned(),

@@ -2,6 +2,7 @@ use super::perf::PerfArgs;
 use super::scenario::Format;
 use crate::bench::What;
 use crate::record::{EngineKind, Tier};
+use crate::run::OtlpTarget;
 use crate::scenario::Selection;
 use crate::scenario::plan::{Repeat, Shard};
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -56,6 +57,10 @@ pub(super) enum Command {
     Clean,
     /// Render a stored run again
     Report(ReportArgs),
+    /// Judge a stored run again, with today's checks, and say what is judged otherwise
+    Recheck(RecheckArgs),
+    /// Make one zip file of a case, to look at it elsewhere
+    Bundle(BundleArgs),
     /// Try which kinds of state come through a checkpoint, on each engine: kept, lost, or refused
     Survey(SurveyArgs),
     /// Measure podferry against bare shell scripts that do the same
@@ -242,6 +247,8 @@ pub(super) struct RunArgs {
     /// How long the whole run may take
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub(super) timeout: Duration,
+    #[command(flatten)]
+    pub(super) otlp: OtlpArgs,
     /// Plain lines, no live progress
     #[arg(long)]
     pub(super) quiet: bool,
@@ -314,6 +321,42 @@ pub(super) struct ReportArgs {
     /// The run's folder
     #[arg(value_name = "RUN", default_value = "target/e2e/latest")]
     pub(super) run: PathBuf,
+    #[command(flatten)]
+    pub(super) otlp: OtlpArgs,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct BundleArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN", default_value = "target/e2e/latest")]
+    pub(super) run: PathBuf,
+    /// A case, or part of its name; none: all that did not pass
+    #[arg(value_name = "CASE")]
+    pub(super) cases: Vec<String>,
+    /// Where the files are put; none: the folder `bundles` in the run's
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// Traces of OpenTelemetry.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct OtlpArgs {
+    /// Export the timeline as traces of OpenTelemetry: to a file of JSON lines, or to an endpoint (http://localhost:4318)
+    #[arg(long = "otlp", value_name = "FILE|URL")]
+    pub(super) targets: Vec<OtlpTarget>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct RecheckArgs {
+    /// The run's folder
+    #[arg(value_name = "RUN", default_value = "target/e2e/latest")]
+    pub(super) run: PathBuf,
+    /// Judge by the checks that these files have now, in the place of those that the run was judged by
+    #[arg(long = "scenario", value_name = "PATH")]
+    pub(super) scenarios: Vec<PathBuf>,
+    /// Exit with 13 if anything was skipped
+    #[arg(long)]
+    pub(super) deny_skips: bool,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod bench;
+mod bundle;
 mod clean;
 mod component;
 mod doctor;
@@ -9,6 +10,7 @@ pub mod estimate;
 pub(crate) mod launch;
 mod perf;
 mod progress;
+mod recheck;
 mod report;
 pub(crate) mod run;
 pub mod scenario;
@@ -68,7 +70,9 @@ async fn dispatch(args: args::Args) -> u8 {
         args::Command::Survey(args) => survey::survey(args).await as u8,
         args::Command::Bench(args) => bench::bench(&args).await as u8,
         args::Command::Perf(args) => perf::perf(args).await as u8,
-        args::Command::Report(args) => report::report(&args) as u8,
+        args::Command::Recheck(args) => recheck::recheck(&args) as u8,
+        args::Command::Bundle(args) => bundle::bundle(&args) as u8,
+        args::Command::Report(args) => report::report(&args).await as u8,
         args::Command::Completions { shell } => {
             clap_complete::generate(shell, &mut args::Args::command(), "podferry", &mut std::io::stdout());
             Exit::Passed as u8

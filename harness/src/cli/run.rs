@@ -1,6 +1,6 @@
 //! `podferry run`: from arguments to an exit code.
 
-use super::args::{DEFAULT_NODE_IMAGE, ProviderArg, RunArgs, SelectArgs, StackArgs};
+use super::args::{DEFAULT_NODE_IMAGE, OtlpArgs, ProviderArg, RunArgs, SelectArgs, StackArgs};
 use super::launch::{Asked, Launch, OfKind};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
@@ -128,6 +128,7 @@ async fn prepared(args: &RunArgs, plan: Plan, seed: Option<u64>) -> Result<Exit,
     let asked =
         Asked { stack: &args.stack, kind: Some(kind), out: &args.out, lanes: args.jobs.into(), command: command() };
     let mut launch = Launch::new(asked, &progress, progress.listener()).await?;
+    keep_scenarios(&args.select, &plan, &launch.recorder);
     if let Some(seed) = seed {
         launch.recorder.run(Event::Shuffled { seed });
     }
@@ -143,14 +144,20 @@ async fn prepared(args: &RunArgs, plan: Plan, seed: Option<u64>) -> Result<Exit,
     run::execute(session, interrupts()).await;
     progress.finish();
     launch.close();
-    finish(&launch.dir, &launch.recorder, args)
+    finish(&launch.dir, &launch.recorder, args).await
+}
+
+/// Keeps the text of the scenarios that cases come from.
+pub(super) fn keep_scenarios(select: &SelectArgs, plan: &Plan, recorder: &Recorder) {
+    let texts = scenario::texts(&select.files(), plan);
+    run::keep_scenarios(recorder, texts.iter().map(|(file, text)| (file.as_str(), text.as_str())));
 }
 
 /// Writes the reports and says how it went. A report that cannot be written (a full disk) makes the run's word
 /// incomplete: that is an error of the surroundings, told after the verdict.
-fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refusal> {
+async fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refusal> {
     // What could not be written is still remembered.
-    let stored = if recorder.broken().is_none() { run::load(dir).ok() } else { None };
+    let stored = if recorder.broken().is_none() { run::load_with_past(dir).ok() } else { None };
     let run = stored.unwrap_or_else(|| recorder.fold());
     let written = run::write_reports(dir, &run);
     print(&report::terminal::summary(
@@ -166,7 +173,16 @@ fn finish(dir: &Path, recorder: &Recorder, args: &RunArgs) -> Result<Exit, Refus
     }
     written.map_err(|e| Failure::surroundings(Chain(&e).to_string()))?;
     link_latest(&args.out, dir);
+    export(&run, &args.otlp).await?;
     Ok(Exit::of(&run, args.deny_skips))
+}
+
+/// Exports the traces of a run to where they are wanted.
+pub(super) async fn export(run: &crate::record::Run, args: &OtlpArgs) -> Result<(), Refusal> {
+    for target in &args.targets {
+        run::export_traces(run, target).await?;
+    }
+    Ok(())
 }
 
 /// Local nodes of a stack.
@@ -233,10 +249,10 @@ pub(super) fn command() -> Vec<String> {
     std::iter::once(program).chain(std::env::args().skip(1)).collect()
 }
 
-/// Wall time, to the second.
+/// Wall time, to the millisecond: traces of others are held against it.
 pub(super) fn now() -> String {
     let now = jiff::Timestamp::now();
-    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+    now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
 }
 
 /// The stack as arguments, each with a space before it; nothing for the default.

@@ -150,6 +150,13 @@ fn annotation(d: &Diagnostic) -> String {
     )
 }
 
+/// The files that a plan's cases come from, with their text; no paths: of the shipped suite.
+pub(super) fn texts(paths: &[PathBuf], plan: &Plan) -> Vec<(String, String)> {
+    let used: std::collections::BTreeSet<&str> = plan.cases.iter().map(|c| c.origin.file.as_str()).collect();
+    let read = |s: Source| Some((s.file, s.text.ok()?));
+    sources(paths).into_iter().filter(|s| used.contains(s.file.as_str())).filter_map(read).collect()
+}
+
 /// Reads scenarios from files and folders.
 pub fn read(paths: &[PathBuf], workloads: &[WorkloadKind]) -> Loaded {
     let mut loaded = Loaded::default();

@@ -4,8 +4,10 @@ use super::acks::{self, Acks};
 use super::comparison_of;
 use super::figures;
 use super::judge::{self, Both};
+use super::{unfit, unquiet};
 use crate::record::{
-    CaseId, CaseRecord, ComparedCase, Comparison, ComponentRecord, NodeRecord, Outcome, RuleRecord, Run, Way,
+    CaseId, CaseRecord, ComparedCase, Comparison, ComponentRecord, MachineUse, NodeRecord, Outcome, PerfVerdict,
+    RuleRecord, Run, Way,
 };
 use crate::run::unpaired;
 use crate::stats::Side;
@@ -24,8 +26,14 @@ pub fn suspects(run: &Run, rule: &RuleRecord) -> BTreeSet<CaseId> {
     cases(run).into_iter().filter(|(_, rounds)| asks(rounds)).map(|(id, _)| id).collect()
 }
 
-/// What the record of a comparison's run comes to.
-pub fn comparison(run: &Run, rule: RuleRecord, pairs: usize, seed: u64, acks: &Acks) -> Comparison {
+/// What the record of a comparison's run comes to, on a machine that was used so meanwhile.
+pub fn comparison(
+    run: &Run,
+    rule: RuleRecord,
+    (pairs, seed): (usize, u64),
+    used: MachineUse,
+    acks: &Acks,
+) -> Comparison {
     let mut known: Vec<CaseId> = Vec::new();
     for (id, ..) in run.cases.iter().filter_map(|c| unpaired(&c.id, &c.params)) {
         if !known.contains(&id) {
@@ -38,8 +46,22 @@ pub fn comparison(run: &Run, rule: RuleRecord, pairs: usize, seed: u64, acks: &A
     let way = Way::Interleaved { pairs, seed };
     let mut comparison =
         Comparison { differences: differences(&run.nodes), cases: compared, ..comparison_of(run, way, rule) };
+    comparison.machine_use = Some(used);
+    comparison.warnings = unquiet(&used);
+    if let Some(why) = unfit(&used, rule.most_stolen, rule.most_load) {
+        invalidate(&mut comparison, &why);
+    }
     acks::apply(acks, &mut comparison);
     comparison
+}
+
+/// Nothing is said by figures of a machine that was not fit. Counts without noise do not depend on it.
+fn invalidate(comparison: &mut Comparison, why: &str) {
+    comparison.warnings.push(format!("{why}: times are invalid"));
+    for figure in comparison.cases.iter_mut().flat_map(|c| &mut c.figures).filter(|f| !f.exact) {
+        figure.verdict = PerfVerdict::Invalid;
+        why.clone_into(&mut figure.why);
+    }
 }
 
 fn cases(run: &Run) -> BTreeMap<CaseId, Rounds<'_>> {

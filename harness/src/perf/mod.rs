@@ -4,14 +4,14 @@
 pub mod ab;
 pub mod acks;
 mod figures;
+mod fit;
 pub mod history;
 mod judge;
 mod machine;
-mod quiet;
 pub mod stored;
 
+pub use fit::{Watch, unfit, unquiet};
 pub use machine::fingerprint;
-pub use quiet::Quiet;
 
 use crate::record::{Comparison, PerfVerdict, RuleRecord, Run, Way};
 use crate::report;
@@ -96,6 +96,7 @@ fn comparison_of(run: &Run, way: Way, rule: RuleRecord) -> Comparison {
         way,
         rule,
         differences: Vec::new(),
+        machine_use: None,
         warnings: Vec::new(),
         cases: Vec::new(),
     }
@@ -113,11 +114,11 @@ pub fn figure_names() -> Vec<&'static str> {
 /// The rule unless the user says otherwise.
 pub fn shipped_rule() -> RuleRecord {
     let Rule { confidence, margin, find, power, .. } = Rule::default();
-    RuleRecord { confidence, margin, least_ms: 1.0, find, power }
+    RuleRecord { confidence, margin, least_ms: 1.0, find, power, most_stolen: 0.1, most_load: 4.0 }
 }
 
 fn rule_of(rule: &RuleRecord, figure: &Figure) -> Rule {
-    let RuleRecord { confidence, margin, least_ms, find, power } = *rule;
+    let RuleRecord { confidence, margin, least_ms, find, power, .. } = *rule;
     Rule { confidence, margin, least: figure.least(least_ms), find, power }
 }
 
@@ -142,7 +143,8 @@ pub fn exit(comparison: &Comparison, gate: bool) -> Exit {
 /// One cannot be written.
 pub fn write_reports(dir: &Path, comparison: &Comparison) -> Result<(), PerfError> {
     write(&dir.join("comparison.json"), &report::perf::json(comparison))?;
-    write(&dir.join("comparison.md"), &report::perf::markdown(comparison))
+    write(&dir.join("comparison.md"), &report::perf::markdown(comparison))?;
+    write(&dir.join("comparison.html"), &report::perf::html(comparison))
 }
 
 fn read(path: &Path) -> Result<String, PerfError> {

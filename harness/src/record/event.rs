@@ -1,6 +1,7 @@
 use super::{
-    At, Capture, CaseId, CheckRecord, CheckpointRecord, EngineKind, Failure, FaultRecord, HostRecord, InstanceRecord,
-    KnownRecord, Leak, MigrationRecord, NodeRecord, Origin, Outcome, PhaseSpan, RunId, StepRecord, TransferRecord,
+    At, Capture, CaseId, Check, CheckRecord, CheckpointRecord, EngineKind, Failure, FaultRecord, HostRecord,
+    InstanceRecord, KnownRecord, Leak, MigrationRecord, NodeRecord, Origin, Outcome, PhaseSpan, RunId, StepRecord,
+    TransferRecord,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +42,14 @@ pub enum Event {
         /// What it was drawn with.
         seed: u64,
     },
+    /// A file of scenarios that cases come from was copied into the run's folder: what a place in it meant can be read
+    /// when the file is another one.
+    ScenarioKept {
+        /// The file, as origins name it.
+        file: String,
+        /// The copy, relative to the run's folder.
+        copy: String,
+    },
     /// A node is up.
     NodeUp(NodeRecord),
     /// A case was planned: every case has this line at the start of the run, so that one that never ran is missed.
@@ -60,6 +69,8 @@ pub enum Event {
         /// The command that runs it again.
         rerun: String,
     },
+    /// What the case will be judged by: those that it never came to are known, too.
+    ChecksPlanned(Vec<Check>),
     /// A case began.
     CaseStarted,
     /// A repetition began: evidence of the one before is replaced by its own, figures are kept.

@@ -1,4 +1,5 @@
-use super::{At, CaseId, CaseRecord, Event, Evidence, HostRecord, Line, Run, RunId};
+use super::{At, CaseId, CaseRecord, Event, Evidence, HostRecord, KeptScenario, Line, Run, RunId};
+use std::collections::BTreeMap;
 
 /// Makes a [`Run`] of its events, in order. Events of a killed run fold too: what has no end keeps `None`. Client
 /// histories are not in the events; the caller adds them from their files.
@@ -25,6 +26,8 @@ pub fn unbegun() -> Run {
         image: String::new(),
         nodes: Vec::new(),
         cases: Vec::new(),
+        scenarios: BTreeMap::new(),
+        past: BTreeMap::new(),
         leaks: Vec::new(),
         errors: Vec::new(),
         interrupted: false,
@@ -61,6 +64,9 @@ fn apply_to_run(run: &mut Run, line: &Line) {
             let first = |image: &Option<String>| order.iter().position(|i| i == image);
             run.nodes.sort_by(|a, b| (first(&a.image), &a.name).cmp(&(first(&b.image), &b.name)));
         }
+        Event::ScenarioKept { file, copy } => {
+            run.scenarios.insert(file.clone(), KeptScenario { copy: copy.clone(), text: None });
+        }
         Event::Leaked(leak) => run.leaks.push(leak.clone()),
         Event::RunError(failure) => run.errors.push(failure.clone()),
         Event::Interrupted => run.interrupted = true,
@@ -90,6 +96,7 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
             from: line.at,
             to: None,
             evidence: Evidence::default(),
+            asked: Vec::new(),
             checks: Vec::new(),
             files: Vec::new(),
             leaks: Vec::new(),
@@ -103,6 +110,7 @@ fn apply_to_case(run: &mut Run, id: &CaseId, line: &Line) {
     let Some(case) = run.cases.iter_mut().find(|c| c.id == *id) else { return };
     let e = &mut case.evidence;
     match &line.event {
+        Event::ChecksPlanned(checks) => case.asked.clone_from(checks),
         Event::CaseStarted => {
             case.started = true;
             case.from = line.at;

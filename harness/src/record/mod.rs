@@ -14,8 +14,10 @@ mod give_up;
 mod history;
 mod known;
 mod names;
+mod past;
 mod perf;
 mod phase;
+mod recheck;
 mod run;
 mod strategy;
 mod survey;
@@ -41,10 +43,13 @@ pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
 pub use known::{KnownIssue, KnownPart, KnownRecord, KnownState};
 pub use names::{CaseId, NODE_IMAGE, Origin, PAGES_WRITTEN, ROUND, RPCS, RunId, SIDE, SPAWNS, Tier};
+pub use past::{KeptScenario, PastCase};
 pub use perf::{
-    Ack, ComparedCase, ComparedFigure, Comparison, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift, Trend, Way,
+    Ack, ComparedCase, ComparedFigure, Comparison, MachineUse, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift,
+    Trend, Way,
 };
 pub use phase::{Phase, PhaseSpan};
+pub use recheck::{JudgedAgain, Rechecked, RecheckedCase};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,
     Verdict,

@@ -64,6 +64,9 @@ pub struct Comparison {
     pub rule: RuleRecord,
     /// What differs between the sides: `runc: 1.3.5 -> 1.3.6`.
     pub differences: Vec<String>,
+    /// What the machine did while figures were taken; `None` of figures that were not taken in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_use: Option<MachineUse>,
     /// What a reader must know before believing anything.
     pub warnings: Vec<String>,
     /// The cases.
@@ -103,6 +106,33 @@ pub struct RuleRecord {
     pub find: f64,
     /// How often the smallest visible change is found: 0.95.
     pub power: f64,
+    /// Beyond this share of the processors' time that went to other machines, figures with noise are invalid: 0.1.
+    #[serde(default = "unbounded")]
+    pub most_stolen: f64,
+    /// Beyond this load for each processor while they were taken, too: 4.
+    #[serde(default = "unbounded")]
+    pub most_load: f64,
+}
+
+/// Of comparisons that were stored before there was a bound.
+fn unbounded() -> f64 {
+    f64::MAX
+}
+
+/// What a machine did while figures were taken. What cannot be read is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MachineUse {
+    /// How many processors it has.
+    pub processors: u32,
+    /// The load average when it began, before anything was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_at_begin: Option<f64>,
+    /// The mean of the load averages meanwhile; what is measured is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
+    /// The share of the processors' time that was wanted here and given to other machines on the same host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stolen: Option<f64>,
 }
 
 /// A case of a comparison.

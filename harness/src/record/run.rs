@@ -1,4 +1,4 @@
-use super::{At, CaseId, Check, EngineKind, Evidence, Failure, KnownRecord, Origin, RunId};
+use super::{At, CaseId, Check, EngineKind, Evidence, Failure, KeptScenario, KnownRecord, Origin, PastCase, RunId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -126,6 +126,9 @@ pub struct CaseRecord {
     pub to: Option<At>,
     /// What was recorded.
     pub evidence: Evidence,
+    /// What it was to be judged by; empty of runs that did not record it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Check>,
     /// What the checks made of it.
     pub checks: Vec<CheckRecord>,
     /// Evidence files, relative to the run's folder.
@@ -251,6 +254,12 @@ pub struct Run {
     pub nodes: Vec<NodeRecord>,
     /// The cases.
     pub cases: Vec<CaseRecord>,
+    /// Files of scenarios that were kept: the copy, relative to the run's folder, by the name that origins have of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scenarios: BTreeMap<String, KeptScenario>,
+    /// How cases of this run did in earlier runs, the latest first; whoever reads a run from its folder adds it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub past: BTreeMap<CaseId, Vec<PastCase>>,
     /// What was left behind.
     pub leaks: Vec<Leak>,
     /// What went wrong outside any case.

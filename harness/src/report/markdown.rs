@@ -82,6 +82,7 @@ fn trouble(case: &CaseView) -> String {
     for line in migration_timeline(case) {
         out.push_str(&format!("Timeline: {}\n\n", escape(&line)));
     }
+    out.extend(case.past.iter().map(|p| format!("History: {}\n\n", escape(&p.lines().join("\n")))));
     out.push_str(&format!("Rerun:\n{}\n", fence(&case.rerun)));
     out
 }
@@ -92,6 +93,7 @@ fn tell(p: &Problem) -> String {
     let used = p.used_at.iter().map(|used| format!(", used at {}", code(&used.to_string()))).collect::<String>();
     let (at, subject) = (code(&p.origin.to_string()), escape(&p.subject));
     let mut out = format!("{at}{used}, {subject}\n\n{saw}{class}{}\n\n", escape(&p.message));
+    out.extend(p.source.iter().map(|s| fence(&format!("{:>4} | {s}", p.origin.line)) + "\n"));
     out.extend(p.wanted.iter().map(|w| format!("wanted: {}\n\n", escape(w))));
     if !p.log.is_empty() {
         out.push_str(&format!("{}\n", fence(&p.log.join("\n"))));
@@ -180,7 +182,7 @@ fn code(text: &str) -> String {
 }
 
 /// A block of code, fenced by more backticks than the text has.
-fn fence(text: &str) -> String {
+pub(super) fn fence(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }

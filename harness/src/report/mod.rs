@@ -5,12 +5,15 @@
 //! derived once, in [`view`]; the formats only lay it out. That is why they cannot disagree.
 
 mod annotations;
+mod bundle;
 mod html;
 mod json;
 mod junit;
 mod markdown;
+mod otlp;
 pub mod perf;
 mod progress;
+mod recheck;
 mod style;
 pub mod survey;
 pub mod terminal;
@@ -18,9 +21,12 @@ mod text;
 pub mod view;
 
 pub use annotations::annotations;
+pub use bundle::bundle_readme;
 pub use html::html;
 pub use json::json;
 pub use junit::junit;
 pub use markdown::{SUMMARY_LIMIT, markdown};
+pub use otlp::{otlp, otlp_lines};
 pub use progress::Progress;
+pub use recheck::recheck;
 pub use style::Style;

@@ -3,8 +3,8 @@
 use super::Style;
 use super::text::{self, thousands};
 use super::view::{
-    CaseView, ImagesView, KnownView, MetricView, Problem, ProblemKind, RunView, Status, migration_timeline,
-    state_sentence,
+    CaseView, ImagesView, KnownView, MetricView, Problem, ProblemKind, RunView, Status, bundle_command,
+    migration_timeline, state_sentence,
 };
 use crate::record::{At, CaseRecord, Metric, Millis, Run};
 
@@ -35,7 +35,7 @@ pub fn summary(run: &Run, folder: &str, style: Style) -> String {
     }
     for case in view.troubled().into_iter().filter(|c| c.status != Status::NotRun) {
         out.push(String::new());
-        out.extend(trouble(case, folder, style));
+        out.extend(trouble(case, run, folder, style));
     }
     let outside: Vec<_> = view.leaks.iter().filter(|l| !view.cases.iter().any(|c| c.leaks.contains(l))).collect();
     if !outside.is_empty() {
@@ -53,6 +53,10 @@ pub fn summary(run: &Run, folder: &str, style: Style) -> String {
     out.extend(reasons(&view, style));
     out.push(String::new());
     out.push(format!("{} {folder}/report.html", style.bold("Next: open")));
+    if let Some(case) = view.troubled().into_iter().find(|c| c.bundle.is_some()) {
+        let command = bundle_command(run, folder, &case.id);
+        out.push(format!("{} {command}", style.bold("Next:")));
+    }
     out.push(String::new());
     out.join("\n")
 }
@@ -63,7 +67,7 @@ fn verdict(view: &RunView, style: Style) -> String {
     format!("{word}  {}{time}", view.verdict.sentence)
 }
 
-fn mark(status: Status, style: Style) -> String {
+pub(super) fn mark(status: Status, style: Style) -> String {
     style.status(status, format!("{:<5}", status.mark()))
 }
 
@@ -72,24 +76,27 @@ fn time(ms: Option<f64>) -> String {
 }
 
 /// A name and its text, further lines of the text below its first.
-fn field(style: Style, name: &str, text: &str) -> Vec<String> {
+pub(super) fn field(style: Style, name: &str, text: &str) -> Vec<String> {
     let mut lines = text.lines();
     let first = format!("  {}  {}", style.dim(format!("{name:<10}")), lines.next().unwrap_or_default());
     std::iter::once(first).chain(lines.map(|l| format!("{:14}{l}", ""))).collect()
 }
 
-fn trouble(case: &CaseView, folder: &str, style: Style) -> Vec<String> {
+fn trouble(case: &CaseView, run: &Run, folder: &str, style: Style) -> Vec<String> {
     let mut out = vec![format!("{}  {}  {}", mark(case.status, style), style.bold(&case.id), time(case.ms))];
     for problem in &case.problems {
         out.extend(tell(problem, style));
     }
-    out.extend(state_sentence(case).iter().flat_map(|s| field(style, "state", s)));
     out.extend(case.nodes.iter().flat_map(|n| field(style, "nodes", &n.lines.join("\n"))));
+    out.extend(state_sentence(case).iter().flat_map(|s| field(style, "state", s)));
     out.extend(case.faults.iter().flat_map(|f| field(style, "fault", &f.sentence())));
     out.extend(migration_timeline(case).iter().flat_map(|t| field(style, "timeline", t)));
+    out.extend(case.past.iter().flat_map(|p| field(style, "history", &p.lines().join("\n"))));
     if let Some(at) = evidence_folder(&case.files) {
         out.extend(field(style, "evidence", &format!("{folder}/{at}")));
     }
+    let named = case.bundle.as_ref().map(|_| bundle_command(run, folder, &case.id));
+    out.extend(named.iter().flat_map(|b| field(style, "bundle", b)));
     out.extend(field(style, "rerun", &case.rerun));
     out
 }
@@ -97,6 +104,9 @@ fn trouble(case: &CaseView, folder: &str, style: Style) -> Vec<String> {
 fn tell(problem: &Problem, style: Style) -> Vec<String> {
     let mut out = field(style, "at", &format!("{}  {}", problem.origin, problem.subject));
     out.extend(problem.used_at.iter().flat_map(|used| field(style, "used at", &used.to_string())));
+    out.extend(
+        problem.source.iter().map(|s| format!("{:14}{}", "", style.dim(format!("{:>4} | {s}", problem.origin.line)))),
+    );
     let name = if problem.kind == ProblemKind::Check { "saw" } else { "error" };
     let class = problem.class.map(|c| format!("{c}: ")).unwrap_or_default();
     out.extend(field(style, name, &format!("{class}{}", problem.message)));

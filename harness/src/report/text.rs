@@ -47,6 +47,11 @@ pub(super) fn line(text: &str) -> String {
     shown(text, MESSAGE_LIMIT).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A line of code: its indentation stays.
+pub(super) fn code_line(text: &str) -> String {
+    shown(text.trim_end(), LOG_LINE_LIMIT).replace('\t', "    ")
+}
+
 /// A place in a file whose name may be anything.
 pub(super) fn origin(origin: &Origin) -> Origin {
     Origin { file: line(&origin.file), ..origin.clone() }

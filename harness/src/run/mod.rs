@@ -3,20 +3,26 @@
 
 mod action;
 mod allocatable;
+mod builds;
+mod bundle;
 pub(crate) mod carry;
 mod case;
 mod clients;
 mod daemon_metrics;
 mod exit;
+mod export;
 mod faults;
 mod judge;
+mod kept;
 mod known;
 mod lanes;
 mod link;
 mod memory;
 pub(crate) mod open;
 mod paired;
+mod past;
 pub(crate) mod preparation;
+mod recheck;
 mod recorder;
 mod requirements;
 mod steps;
@@ -25,12 +31,17 @@ mod under_way;
 mod volumes;
 pub(crate) mod world;
 
+pub use builds::{Build, Builds, execute_builds};
+pub use bundle::{Bundle, bundle};
 pub(crate) use case::Held;
 pub use exit::Exit;
+pub use export::{OtlpTarget, export_traces};
+pub use kept::keep_scenarios;
 pub use paired::{Paired, Sides, execute_paired, unpaired};
 pub use preparation::Preparations;
+pub use recheck::recheck;
 pub use recorder::{Listener, Recorder};
-pub use store::{StoredRunError, load, write_reports};
+pub use store::{StoredRunError, load, load_with_past, write_reports};
 pub use world::Stores;
 
 use crate::provider::Provider;
@@ -79,7 +90,7 @@ pub struct Ground {
 pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
     let Session { plan, grounds, stores, recorder, stack_args, deny_skips, timeout } = session;
     for case in &plan.cases {
-        recorder.case(&case.id, planned(case, rerun(case, &stack_args)));
+        note(case, rerun(case, &stack_args), &recorder);
     }
     let worlds: Vec<World> =
         grounds.into_iter().map(|ground| World::new(ground, stores.clone(), Arc::clone(&recorder))).collect();
@@ -183,6 +194,7 @@ async fn conclude(world: &World, case: &Case, ended: Ended, recorder: &Recorder)
     if !matches!(outcome, Outcome::Passed | Outcome::Skipped) {
         let logs = recorder.dir().join("cases").join(folder(&case.id)).join("logs");
         world.collect_logs(case, &logs).await;
+        tell_files(&logs, recorder, &case.id);
         for failure in world.raze().await {
             recorder.error(failure);
         }
@@ -191,8 +203,23 @@ async fn conclude(world: &World, case: &Case, ended: Ended, recorder: &Recorder)
     recorder.case_finished(&case.id, finished, ended.histories);
 }
 
-fn planned(case: &Case, rerun: String) -> Event {
-    Event::CasePlanned {
+/// Records the files in a folder of the run's as evidence of a case.
+fn tell_files(folder: &std::path::Path, recorder: &Recorder, case: &CaseId) {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            tell_files(&path, recorder, case);
+        } else if let Ok(inside) = path.strip_prefix(recorder.dir()) {
+            recorder.case(case, Event::File { path: inside.display().to_string() });
+        }
+    }
+}
+
+/// Notes what is to be done and judged, so that what never ran is missed.
+fn note(case: &Case, rerun: String, recorder: &Recorder) {
+    let planned = Event::CasePlanned {
         scenario: case.scenario.clone(),
         title: case.title.clone(),
         origin: case.origin.clone(),
@@ -200,7 +227,9 @@ fn planned(case: &Case, rerun: String) -> Event {
         params: case.params.clone(),
         labels: case.labels.clone(),
         rerun,
-    }
+    };
+    recorder.case(&case.id, planned);
+    recorder.case(&case.id, Event::ChecksPlanned(case.checks.clone()));
 }
 
 /// The command that runs a case again, as the user would type it where this run was started.

@@ -57,7 +57,7 @@ impl<'a> OpenCase<'a> {
         recorder: &'a Recorder,
     ) -> Result<Self, Stop> {
         let case: &Case = states.push_get(Box::new(case));
-        recorder.case(&case.id, super::planned(case, super::rerun_test(case)));
+        super::note(case, super::rerun_test(case), recorder);
         recorder.case(&case.id, Event::CaseStarted);
         let mut run = CaseRun::new(world, case, recorder, "c0r0".to_owned());
         // Which checks there will be is not known yet.

@@ -3,7 +3,7 @@
 
 use super::case::{CaseRun, Ended};
 use super::world::World;
-use super::{Ground, Recorder, Stores, conclude, given_up, patience, planned, to_its_end};
+use super::{Ground, Recorder, Stores, conclude, given_up, patience, to_its_end};
 use crate::record::{CaseId, CheckSpec, EngineKind, Event, Outcome, ROUND, Run, SIDE};
 use crate::scenario::plan::{Case, Plan};
 use crate::stats::{Side, order};
@@ -76,7 +76,7 @@ pub async fn execute_paired(
 }
 
 /// Bounds on figures are no matter of a comparison.
-fn unbounded(mut case: Case) -> Case {
+pub(super) fn unbounded(mut case: Case) -> Case {
     case.checks.retain(|c| !matches!(c.spec, CheckSpec::Budget(_)));
     case
 }
@@ -95,7 +95,7 @@ fn suffix(side: Side, round: u32) -> String {
 }
 
 /// A case as it is recorded.
-fn named(case: &Case, side: Side, round: u32) -> Case {
+pub(super) fn named(case: &Case, side: Side, round: u32) -> Case {
     let mut case = case.clone();
     case.id.0 = format!("{}{}", case.id.0.trim_end_matches(']'), suffix(side, round));
     case.params.insert(SIDE.to_owned(), side.name().to_owned());
@@ -117,7 +117,7 @@ struct Duel<'a> {
 }
 
 impl Duel<'_> {
-    /// Notes what is to be done, so that what never ran is missed.
+    /// Notes both sides of the cases.
     fn plan(&self, cases: &[Case], round: u32) {
         for case in cases {
             let given = match case.origin.file.starts_with("scenarios/") {
@@ -126,8 +126,7 @@ impl Duel<'_> {
             };
             let again = format!("{} --engine {}{given} '{}'", self.again, case.engine, case.id);
             for side in Side::BOTH {
-                let case = named(case, side, round);
-                self.recorder.case(&case.id, planned(&case, again.clone()));
+                super::note(&named(case, side, round), again.clone(), self.recorder);
             }
         }
     }

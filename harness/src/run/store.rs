@@ -1,8 +1,10 @@
 //! Stored runs: reading one back, and writing the reports of one into its folder.
 
+use super::past;
 use crate::client::read_history;
-use crate::record::{Line, Run, fold};
+use crate::record::{CaseId, CaseRecord, Line, Outcome, Run, fold};
 use crate::report;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,11 +43,37 @@ pub enum StoredRunError {
     },
 }
 
-/// Reads a run from its folder, with the histories of its clients. Works for a killed run too.
+/// Reads a run from its folder, with the histories of its clients and the text of its scenarios. Works for a killed run too.
 ///
 /// # Errors
 /// If `events.jsonl` cannot be read, or is damaged before its last line.
 pub fn load(dir: &Path) -> Result<Run, StoredRunError> {
+    let lines = lines(dir)?;
+    let mut run = fold(&lines);
+    attach_histories(dir, &mut run, &lines);
+    for kept in run.scenarios.values_mut() {
+        // Without it places are told by their numbers alone.
+        kept.text = fs::read_to_string(dir.join(&kept.copy)).ok();
+    }
+    Ok(run)
+}
+
+/// [`load`], with what earlier runs beside it tell of the cases that did not pass.
+///
+/// # Errors
+/// See [`load`].
+pub fn load_with_past(dir: &Path) -> Result<Run, StoredRunError> {
+    let mut run = load(dir)?;
+    let well = |c: &&CaseRecord| matches!(c.outcome, Some(Outcome::Passed | Outcome::Skipped));
+    let troubled: BTreeSet<CaseId> = run.cases.iter().filter(|c| !well(c)).map(|c| c.id.clone()).collect();
+    if !troubled.is_empty() {
+        run.past = past::of(dir, &run, &troubled);
+    }
+    Ok(run)
+}
+
+/// The events of a stored run, in order.
+pub(super) fn lines(dir: &Path) -> Result<Vec<Line>, StoredRunError> {
     let path = dir.join("events.jsonl");
     let text = fs::read_to_string(&path).map_err(|source| StoredRunError::Read { path: path.clone(), source })?;
     let mut lines = Vec::new();
@@ -57,9 +85,7 @@ pub fn load(dir: &Path) -> Result<Run, StoredRunError> {
             Err(source) => return Err(StoredRunError::Event { path, line: i + 1, source }),
         }
     }
-    let mut run = fold(&lines);
-    attach_histories(dir, &mut run, &lines);
-    Ok(run)
+    Ok(lines)
 }
 
 /// Adds the histories that a run's events name; one that cannot be read is left out, as if its client had not ended.

@@ -4,8 +4,8 @@ use super::super::args::{ImageArgs, StackArgs};
 use super::super::doctor;
 use super::super::progress::Progress;
 use super::super::run::{
-    Refusal, chosen, close_ledger, command, drop_images, interrupts, link_latest, make_folder, new_ledger, now,
-    provider, sweep_first,
+    Refusal, chosen, close_ledger, command, drop_images, interrupts, keep_scenarios, link_latest, make_folder,
+    new_ledger, now, provider, sweep_first,
 };
 use super::super::stack::{self, Stack};
 use super::super::terminal::{coloured, complain, print};
@@ -15,7 +15,7 @@ use crate::component;
 use crate::image::Store;
 use crate::ledger::Ledger;
 use crate::perf::acks::{self, Acks};
-use crate::perf::{self, Quiet};
+use crate::perf::{self, Watch};
 use crate::provider::{Provider, local};
 use crate::record::{Chain, Event, Failure, Run, RunId};
 use crate::report::{self, Style};
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Compares two stacks.
-pub(super) async fn ab(args: AbArgs) -> Exit {
+pub(super) async fn ab(args: &AbArgs) -> Exit {
     if !args.select.chooses() {
         complain(
             "error: which cases are to be compared?\nhint: name some, for example `podferry perf ab counter-migrates`",
@@ -44,7 +44,11 @@ pub(super) async fn ab(args: AbArgs) -> Exit {
     if let Some(exit) = doctor::refuse_early() {
         return exit;
     }
-    prepared(&args, plan, &acks).await.unwrap_or_else(Refusal::tell)
+    let done = match args.baseline_build.is_some() || args.candidate_build.is_some() {
+        true => super::builds::builds(args, plan, &acks).await,
+        false => prepared(args, plan, &acks).await,
+    };
+    done.unwrap_or_else(Refusal::tell)
 }
 
 async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusal> {
@@ -68,6 +72,7 @@ async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusa
             baseline.image.suite, baseline.image.key, candidate.image.suite, candidate.image.key
         ),
     });
+    keep_scenarios(&args.select, &plan, &recorder);
     let open =
         |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
     let stores = Stores { lasting: open(baseline.cache.dir().join("store"))?, of_run: open(dir.join("store"))? };
@@ -91,19 +96,18 @@ async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusa
         seed,
         timeout: args.timeout,
     };
-    let (rule, quiet) = (args.judge.rule(), Quiet::begin());
+    let (rule, watch) = (args.rule(), Watch::begin());
     execute_paired(paired, |run| perf::ab::suspects(run, &rule), interrupts()).await;
-    let noise = quiet.end();
+    let used = watch.end();
     progress.finish();
     drop_images(&dir, &recorder);
     sweep_last(&id, &ids, &ledger, &recorder);
     let run = recorded(&dir, &recorder);
-    let mut comparison = perf::ab::comparison(&run, rule, pairs, seed, acks);
-    comparison.warnings.extend(noise);
+    let comparison = perf::ab::comparison(&run, rule, (pairs, seed), used, acks);
     finish(&dir, &run, &comparison, args, &recorder)
 }
 
-fn of_side(args: &AbArgs, side: Side) -> StackArgs {
+pub(super) fn of_side(args: &AbArgs, side: Side) -> StackArgs {
     let (image, components) = match side {
         Side::Baseline => (&args.baseline_node_image, &args.baseline),
         Side::Candidate => (&args.candidate_node_image, &args.candidate),
@@ -116,11 +120,14 @@ fn of_side(args: &AbArgs, side: Side) -> StackArgs {
 }
 
 /// The command that compares a case again, but for the case and its engine.
-fn again(args: &AbArgs, seed: u64) -> String {
+pub(super) fn again(args: &AbArgs, seed: u64) -> String {
     let program = std::env::var("PODFERRY_COMMAND").unwrap_or_else(|_| "podferry".to_owned());
     let mut text = format!("{program} perf ab --pairs {} --seed {seed}", args.pairs);
     for (side, components) in [("baseline", &args.baseline), ("candidate", &args.candidate)] {
         components.iter().for_each(|c| text += &format!(" --{side}-component {c}"));
+    }
+    for (side, build) in [("baseline", &args.baseline_build), ("candidate", &args.candidate_build)] {
+        build.iter().for_each(|path| text += &format!(" --{side}-build {}", path.display()));
     }
     for (side, image) in [("baseline", &args.baseline_node_image), ("candidate", &args.candidate_node_image)] {
         if image != super::super::args::DEFAULT_NODE_IMAGE {
@@ -144,12 +151,12 @@ fn sweep_last(id: &RunId, sides: &[RunId; 2], ledger: &Ledger, recorder: &Record
 }
 
 /// The run as it is stored; what could not be written is still remembered.
-fn recorded(dir: &Path, recorder: &Recorder) -> Run {
+pub(super) fn recorded(dir: &Path, recorder: &Recorder) -> Run {
     let stored = if recorder.broken().is_none() { run::load(dir).ok() } else { None };
     stored.unwrap_or_else(|| recorder.fold())
 }
 
-fn finish(
+pub(super) fn finish(
     dir: &Path,
     run: &Run,
     comparison: &crate::record::Comparison,

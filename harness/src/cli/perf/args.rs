@@ -60,6 +60,12 @@ pub(super) struct AbArgs {
     /// The same, on the candidate's nodes
     #[arg(long = "candidate-component", value_name = "NAME=PATH")]
     pub(super) candidate: Vec<String>,
+    /// Another build of podferry, for the baseline: each sample is a run of its own then; none: this one, if the candidate has one
+    #[arg(long, value_name = "PODFERRY")]
+    pub(super) baseline_build: Option<PathBuf>,
+    /// The same, for the candidate
+    #[arg(long, value_name = "PODFERRY")]
+    pub(super) candidate_build: Option<PathBuf>,
     /// Debian suite of the baseline's node image, or a file that lists suite and packages
     #[arg(long, value_name = "SUITE|FILE", default_value = DEFAULT_NODE_IMAGE)]
     pub(super) baseline_node_image: String,
@@ -75,6 +81,12 @@ pub(super) struct AbArgs {
     /// Draws which side goes first; none: drawn by chance, and told
     #[arg(long, value_name = "NUMBER")]
     pub(super) seed: Option<u64>,
+    /// Beyond this share of the processors' time that other machines on the same host took, times are invalid
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent)]
+    pub(super) max_stolen: f64,
+    /// Beyond this load for each processor while figures are taken, times are invalid; what is measured is in it
+    #[arg(long, value_name = "LOAD", default_value = "4")]
+    pub(super) max_load: f64,
     #[command(flatten)]
     pub(super) judge: RuleArgs,
     /// Where the run's folder is made
@@ -86,6 +98,12 @@ pub(super) struct AbArgs {
     /// Plain lines, no live progress
     #[arg(long)]
     pub(super) quiet: bool,
+}
+
+impl AbArgs {
+    pub(super) fn rule(&self) -> RuleRecord {
+        RuleRecord { most_stolen: self.max_stolen, most_load: self.max_load, ..self.judge.rule() }
+    }
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -3,6 +3,7 @@
 mod ab;
 mod ack;
 mod args;
+mod builds;
 mod stored;
 
 pub(super) use args::PerfArgs;
@@ -16,7 +17,7 @@ use args::PerfCommand;
 /// Compares figures.
 pub(super) async fn perf(args: PerfArgs) -> Exit {
     match args.command {
-        PerfCommand::Ab(args) => ab::ab(*args).await,
+        PerfCommand::Ab(args) => ab::ab(&args).await,
         PerfCommand::Baseline(args) => stored::baseline(&args),
         PerfCommand::Compare(args) => stored::compare(&args),
         PerfCommand::History(args) => stored::history(&args),

@@ -48,8 +48,11 @@ fn run(slower: f64, rounds: u32, outcome: Outcome) -> Run {
     fold(&lines)
 }
 
+/// A machine with nothing else to do.
+const QUIET: MachineUse = MachineUse { processors: 2, load_at_begin: Some(0.1), load: Some(0.8), stolen: Some(0.0) };
+
 fn compared(run: &Run) -> Comparison {
-    comparison(run, shipped_rule(), 40, 1, &Acks::default())
+    comparison(run, shipped_rule(), (40, 1), QUIET, &Acks::default())
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn an_acknowledged_regression_is_told_and_stops_nothing() {
     };
     let on = |today: &str| {
         let acks = Acks { today: today.to_owned(), all: vec![ack.clone()] };
-        comparison(&run, shipped_rule(), 40, 1, &acks)
+        comparison(&run, shipped_rule(), (40, 1), QUIET, &acks)
     };
     let known = on("2030-01-31");
     assert_eq!(exit(&known, true), Exit::Passed);
@@ -103,4 +106,21 @@ fn an_acknowledged_regression_is_told_and_stops_nothing() {
     let late = on("2030-02-01");
     assert_eq!(exit(&late, true), Exit::Regressed);
     assert_eq!(late.warnings, ["the acknowledgement of checkpoint of x[engine=runc] expired on 2030-01-31"]);
+}
+
+#[test]
+fn of_a_machine_that_is_not_fit_only_exact_counts_are_believed() {
+    let both = run(1.3, 2, Outcome::Passed);
+    let on = |used| comparison(&both, shipped_rule(), (40, 1), used, &Acks::default());
+    let words = |c: &Comparison| c.cases[0].figures.iter().map(|f| (f.exact, f.verdict)).collect::<Vec<_>>();
+    assert!(words(&on(QUIET)).contains(&(false, PerfVerdict::Regressed)));
+    for used in [MachineUse { stolen: Some(0.3), ..QUIET }, MachineUse { load: Some(9.0), ..QUIET }] {
+        let unfit = on(used);
+        for (exact, verdict) in words(&unfit) {
+            assert_eq!(verdict, if exact { PerfVerdict::Unchanged } else { PerfVerdict::Invalid });
+        }
+        assert!(unfit.warnings.iter().any(|w| w.contains("not fit")), "{:?}", unfit.warnings);
+        assert_eq!(exit(&unfit, true), Exit::Surroundings, "a gate that cannot see must not stand open");
+        assert_eq!(exit(&unfit, false), Exit::Passed);
+    }
 }

@@ -2,7 +2,7 @@ use super::lanes::Lanes;
 use super::plot::{Plot, plots};
 use crate::record::{CaseRecord, Millis, Run};
 use crate::report::text;
-use crate::report::view::{CaseView, MigrationView, RunView, Status};
+use crate::report::view::{CaseView, MigrationView, RunView, Status, state_sentence};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minijinja::syntax::SyntaxConfig;
@@ -29,6 +29,8 @@ struct CaseContext {
     /// The status as a style class.
     class: String,
     trouble: bool,
+    /// For a case that needs a look: what became of everything, and whether anything was lost.
+    state: Option<String>,
     lanes: Option<Lanes>,
     plots: Vec<Plot>,
     bars: Vec<Downtime>,
@@ -146,6 +148,7 @@ fn case(i: usize, record: &CaseRecord, view: &CaseView, run: &Run, nodes: &[Stri
         word: view.status.name(),
         class: class(view.status),
         trouble: view.status.is_trouble(),
+        state: state_sentence(view).filter(|_| view.status.is_trouble()),
         lanes: Lanes::of(view, nodes),
         plots: drawn.flat_map(|(client, history)| plots(view, client, history, run.epoch)).collect(),
         bars: view.migrations.iter().filter_map(downtime).collect(),

@@ -1,11 +1,13 @@
 //! What a comparison found. Pure: a [`crate::record::Comparison`] in, text out.
 
 mod history;
+mod html;
 mod markdown;
 mod terminal;
 mod view;
 
 pub use history::history;
+pub use html::html;
 pub use markdown::markdown;
 pub use terminal::terminal;
 

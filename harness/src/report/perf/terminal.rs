@@ -17,7 +17,7 @@ pub fn terminal(comparison: &Comparison, folder: &str, style: Style) -> String {
     out.extend(view.warnings.iter().map(|w| style.status(Status::Errored, format!("warning: {w}"))));
     out.extend(view.how.iter().map(|line| style.dim(line)));
     out.push(String::new());
-    out.push(format!("{} {folder}/comparison.md", style.bold("Next: read")));
+    out.push(format!("{} {folder}/comparison.html", style.bold("Next: open")));
     out.push(String::new());
     out.join("\n")
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::record::{
-    Ack, CaseId, ComparedCase, ComparedFigure, HostRecord, PerfVerdict, RoundRecord, RuleRecord, RunId, Samples, Shift,
-    Trend, Way,
+    Ack, CaseId, ComparedCase, ComparedFigure, HostRecord, MachineUse, PerfVerdict, RoundRecord, RuleRecord, RunId,
+    Samples, Shift, Trend, Way,
 };
 use crate::report::Style;
 
@@ -62,14 +62,30 @@ fn sample() -> Comparison {
         host: HostRecord { kernel: "6.18".to_owned(), cpus: 2, cpu_model: "Xeon".to_owned(), ..HostRecord::default() },
         machine: "0123456789ab".to_owned(),
         way: Way::Interleaved { pairs: 40, seed: 7 },
-        rule: RuleRecord { confidence: 0.99, margin: 0.05, least_ms: 1.0, find: 0.2, power: 0.95 },
+        rule: RuleRecord {
+            confidence: 0.99,
+            margin: 0.05,
+            least_ms: 1.0,
+            find: 0.2,
+            power: 0.95,
+            most_stolen: 0.1,
+            most_load: 4.0,
+        },
         differences: vec!["runc: 1.3.5 (path a) -> 1.3.6 (path b)".to_owned()],
+        machine_use: Some(MachineUse { processors: 2, load_at_begin: Some(0.4), load: Some(1.3), stolen: Some(0.07) }),
         warnings: vec!["7 % of the processors' time was stolen by other machines".to_owned()],
         cases: vec![
             case("counter[engine=runc]", figures, None),
             case("redis[engine=cri]", Vec::new(), Some("the candidate skipped: it can't")),
         ],
     }
+}
+
+/// The same, with samples of a figure that differ, as measured ones do.
+fn noisy() -> Comparison {
+    let mut compared = sample();
+    compared.cases[0].figures[1].candidate.all = (0..16).map(|i| 52.0 + f64::from(i % 5)).collect();
+    compared
 }
 
 #[test]
@@ -82,9 +98,40 @@ fn a_comparison_as_markdown() {
     insta::assert_snapshot!(markdown(&sample()));
 }
 
+/// One file that fetches nothing and that its own policy admits, with each verdict, the interval of each round and all samples.
+#[test]
+fn a_comparison_as_a_page() {
+    let compared = noisy();
+    let page = html(&compared);
+    for outside in ["http://", "https://", "url(", "@import", " src=", "<link", " style=", "<script"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("as &lt;it&gt; is"), "text is escaped");
+    for (case, figures) in [("counter[engine=runc]", 5), ("redis[engine=cri]", 0)] {
+        assert!(page.contains(case) && page.matches("<th scope=\"row\">").count() >= figures);
+    }
+    let marks = page.matches(" mark\"").count();
+    assert_eq!(marks, 1 + 2 + 1 + 2, "an interval a round");
+    let dots = page.matches("h0").count();
+    assert_eq!(dots, 3 * 2 * 16, "a dot for each sample of the three figures that vary");
+    // What nobody need look at is folded away.
+    assert_eq!((page.matches("<details class=\"case\">").count(), page.matches(" open>").count()), (1, 4));
+}
+
 #[test]
 fn a_comparison_as_json_reads_back() {
     assert_eq!(serde_json::from_str::<Comparison>(&json(&sample())).unwrap(), sample());
+}
+
+/// Stored comparisons are read again by later versions, and a browser looks at this one.
+#[test]
+fn the_stored_comparison_still_reads_as_the_same() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/golden/comparison.json");
+    if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
+        std::fs::write(&path, json(&noisy())).unwrap();
+    }
+    let stored: Comparison = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(stored, noisy());
 }
 
 #[test]

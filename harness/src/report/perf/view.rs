@@ -112,7 +112,21 @@ fn how(comparison: &Comparison) -> Vec<String> {
         percent(rule.find),
         (rule.power * 100.0).round()
     );
-    vec![way, seen, machine]
+    let used = comparison.machine_use.as_ref().map(|used| machine_use(used, comparison));
+    [way, seen, machine].into_iter().chain(used).collect()
+}
+
+/// What the machine did meanwhile, with the bounds beyond which figures are invalid.
+fn machine_use(used: &crate::record::MachineUse, comparison: &Comparison) -> String {
+    let known = |v: Option<f64>, told: &dyn Fn(f64) -> String| v.map_or_else(|| "unknown".to_owned(), told);
+    let each = |load: f64| format!("{:.1}", load / f64::from(used.processors.max(1)));
+    format!(
+        "meanwhile: a load of {} for each processor (invalid above {}), {} of their time stolen by other machines (invalid above {})",
+        known(used.load, &each),
+        comparison.rule.most_load,
+        known(used.stolen, &|share| format!("{:.1} %", share * 100.0)),
+        format_args!("{:.0} %", comparison.rule.most_stolen * 100.0)
+    )
 }
 
 fn case(case: &ComparedCase) -> CaseView {

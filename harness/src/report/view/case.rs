@@ -1,6 +1,6 @@
 use super::{
-    ClientView, FaultView, InstanceView, KnownView, MetricView, MigrationView, NodesView, PhaseView, Problem, fault,
-    known, migration, ms, problem, state,
+    ClientView, FaultView, InstanceView, KnownView, MetricView, MigrationView, NodesView, PastView, PhaseView, Problem,
+    fault, known, migration, ms, problem, state,
 };
 use crate::record::{At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Origin, Outcome};
 use crate::report::text;
@@ -149,8 +149,14 @@ pub struct CaseView {
     /// they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodesView>,
+    /// For a case that needs a look: how it did in earlier runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub past: Option<PastView>,
     /// What it left behind.
     pub leaks: Vec<Leak>,
+    /// For a case that needs a look: the command that makes one file of all that there is of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
     /// The command that runs it again.
     pub rerun: String,
 }
@@ -280,8 +286,10 @@ impl CaseView {
             clients,
             metrics: metrics(&e.metrics),
             files: case.files.iter().map(|f| text::line(f)).collect(),
-            // Of one case alone nobody knows the nodes: the run adds them.
+            // Of one case alone nobody knows the nodes, what was before, and the folder: the run adds them.
             nodes: None,
+            past: None,
+            bundle: None,
             leaks: case.leaks.iter().map(super::leak).collect(),
             rerun: text::line(&case.rerun),
         };

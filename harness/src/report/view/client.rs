@@ -89,7 +89,7 @@ const LEAST_INTERVALS: f64 = 5.0;
 const NAMED: usize = 20;
 
 impl ClientView {
-    pub(super) fn of(name: &str, history: &History, epoch: At) -> ClientView {
+    pub(in crate::report) fn of(name: &str, history: &History, epoch: At) -> ClientView {
         let scheduled = history.interval_ns > 0;
         let n = |outcome| history.ops.iter().filter(|op| op.outcome == outcome).count() as u64;
         ClientView {

@@ -13,6 +13,7 @@ mod known;
 mod metric;
 mod migration;
 mod nodes;
+mod past;
 mod problem;
 mod state;
 mod writes;
@@ -25,6 +26,7 @@ pub use known::KnownView;
 pub use metric::MetricView;
 pub use migration::{MigrationView, Part, PhaseView};
 pub use nodes::NodesView;
+pub use past::{PastRun, PastView};
 pub use problem::{Problem, ProblemKind};
 pub use state::InstanceView;
 pub use writes::WritesView;
@@ -33,7 +35,7 @@ pub(super) use migration::timeline as migration_timeline;
 pub(super) use state::sentence as state_sentence;
 
 use super::text;
-use crate::record::{At, ErrorClass, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
+use crate::record::{At, CaseRecord, ErrorClass, Failure, HostRecord, Leak, Millis, NodeRecord, Outcome, Run};
 use serde::Serialize;
 
 /// Version of `run.json`. Fields are added under the same number; it changes when one is removed or changes meaning.
@@ -233,11 +235,7 @@ impl RunView {
             nodes: run.nodes.iter().map(nodes::node).collect(),
             differences: images::differences(run),
             images: images::of(run),
-            cases: run
-                .cases
-                .iter()
-                .map(|c| CaseView { nodes: nodes::of_case(c, &run.nodes), ..CaseView::of(c, run.epoch) })
-                .collect(),
+            cases: run.cases.iter().map(|c| in_run(c, run)).collect(),
             leaks: run.leaks.iter().map(leak).collect(),
             errors: run.errors.iter().map(problem::failure).collect(),
         }
@@ -250,6 +248,43 @@ impl RunView {
         cases.sort_by_key(|c| rank(c.status));
         cases
     }
+}
+
+/// A case with what the run knows of it.
+fn in_run(case: &CaseRecord, run: &Run) -> CaseView {
+    let view = CaseView::of(case, run.epoch);
+    let trouble = view.status.is_trouble();
+    let placed = |mut p: Problem| {
+        // By the name that the run has of the file: a place's own is made fit to be shown.
+        let kept = run.scenarios.iter().find(|(file, _)| text::line(file) == p.origin.file);
+        let whole = kept.and_then(|(_, kept)| kept.text.as_deref());
+        p.source = whole.and_then(|t| t.lines().nth((p.origin.line as usize).checked_sub(1)?)).map(text::code_line);
+        p
+    };
+    CaseView {
+        nodes: nodes::of_case(case, &run.nodes),
+        past: past::of(case, run),
+        bundle: (trouble && !run.id.0.is_empty()).then(|| bundle_command(run, &folder(run), &view.id)),
+        problems: view.problems.into_iter().map(placed).collect(),
+        ..view
+    }
+}
+
+/// The run's folder as the user would name it where the run was started.
+pub(super) fn folder(run: &Run) -> String {
+    let words = &run.command;
+    let out = words.iter().enumerate().find_map(|(i, word)| match word.strip_prefix("--out") {
+        Some("") => words.get(i + 1).cloned(),
+        Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+        None => None,
+    });
+    text::line(&format!("{}/{}", out.as_deref().unwrap_or("target/e2e").trim_end_matches('/'), run.id))
+}
+
+/// The command that bundles a case of a run in this folder.
+pub(super) fn bundle_command(run: &Run, folder: &str, case: &str) -> String {
+    let program = run.command.first().map_or("podferry", String::as_str);
+    format!("{} bundle {folder} '{case}'", text::line(program))
 }
 
 fn host(h: &HostRecord) -> HostRecord {

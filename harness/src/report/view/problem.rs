@@ -46,6 +46,9 @@ pub struct Problem {
     /// Where the group of steps is used that it happened in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used_at: Option<Origin>,
+    /// The line of the scenario at that place, if the run kept the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The class of the error, where it is one.
     pub class: Option<ErrorClass>,
     /// What happened.
@@ -65,6 +68,7 @@ impl Problem {
             subject: text::line(subject),
             origin: text::origin(origin),
             used_at: None,
+            source: None,
             class: None,
             message: text::message(message),
             wanted: None,

@@ -8,7 +8,7 @@ use podferry::record::{
 
 const FENCED: &str = "redis-migrates[engine=cri,data=64Mi]";
 pub(crate) const UNFENCED: &str = "redis-migrates-unfenced[engine=runc,data=64Mi]";
-const RESTORE_FAILS: &str = "redis-migrates[engine=cri,data=512Mi]";
+pub(crate) const RESTORE_FAILS: &str = "redis-migrates[engine=cri,data=512Mi]";
 const COLD_START: &str = "counter-migrates[engine=cri]";
 const TRUNCATED: &str = "truncated-archive[engine=runc]";
 const ERRORED: &str = "nginx-migrates[engine=cri]";

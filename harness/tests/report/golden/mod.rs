@@ -6,7 +6,7 @@ mod client;
 mod events;
 mod known;
 
-use podferry::record::{CaseId, Event, Line, Run, fold};
+use podferry::record::{CaseId, ComponentRecord, Event, KeptScenario, Line, Outcome, PastCase, Run, RunId, fold};
 
 pub(crate) use events::Script;
 use events::at;
@@ -30,7 +30,7 @@ pub(crate) fn lines() -> Vec<Line> {
 
 /// The run: what its events fold to, with the histories that the runner would have added from their files.
 pub(crate) fn run() -> Run {
-    with_histories(fold(&lines()))
+    with_surroundings(with_histories(fold(&lines())))
 }
 
 /// A run of known issues: one that shows, one that is gone, one that is over, one that need not show; and a case of which a
@@ -54,6 +54,34 @@ fn with_histories(mut run: Run) -> Run {
             case.evidence.histories.insert(client.to_owned(), load.history());
         }
     }
+    run
+}
+
+/// What lies beside the events: the text of a scenario, and earlier runs of the case whose restore fails.
+fn with_surroundings(mut run: Run) -> Run {
+    let line = |n: u32| if n == 28 { "    - id: move\n".to_owned() } else { format!("# line {n}\n") };
+    let kept =
+        KeptScenario { copy: "scenarios/redis-migrates.yaml".to_owned(), text: Some((1..=60).map(line).collect()) };
+    run.scenarios.insert("scenarios/redis-migrates.yaml".to_owned(), kept);
+    let past = |run: &str, outcome, reason: Option<&str>, criu: &str| PastCase {
+        run: RunId(run.to_owned()),
+        started: "2026-11-21T09:00:00Z".to_owned(),
+        outcome,
+        reason: reason.map(str::to_owned),
+        downtime: (outcome == Outcome::Passed).then_some(412.0),
+        components: vec![ComponentRecord {
+            name: "criu".to_owned(),
+            version: criu.to_owned(),
+            source: "package sid".to_owned(),
+            digest: format!("sha256:{criu}"),
+        }],
+    };
+    let before = vec![
+        past("20261121-101500-11aa", Outcome::Errored, Some("no room on the host"), "4.2.1"),
+        past("20261121-090000-22bb", Outcome::Passed, None, "4.1"),
+        past("20261120-090000-33cc", Outcome::Passed, None, "4.1"),
+    ];
+    run.past.insert(CaseId(cases::RESTORE_FAILS.to_owned()), before);
     run
 }
 

@@ -1,0 +1,216 @@
+//! Two builds of podferry in turn. Each sample is a run of its own, by the build's own program, so that a build is compared
+//! by what its user meets; any two builds that have `podferry run` can be. One record of both, as in [`super::paired`].
+
+use super::paired::{named, unbounded};
+use super::{Exit, Recorder, load, note, to_its_end};
+use crate::process::Exec;
+use crate::record::{CaseId, CaseRecord, Chain, ComponentRecord, Event, NodeRecord, Outcome, Run};
+use crate::scenario::plan::{Case, Plan};
+use crate::stats::{Side, order};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What a comparison of builds is made of.
+pub struct Builds {
+    /// What to do. Repetitions, warm-up and budgets of the cases do not matter here.
+    pub plan: Plan,
+    /// The baseline's program and the candidate's.
+    pub sides: [Build; 2],
+    /// Takes the events; runs of the builds are made below its folder.
+    pub recorder: Arc<Recorder>,
+    /// The command that compares a case again, but for its name.
+    pub again: String,
+    /// How many samples of each side count, in each round.
+    pub pairs: usize,
+    /// Discarded pairs before those.
+    pub warmup: usize,
+    /// Draws which side goes first.
+    pub seed: u64,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
+/// A build.
+pub struct Build {
+    /// The program, as components are recorded.
+    pub component: ComponentRecord,
+    /// Its path.
+    pub program: PathBuf,
+    /// Arguments that name the stack under test.
+    pub args: Vec<String>,
+}
+
+/// In a run of its own a case is done twice: the first time is of nodes that have not done it before.
+const TIMES: &str = "2";
+/// What making nodes, taking them down and writing reports may take beside the case.
+const BESIDE: Duration = Duration::from_secs(120);
+
+/// Runs a comparison of builds to its end, as [`super::execute_paired`] does.
+pub async fn execute_builds(
+    builds: Builds,
+    confirm: impl Fn(&Run) -> BTreeSet<CaseId>,
+    mut stop: watch::Receiver<bool>,
+) -> Run {
+    let Builds { plan, sides, recorder, again, pairs, warmup, seed, timeout } = builds;
+    let cases: Vec<Case> = plan.cases.into_iter().map(unbounded).collect();
+    let mut duel = Duel { sides: &sides, recorder: &recorder, again, pairs, warmup, seed, number: 0 };
+    let work = async {
+        duel.plan(&cases, 1);
+        for case in &cases {
+            duel.round(case, 1).await;
+        }
+        let wanted = confirm(&recorder.fold());
+        let again: Vec<Case> = cases.iter().filter(|c| wanted.contains(&c.id)).cloned().collect();
+        duel.plan(&again, 2);
+        for case in &again {
+            duel.round(case, 2).await;
+        }
+    };
+    to_its_end(work, timeout, &mut stop, &recorder).await;
+    let exit = Exit::of(&recorder.fold(), false);
+    recorder.run(Event::RunFinished { exit_code: exit as u8 });
+    recorder.fold()
+}
+
+struct Duel<'a> {
+    sides: &'a [Build; 2],
+    recorder: &'a Recorder,
+    again: String,
+    pairs: usize,
+    warmup: usize,
+    seed: u64,
+    /// Of cases that began.
+    number: u64,
+}
+
+/// Why a case ends on a side.
+type End = (Outcome, Option<String>);
+
+impl Duel<'_> {
+    fn plan(&self, cases: &[Case], round: u32) {
+        for case in cases {
+            let again = format!("{} --engine {} '{}'", self.again, case.engine, case.id);
+            for side in Side::BOTH {
+                note(&named(case, side, round), again.clone(), self.recorder);
+            }
+        }
+    }
+
+    /// All pairs of a case. The first sample that does not pass ends it on both sides.
+    async fn round(&mut self, case: &Case, round: u32) {
+        self.number += 1;
+        let both = Side::BOTH.map(|side| named(case, side, round));
+        both.iter().for_each(|case| self.recorder.case(&case.id, Event::CaseStarted));
+        let ended = self.pairs(case, &both, round).await;
+        for (case, (outcome, reason)) in both.iter().zip(ended) {
+            self.recorder.case(&case.id, Event::CaseFinished { outcome, reason });
+        }
+    }
+
+    async fn pairs(&self, case: &Case, both: &[Case; 2], round: u32) -> [End; 2] {
+        let passed = || (Outcome::Passed, None);
+        let warmup = self.warmup.next_multiple_of(2);
+        let total = warmup + self.pairs;
+        let order = order(total, self.seed.wrapping_add(self.number << 32).wrapping_add(u64::from(round)));
+        for (pair, first) in order.into_iter().enumerate() {
+            for side in [first, first.other()] {
+                let index = usize::from(side == Side::Candidate);
+                let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+                let warm = pair < warmup;
+                let event = Event::Repetition { number: number(pair + 1), of: Some(number(total)), warmup: warm };
+                self.recorder.case(&both[index].id, event);
+                match self.sample(case, side, pair == 0).await {
+                    Ok(done) if !warm => self.figures(&both[index].id, &done),
+                    Ok(_) => {}
+                    Err(end) => {
+                        let mut ended = [passed(), passed()];
+                        ended[index] = end;
+                        return ended;
+                    }
+                }
+            }
+        }
+        [passed(), passed()]
+    }
+
+    /// The last sample of each figure.
+    fn figures(&self, id: &CaseId, done: &CaseRecord) {
+        for (name, samples) in &done.evidence.metrics {
+            if let Some(value) = samples.last() {
+                self.recorder.case(id, Event::Metric { name: name.clone(), value: *value });
+            }
+        }
+    }
+
+    /// The case once, in a run of its own. What did not pass stays in the folder; the rest is in our record.
+    async fn sample(&self, case: &Case, side: Side, first: bool) -> Result<CaseRecord, End> {
+        let errored = |why: String| (Outcome::Errored, Some(why));
+        let build = &self.sides[usize::from(side == Side::Candidate)];
+        let out = self.recorder.dir().join(format!("side-{}", side.name()));
+        let engine = case.engine.to_string();
+        let exec = Exec::new(&build.program)
+            .args(["run", "--quiet", "--repeat", TIMES, "--engine", &engine, "--out"])
+            .arg(&out)
+            .args(&build.args)
+            .arg("--scenario")
+            .arg(self.scenario(case))
+            .arg(&case.id.0)
+            .timeout(case.timeout.saturating_mul(2) + BESIDE);
+        let output = exec.output().await.map_err(|e| errored(Chain(&e).to_string()))?;
+        let folder = std::fs::canonicalize(out.join("latest")).ok();
+        let run = folder.as_deref().and_then(|folder| load(folder).ok());
+        let Some((folder, run)) = folder.zip(run) else {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(errored(format!("{} left no run, exit code {}: {said}", build.program.display(), output.code)));
+        };
+        if first {
+            self.nodes(&run, side, build);
+        }
+        // The run before it is gone, so the link is to this one or to none.
+        let done = run.cases.into_iter().find(|c| c.id == case.id);
+        match done {
+            Some(done) if done.outcome == Some(Outcome::Passed) && output.code == 0 => {
+                forget(&folder);
+                Ok(done)
+            }
+            Some(done) if done.outcome != Some(Outcome::Passed) => {
+                let outcome = done.outcome.unwrap_or(Outcome::Errored);
+                let reason = done.reason.unwrap_or_else(|| "no reason was recorded".to_owned());
+                let kept =
+                    if outcome == Outcome::Skipped { String::new() } else { format!("; see {}", folder.display()) };
+                Err((outcome, Some(format!("{reason}{kept}"))))
+            }
+            _ => Err(errored(format!("its run ended with exit code {}; see {}", output.code, folder.display()))),
+        }
+    }
+
+    /// The file as the user named it; of the shipped suite the text that was kept, so that both builds do the same.
+    fn scenario(&self, case: &Case) -> PathBuf {
+        let named = PathBuf::from(&case.origin.file);
+        let kept =
+            self.recorder.fold().scenarios.get(&case.origin.file).map(|kept| self.recorder.dir().join(&kept.copy));
+        if named.is_file() { named } else { kept.unwrap_or(named) }
+    }
+
+    /// Records what a side ran on, once, with the build itself among the components.
+    fn nodes(&self, run: &Run, side: Side, build: &Build) {
+        for node in &run.nodes {
+            let mut components = vec![build.component.clone()];
+            components.extend(node.components.clone());
+            let node = NodeRecord { image: Some(side.name().to_owned()), components, ..node.clone() };
+            self.recorder.run(Event::NodeUp(node));
+        }
+    }
+}
+
+/// Removes a run that passed: hundreds of them are gigabytes, and what is wanted of it is recorded.
+fn forget(folder: &Path) {
+    // What cannot be removed takes room and harms nothing.
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[cfg(test)]
+mod tests;
