@@ -34,11 +34,16 @@ impl Watch {
         let ended = Arc::clone(&over);
         let loads = thread::spawn(move || {
             let mut seen = Vec::new();
-            while !ended.load(Ordering::Relaxed) {
-                thread::park_timeout(EVERY);
+            // Once at least, however soon it is over.
+            loop {
+                if !ended.load(Ordering::Relaxed) {
+                    thread::park_timeout(EVERY);
+                }
                 seen.extend(load(&read("loadavg")));
+                if ended.load(Ordering::Relaxed) {
+                    return seen;
+                }
             }
-            seen
         });
         Watch { began: load(&read("loadavg")), time: time(&read("stat")), over, loads }
     }

@@ -54,6 +54,9 @@ fn run() -> Run {
             Event::StepFinished(StepRecord {
                 id: "move".to_owned(),
                 title: "migrate x to b".to_owned(),
+                finally: false,
+                passed_over: None,
+                used_at: None,
                 origin,
                 from: at(15),
                 to: at(40),

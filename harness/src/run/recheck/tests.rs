@@ -185,6 +185,9 @@ fn no_check_mends_a_step_that_went_wrong() {
     let step = StepRecord {
         id: "move".to_owned(),
         title: String::new(),
+        finally: false,
+        passed_over: None,
+        used_at: None,
         origin: Origin::default(),
         from: sample_end(),
         to: sample_end(),
@@ -215,7 +218,7 @@ fn each_repetition_is_judged_by_its_own_evidence() {
     let (body, end) = body.split_at(body.len() - 1);
     // A budget is judged after all of them.
     let (own, budget) = body.split_at(body.len() - 1);
-    let of = |n: u32| Event::Repetition { number: n, of: 2, warmup: false };
+    let of = |n: u32| Event::Repetition { number: n, of: Some(2), warmup: false };
     let spoiled = own.iter().cloned().map(|e| match e {
         Event::History { client, .. } => Event::History { file: format!("2-{client}.csv"), client },
         other => other,
