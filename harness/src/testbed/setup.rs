@@ -244,11 +244,12 @@ fn test_name() -> String {
     thread.or_else(program).unwrap_or_else(|| "test".to_owned())
 }
 
-/// `e2e` in the target folder that the program lies in; else below the working directory.
+/// `e2e` in cargo's target folder, which test programs lie in (`target/debug/deps/NAME`); else below the working directory.
 fn default_out() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
-    let target = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file());
-    target.map_or_else(|| PathBuf::from("target/e2e"), |target| target.join("e2e"))
+    let tagged = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file());
+    let of_tests = || program.ancestors().find(|dir| dir.ends_with("deps"))?.ancestors().nth(2);
+    tagged.or_else(of_tests).map_or_else(|| PathBuf::from("target/e2e"), |target| target.join("e2e"))
 }
 
 #[cfg(test)]
@@ -290,6 +291,7 @@ mod tests {
         let setup = TestBed::setup();
         assert!(setup.name.ends_with("a_test_is_called_by_its_name_and_place") || setup.name.starts_with("podferry"));
         assert!(setup.at.file.ends_with("testbed/setup.rs"), "{}", setup.at);
-        assert!(default_out().ends_with("e2e"));
+        let out = default_out();
+        assert!(out.is_absolute() && out.ends_with("e2e"), "in the target folder: {}", out.display());
     }
 }
