@@ -9,10 +9,11 @@ use std::path::Path;
 type Lane = fn() -> Result<u8, String>;
 
 /// The lanes by name; each is a job of its own where jobs are many (`ci matrix`).
-const LANES: [(&str, Lane); 8] = [
+const LANES: [(&str, Lane); 9] = [
     ("lint", lint),
     ("browser", browser),
     ("kubernetes", kubernetes),
+    ("kind", kind),
     ("e2e", e2e),
     ("engines", engines),
     ("containerd", containerd),
@@ -95,6 +96,12 @@ pub(crate) const ASKED: &str = "containerd-asked";
 
 pub(crate) fn asked() -> Result<u8, String> {
     crate::test::ignored(&build::binaries(Profile::Dev)?, "cri", "")
+}
+
+/// The core tier in a kind cluster of two workers, under a dockerd that podferry starts itself. What kind's nodes are made of is
+/// built if need be: beside what the lane `kubernetes` builds, kind, kubeadm, kube-proxy and CoreDNS.
+fn kind() -> Result<u8, String> {
+    build::binaries(Profile::Dev)?.podferry(&["run", "--provider", "kind", "--param", "data=16Mi"].map(str::to_owned))
 }
 
 /// The version that is pinned.

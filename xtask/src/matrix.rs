@@ -79,6 +79,18 @@ fn parts(lane: &'static str) -> Vec<Cell> {
             let tests = Cell { name: ci::ENDPOINT.to_owned(), ..on(ci::KUBERNETES) };
             vec![tests, pinned(1), pinned(2), other]
         }
+        "kind" => {
+            let cell = |shard: u32| Cell {
+                name: format!("kind-{shard}of2"),
+                lane,
+                provider: "kind",
+                engine: "kubelet".to_owned(),
+                shard: format!("{shard}/2"),
+                more: vec!["--param", "data=16Mi"],
+                ..Cell::default()
+            };
+            vec![cell(1), cell(2)]
+        }
         whole => vec![Cell { name: whole.to_owned(), ..local() }],
     }
 }
