@@ -22,6 +22,9 @@ pub(crate) struct Kind {
 /// The programs that take the place of those of any node image.
 const OURS: [&str; 4] = ["containerd", "containerd-shim-runc-v2", "ctr", "kind"];
 
+/// The programs that are to be of one version with the API server, and are not built with it.
+const OF_KUBERNETES: [&str; 3] = ["kubeadm", "kubectl", "kube-proxy"];
+
 /// The components that are taken from the packages of the stack's own node image.
 const OF_IMAGE: [&str; 2] = ["runc", "criu"];
 
@@ -42,13 +45,20 @@ pub(super) async fn prepare(
         programs.insert(record.name.clone(), path.clone());
         components.push(record.clone());
     }
+    let version = components
+        .iter()
+        .find(|c| c.name == "kube-apiserver")
+        .map(|c| format!("v{}", c.version.trim_start_matches('v')));
     for name in PROGRAMS.iter().chain(&["kind"]) {
         // A node image of kind's has its own programs of Kubernetes.
         let theirs = base.is_some() && !OURS.contains(name);
         if theirs || programs.contains_key(*name) {
             continue;
         }
-        let built = component::build(&Wanted::named(name), cache, progress).await.map_err(refusal)?;
+        // Of one version with the API server; the others have versions of their own.
+        let of_cluster = OF_KUBERNETES.contains(name).then(|| version.clone()).flatten();
+        let wanted = Wanted { version: of_cluster, ..Wanted::named(name) };
+        let built = component::build(&wanted, cache, progress).await.map_err(refusal)?;
         programs.insert((*name).to_owned(), built.path);
         components.push(built.record);
     }
@@ -57,8 +67,6 @@ pub(super) async fn prepare(
     components.extend(missing);
     components.sort_by(|a, b| a.name.cmp(&b.name));
     let program = programs.remove("kind").expect("it was built above");
-    let version =
-        components.iter().find(|c| c.name == "kubelet").map(|c| format!("v{}", c.version.trim_start_matches('v')));
     let files = component::sources("kind").await.map_err(refusal)?.join("images/base/files");
     let key = component::short_digest(&(base, &root.key, &stack.image.key, &components));
     let parts = Parts {

@@ -3,6 +3,7 @@
 use super::dock::Dock;
 use crate::component::NodeImage;
 use crate::image::{ImageError, Layer, libraries, loader, program_layout};
+use crate::process::Exec;
 use crate::record::{Chain, Failure};
 use std::collections::BTreeMap;
 use std::fs;
@@ -50,8 +51,8 @@ const ON_NODE: [(&str, &str); 6] = [
     ("kubectl", "/usr/bin"),
 ];
 
-/// The programs of images that kubeadm names by the version of Kubernetes.
-const VERSIONED: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
+/// The sandbox's own image, as kind's configuration of containerd names it (kind 0.33.0).
+const PAUSE: &str = "registry.k8s.io/pause:3.10";
 
 /// All programs that a node of podferry's needs, as components are called.
 pub const PROGRAMS: [&str; 12] = [
@@ -83,7 +84,7 @@ impl Parts {
         let images = into.join("images");
         fs::create_dir_all(&images).map_err(|e| Failure::surroundings(format!("{cannot}: {e}")))?;
         let overlay = self.overlay().await.map_err(|e| broken(cannot, &e))?;
-        let of_images = self.images().await.map_err(|e| broken(cannot, &e))?;
+        let of_images = self.images().await?;
         let (root, into) = (self.root.clone(), into.to_owned());
         let work = move || -> Result<(), ImageError> {
             let mut base = Layer::default();
@@ -165,42 +166,52 @@ impl Parts {
         Ok(())
     }
 
-    /// The images of the cluster's own programs: file, reference, what they start, and the layer.
-    async fn images(&self) -> Result<Vec<(String, String, String, Layer)>, ImageError> {
+    /// The images of the cluster's own programs, by the references that its kubeadm asks for: file, reference, what they start,
+    /// and the layer.
+    async fn images(&self) -> Result<Vec<(String, String, String, Layer)>, Failure> {
         let mut images = Vec::new();
-        for name in VERSIONED {
-            let Some(program) = self.programs.get(name) else { continue };
-            let mut layer = Layer::default();
-            let entry = format!("/usr/local/bin/{name}");
-            layer.host_file(&entry, program, 0o755);
-            if name == "kube-proxy" {
-                self.nft(&mut layer).await?;
+        let asked = self.asked_for().await?;
+        // kind's configuration of containerd names one of its own.
+        for reference in asked.iter().map(String::as_str).chain([PAUSE]) {
+            let name = reference.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or_default();
+            let (mut layer, mut entry) = (Layer::default(), format!("/usr/local/bin/{name}"));
+            let mut file = format!("{name}.tar");
+            match (name, self.programs.get(name)) {
+                ("pause", _) => {
+                    layer.host_file("/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
+                    layer.text("/pause", "#!/bin/busybox sh\nexec /bin/busybox sleep 2147483647\n", 0o755);
+                    "/pause".clone_into(&mut entry);
+                    file = format!("pause-{}.tar", reference.rsplit(':').next().unwrap_or_default());
+                }
+                (_, Some(program)) => {
+                    // Its deployment says no command.
+                    if name == "coredns" {
+                        "/coredns".clone_into(&mut entry);
+                    }
+                    layer.host_file(&entry, program, 0o755);
+                }
+                (name, None) => {
+                    return Err(Failure::surroundings(format!(
+                        "kubeadm asks for an image of {name}: podferry has none"
+                    )));
+                }
             }
-            let reference = format!("registry.k8s.io/{name}:{}", self.version);
-            images.push((format!("{name}.tar"), reference, entry, layer));
-        }
-        // As `kubeadm config images list` names them for 1.36.3.
-        let others =
-            [("etcd", "etcd:3.6.8-0", "/usr/local/bin/etcd"), ("coredns", "coredns/coredns:v1.14.2", "/coredns")];
-        for (name, tag, entry) in others {
-            let Some(program) = self.programs.get(name) else { continue };
-            let mut layer = Layer::default();
-            layer.host_file(entry, program, 0o755);
-            images.push((format!("{name}.tar"), format!("registry.k8s.io/{tag}"), entry.to_owned(), layer));
-        }
-        // kubeadm's, and the one of kind's configuration of containerd.
-        for tag in ["3.10.2", "3.10"] {
-            let mut layer = Layer::default();
-            layer.host_file("/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
-            layer.text("/pause", "#!/bin/busybox sh\nexec /bin/busybox sleep 2147483647\n", 0o755);
-            images.push((
-                format!("pause-{tag}.tar"),
-                format!("registry.k8s.io/pause:{tag}"),
-                "/pause".to_owned(),
-                layer,
-            ));
+            if name == "kube-proxy" {
+                self.nft(&mut layer).await.map_err(|e| broken("can't make the image of kube-proxy", &e))?;
+            }
+            images.push((file, reference.to_owned(), entry, layer));
         }
         Ok(images)
+    }
+
+    async fn asked_for(&self) -> Result<Vec<String>, Failure> {
+        let cannot = "can't ask kubeadm for its images";
+        let kubeadm =
+            self.programs.get("kubeadm").ok_or_else(|| Failure::surroundings("there is no kubeadm".to_owned()))?;
+        // With the version it asks no network.
+        let list = ["config", "images", "list", "--kubernetes-version", &self.version];
+        let said = Exec::new(kubeadm).args(list).run().await.map_err(|e| broken(cannot, &e))?.text();
+        Ok(said.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
     /// What kube-proxy calls.
