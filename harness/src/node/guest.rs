@@ -1,14 +1,13 @@
 use super::control::Control;
-use super::fabric::on_own_thread;
 use super::init::GUEST;
 use super::programs::Programs;
+use super::reach;
 use super::sandbox::{PATIENCE, SandboxError, Unready, expect};
 use super::wire::{Channel, Reply, Streams};
 use super::{Link, Node, Program};
 use crate::process::{Exec, ExecError, Output, guest_in_pid_namespace};
 use crate::record::NodeRecord;
 use async_trait::async_trait;
-use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -120,13 +119,7 @@ impl Node for Guest {
     }
 
     fn host_path(&self, inside: &Path) -> PathBuf {
-        let inside = inside.strip_prefix("/").unwrap_or(inside);
-        if self.alive() {
-            Path::new(&format!("/proc/{}/root", self.pid)).join(inside)
-        } else {
-            // The process id may be another's now. Nothing can be below a device.
-            Path::new("/dev/null").join(format!("node-{}-has-ended", self.name())).join(inside)
-        }
+        reach::host_path(self.pid, (!self.alive()).then(|| self.name()), inside)
     }
 
     fn shared_dir(&self) -> Option<&Path> {
@@ -138,11 +131,7 @@ impl Node for Guest {
     }
 
     fn listen_in(&self, network: &Path, address: SocketAddr) -> io::Result<TcpListener> {
-        let net = File::open(self.host_path(network))?;
-        on_own_thread(|| {
-            setns(net, CloneFlags::CLONE_NEWNET)?;
-            TcpListener::bind(address)
-        })
+        reach::listen(&self.host_path(network), address)
     }
 
     /// Orphans are the node's own PID 1's.
@@ -151,11 +140,7 @@ impl Node for Guest {
     }
 
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
-        let net = self.network()?;
-        on_own_thread(|| {
-            setns(net, CloneFlags::CLONE_NEWNET)?;
-            TcpStream::connect_timeout(&to, limit)
-        })
+        reach::connect(&self.host_path(Path::new("/proc/1/ns/net")), to, limit)
     }
 
     fn set_link(&self, _link: Link) -> io::Result<()> {

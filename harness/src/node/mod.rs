@@ -8,6 +8,7 @@ mod memory;
 mod pause;
 mod processes;
 mod programs;
+mod reach;
 mod running;
 mod sandbox;
 mod talk;

@@ -3,6 +3,7 @@ use super::fabric::{self, Cable, Fabric, on_own_thread};
 use super::init::SUBCOMMAND;
 use super::pause;
 use super::programs::Programs;
+use super::reach;
 use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
 use super::{Link, MemoryGroup, Node, Program};
 use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
@@ -159,13 +160,7 @@ impl Node for Sandbox {
     }
 
     fn host_path(&self, inside: &Path) -> PathBuf {
-        let inside = inside.strip_prefix("/").unwrap_or(inside);
-        if self.alive() {
-            Path::new(&format!("/proc/{}/root", self.pid)).join(inside)
-        } else {
-            // The process id may be another's now. Nothing can be below a device.
-            Path::new("/dev/null").join(format!("node-{}-has-ended", self.name())).join(inside)
-        }
+        reach::host_path(self.pid, (!self.alive()).then(|| self.name()), inside)
     }
 
     fn shared_dir(&self) -> Option<&Path> {
@@ -177,11 +172,7 @@ impl Node for Sandbox {
     }
 
     fn listen_in(&self, network: &Path, address: SocketAddr) -> io::Result<TcpListener> {
-        let net = File::open(self.host_path(network))?;
-        on_own_thread(|| {
-            setns(net, CloneFlags::CLONE_NEWNET)?;
-            TcpListener::bind(address)
-        })
+        reach::listen(&self.host_path(network), address)
     }
 
     fn orphan_exit(&self, pid: u32) -> Option<i32> {
@@ -189,11 +180,7 @@ impl Node for Sandbox {
     }
 
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
-        let net = File::open(self.host_path(Path::new("/proc/1/ns/net")))?;
-        on_own_thread(|| {
-            setns(net, CloneFlags::CLONE_NEWNET)?;
-            TcpStream::connect_timeout(&to, limit)
-        })
+        reach::connect(&self.host_path(Path::new("/proc/1/ns/net")), to, limit)
     }
 
     fn set_link(&self, link: Link) -> io::Result<()> {
