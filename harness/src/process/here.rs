@@ -42,6 +42,8 @@ pub(crate) fn guest_in_pid_namespace(
     let pids = File::open(namespaces.join("pid"))?;
     let mut command = agent(program, control);
     command.arg(subcommand).arg(namespaces);
+    // Where the node's own programs are is not podferry's matter: kind has them there.
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     let start = move || {
         setns(&pids, CloneFlags::CLONE_NEWPID)?;
         command.spawn()
@@ -52,7 +54,7 @@ pub(crate) fn guest_in_pid_namespace(
 fn agent(program: &Path, control: OwnedFd) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/").env_clear();
-    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
     // Standard error stays the harness's own: a panic of PID 1 must be seen.
     command.stdin(Stdio::from(control)).stdout(Stdio::null());
     command
