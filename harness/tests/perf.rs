@@ -13,7 +13,7 @@ use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgro
 use podferry::record::{
     CaseRecord, ComparedFigure, Comparison, EngineKind, Event, HostRecord, Line, MachineUse, PerfVerdict, RunId,
 };
-use podferry::run::{Exit, Ground, Listener, Paired, Preparations, Recorder, Sides, Stores, execute_paired};
+use podferry::run::{Exit, Ground, Listener, Paired, Pairing, Preparations, Recorder, Sides, Stores, execute_paired};
 use podferry::scenario::{self, Selection};
 use podferry::workload::KINDS;
 use std::fs;
@@ -171,10 +171,8 @@ async fn with_delay(delay: Duration) -> Comparison {
         host: HostRecord::default(),
         image: String::new(),
     });
-    let paired = Paired {
+    let pairing = Pairing {
         plan,
-        sides,
-        stores,
         recorder,
         again: String::new(),
         pairs: PAIRS,
@@ -182,6 +180,7 @@ async fn with_delay(delay: Duration) -> Comparison {
         seed: 1,
         timeout: Duration::from_secs(900),
     };
+    let paired = Paired { pairing, sides, stores };
     let (_interrupt, never) = watch::channel(false);
     let run = execute_paired(paired, |run| perf::ab::suspects(run, &shipped_rule()), never).await;
     ids.iter().for_each(|id| assert!(sweep_cgroups(id).expect("swept").is_empty()));

@@ -64,21 +64,11 @@ impl Launch {
         let (id, ledger) = new_ledger()?;
         let stacks = stack::all(asked.stack, &ledger, progress).await?;
         let dir = make_folder(asked.out, &id)?;
-        let recorder =
-            Recorder::create(&dir, listener).map_err(|e| Failure::surroundings(format!("{}: {e}", dir.display())))?;
-        recorder.run(Event::RunStarted {
-            id: id.clone(),
-            podferry: env!("CARGO_PKG_VERSION").to_owned(),
-            command: asked.command,
-            started: now(),
-            host: component::host_record(),
-            image: images(&stacks),
-        });
+        let recorder = begin(&dir, &id, asked.command, images(&stacks), listener)?;
         let open =
             |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
         let cache = stacks[0].1.cache.dir();
         let stores = Stores { lasting: open(cache.join("store"))?, of_run: open(dir.join("store"))? };
-        let recorder = Arc::new(recorder);
         let mut launch = Launch { id, ledger, dir, recorder, stores, grounds: Vec::new(), further: Vec::new() };
         for (name, stack) in &stacks {
             for _ in 0..asked.lanes {
@@ -117,15 +107,42 @@ impl Launch {
     /// Removes what nobody needs when the run has ended; what stays is told in the report.
     pub(crate) fn close(&self) {
         drop_images(&self.dir, &self.recorder);
-        let swept = self.further.iter().try_for_each(|id| match local::sweep_cgroups(id) {
-            Ok(leaks) => leaks.first().map_or(Ok(()), |l| Err(format!("{} {}: {}", l.kind, l.name, l.reason))),
-            Err(e) => Err(e.to_string()),
-        });
-        if let Err(reason) = swept.and_then(|()| close_ledger(&self.id, &self.ledger)) {
-            self.recorder.error(Failure::surroundings(format!(
-                "sweeping up after this run: {reason}; `podferry clean` tries again"
-            )));
-        }
+        sweep_last(&self.id, &self.further, &self.ledger, &self.recorder);
+    }
+}
+
+/// Begins the record of a run in its folder. `images`: the node images, as they are told.
+pub(super) fn begin(
+    dir: &Path,
+    id: &RunId,
+    command: Vec<String>,
+    images: String,
+    listener: Box<dyn Listener>,
+) -> Result<Arc<Recorder>, Refusal> {
+    let recorder =
+        Recorder::create(dir, listener).map_err(|e| Failure::surroundings(format!("{}: {e}", dir.display())))?;
+    recorder.run(Event::RunStarted {
+        id: id.clone(),
+        podferry: env!("CARGO_PKG_VERSION").to_owned(),
+        command,
+        started: now(),
+        host: component::host_record(),
+        image: images,
+    });
+    Ok(Arc::new(recorder))
+}
+
+/// Removes the control groups of a run, and those of its further grounds, and forgets the claims on them; what stays is told in
+/// the report.
+pub(super) fn sweep_last(id: &RunId, further: &[RunId], ledger: &Ledger, recorder: &Recorder) {
+    let swept = further.iter().try_for_each(|id| match local::sweep_cgroups(id) {
+        Ok(leaks) => leaks.first().map_or(Ok(()), |l| Err(format!("{} {}: {}", l.kind, l.name, l.reason))),
+        Err(e) => Err(e.to_string()),
+    });
+    if let Err(reason) = swept.and_then(|()| close_ledger(id, ledger)) {
+        recorder.error(Failure::surroundings(format!(
+            "sweeping up after this run: {reason}; `podferry clean` tries again"
+        )));
     }
 }
 

@@ -10,10 +10,9 @@ use crate::record::NodeRecord;
 use async_trait::async_trait;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A node of somebody else's that is a container on this machine: an agent of podferry's is a guest in its namespaces. It
 /// ends with the harness; the node does not.
@@ -126,21 +125,9 @@ impl Node for Guest {
         None
     }
 
-    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        self.listen_in(Path::new("/proc/1/ns/net"), address)
-    }
-
-    fn listen_in(&self, network: &Path, address: SocketAddr) -> io::Result<TcpListener> {
-        reach::listen(&self.host_path(network), address)
-    }
-
     /// Orphans are the node's own PID 1's.
     fn orphan_exit(&self, _pid: u32) -> Option<i32> {
         None
-    }
-
-    fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
-        reach::connect(&self.host_path(Path::new("/proc/1/ns/net")), to, limit)
     }
 
     fn set_link(&self, _link: Link) -> io::Result<()> {

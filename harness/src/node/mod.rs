@@ -33,6 +33,9 @@ use std::time::Duration;
 /// The control group that all containers of a node are in, of whichever engine, as the node sees it.
 pub(crate) const CONTAINERS: &str = "/podferry";
 
+/// The node's own network namespace, as the node sees it.
+const OWN_NETWORK: &str = "/proc/1/ns/net";
+
 /// A node. All paths are paths inside the node unless a method says otherwise.
 #[async_trait]
 pub trait Node: Send + Sync {
@@ -82,17 +85,23 @@ pub trait Node: Send + Sync {
     fn shared_dir(&self) -> Option<&Path>;
 
     /// Listens on an address in the node's network namespace.
-    fn listen(&self, address: std::net::SocketAddr) -> io::Result<TcpListener>;
+    fn listen(&self, address: std::net::SocketAddr) -> io::Result<TcpListener> {
+        self.listen_in(Path::new(OWN_NETWORK), address)
+    }
 
     /// Listens likewise in another network namespace of the node, by the path that it has there.
-    fn listen_in(&self, network: &Path, address: std::net::SocketAddr) -> io::Result<TcpListener>;
+    fn listen_in(&self, network: &Path, address: std::net::SocketAddr) -> io::Result<TcpListener> {
+        reach::listen(&self.host_path(network), address)
+    }
 
     /// The exit code (`128 + signal` for a signal) of a program that was nobody's child but PID 1's when it ended, by its
     /// process id in the node; the last few hundred are kept.
     fn orphan_exit(&self, pid: u32) -> Option<i32>;
 
     /// Opens a connection from the node's network namespace. Blocks.
-    fn connect(&self, to: std::net::SocketAddr, limit: Duration) -> io::Result<TcpStream>;
+    fn connect(&self, to: std::net::SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+        reach::connect(&self.host_path(Path::new(OWN_NETWORK)), to, limit)
+    }
 
     /// Changes the node's cable, in both directions. Blocks.
     fn set_link(&self, link: Link) -> io::Result<()>;

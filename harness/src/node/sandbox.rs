@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -167,20 +167,8 @@ impl Node for Sandbox {
         Some(Path::new(SHARED_DIR))
     }
 
-    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        self.listen_in(Path::new("/proc/1/ns/net"), address)
-    }
-
-    fn listen_in(&self, network: &Path, address: SocketAddr) -> io::Result<TcpListener> {
-        reach::listen(&self.host_path(network), address)
-    }
-
     fn orphan_exit(&self, pid: u32) -> Option<i32> {
         self.programs.control().orphan_exit(pid)
-    }
-
-    fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
-        reach::connect(&self.host_path(Path::new("/proc/1/ns/net")), to, limit)
     }
 
     fn set_link(&self, link: Link) -> io::Result<()> {

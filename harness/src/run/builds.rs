@@ -1,36 +1,23 @@
 //! Two builds of podferry in turn. Each sample is a run of its own, by the build's own program, so that a build is compared
 //! by what its user meets; any two builds that have `podferry run` can be. One record of both, as in [`super::paired`].
 
-use super::paired::{named, unbounded};
-use super::{Exit, Recorder, load, note, to_its_end};
+use super::duel::{self, Duel, Pairing};
+use super::{Exit, Recorder, load, to_its_end};
 use crate::process::Exec;
 use crate::record::{CaseId, CaseRecord, Chain, ComponentRecord, Event, NodeRecord, Outcome, Run};
-use crate::scenario::plan::{Case, Plan};
-use crate::stats::{Side, order};
+use crate::scenario::plan::Case;
+use crate::stats::Side;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// What a comparison of builds is made of.
 pub struct Builds {
-    /// What to do. Repetitions, warm-up and budgets of the cases do not matter here.
-    pub plan: Plan,
+    /// How they are compared; runs of the builds are made below the recorder's folder.
+    pub pairing: Pairing,
     /// The baseline's program and the candidate's.
     pub sides: [Build; 2],
-    /// Takes the events; runs of the builds are made below its folder.
-    pub recorder: Arc<Recorder>,
-    /// The command that compares a case again, but for its name.
-    pub again: String,
-    /// How many samples of each side count, in each round.
-    pub pairs: usize,
-    /// Discarded pairs before those.
-    pub warmup: usize,
-    /// Draws which side goes first.
-    pub seed: u64,
-    /// How long all of it may take.
-    pub timeout: Duration,
 }
 
 /// A build.
@@ -54,82 +41,51 @@ pub async fn execute_builds(
     confirm: impl Fn(&Run) -> BTreeSet<CaseId>,
     mut stop: watch::Receiver<bool>,
 ) -> Run {
-    let Builds { plan, sides, recorder, again, pairs, warmup, seed, timeout } = builds;
-    let cases: Vec<Case> = plan.cases.into_iter().map(unbounded).collect();
-    let mut duel = Duel { sides: &sides, recorder: &recorder, again, pairs, warmup, seed, number: 0 };
+    let Builds { pairing, sides } = builds;
+    let (cases, recorder) = (pairing.cases(), &pairing.recorder);
+    let mut duel = Duel::new(&pairing);
+    let runs = Runs { sides: &sides, recorder };
     let work = async {
         duel.plan(&cases, 1);
-        for case in &cases {
-            duel.round(case, 1).await;
-        }
-        let wanted = confirm(&recorder.fold());
-        let again: Vec<Case> = cases.iter().filter(|c| wanted.contains(&c.id)).cloned().collect();
-        duel.plan(&again, 2);
-        for case in &again {
-            duel.round(case, 2).await;
-        }
+        duel.rounds(&runs, &cases, confirm).await;
     };
-    to_its_end(work, timeout, &mut stop, &recorder).await;
+    to_its_end(work, pairing.timeout, &mut stop, recorder).await;
     let exit = Exit::of(&recorder.fold(), false);
     recorder.run(Event::RunFinished { exit_code: exit as u8 });
     recorder.fold()
 }
 
-struct Duel<'a> {
+/// Runs of both builds.
+struct Runs<'a> {
     sides: &'a [Build; 2],
     recorder: &'a Recorder,
-    again: String,
-    pairs: usize,
-    warmup: usize,
-    seed: u64,
-    /// Of cases that began.
-    number: u64,
 }
 
 /// Why a case ends on a side.
 type End = (Outcome, Option<String>);
 
-impl Duel<'_> {
-    fn plan(&self, cases: &[Case], round: u32) {
-        for case in cases {
-            let again = format!("{} --engine {} '{}'", self.again, case.engine, case.id);
-            for side in Side::BOTH {
-                note(&named(case, side, round), again.clone(), self.recorder);
-            }
-        }
-    }
-
-    /// All pairs of a case. The first sample that does not pass ends it on both sides.
-    async fn round(&mut self, case: &Case, round: u32) {
-        self.number += 1;
-        let both = Side::BOTH.map(|side| named(case, side, round));
-        both.iter().for_each(|case| self.recorder.case(&case.id, Event::CaseStarted));
-        let ended = self.pairs(case, &both, round).await;
+impl duel::Sides for Runs<'_> {
+    async fn round(&self, duel: &Duel<'_>, case: &Case, both: &[Case; 2], round: u32) {
+        let ended = self.pairs(duel, case, both, round).await;
         for (case, (outcome, reason)) in both.iter().zip(ended) {
             self.recorder.case(&case.id, Event::CaseFinished { outcome, reason });
         }
     }
+}
 
-    async fn pairs(&self, case: &Case, both: &[Case; 2], round: u32) -> [End; 2] {
+impl Runs<'_> {
+    /// The first sample that does not pass ends the case on both sides.
+    async fn pairs(&self, duel: &Duel<'_>, case: &Case, both: &[Case; 2], round: u32) -> [End; 2] {
         let passed = || (Outcome::Passed, None);
-        let warmup = self.warmup.next_multiple_of(2);
-        let total = warmup + self.pairs;
-        let order = order(total, self.seed.wrapping_add(self.number << 32).wrapping_add(u64::from(round)));
-        for (pair, first) in order.into_iter().enumerate() {
-            for side in [first, first.other()] {
-                let index = usize::from(side == Side::Candidate);
-                let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-                let warm = pair < warmup;
-                let event = Event::Repetition { number: number(pair + 1), of: Some(number(total)), warmup: warm };
-                self.recorder.case(&both[index].id, event);
-                match self.sample(case, side, pair == 0).await {
-                    Ok(done) if !warm => self.figures(&both[index].id, &done),
-                    Ok(_) => {}
-                    Err(end) => {
-                        let mut ended = [passed(), passed()];
-                        ended[index] = end;
-                        return ended;
-                    }
+        for turn in duel.turns(round) {
+            duel.begins(turn, both);
+            match self.sample(case, turn.side, turn.pair == 0).await {
+                Ok(done) if !turn.warm => self.figures(&both[turn.index()].id, &done),
+                Ok(_) => {}
+                Err(end) => {
+                    let mut ended = [passed(), passed()];
+                    ended[turn.index()] = end;
+                    return ended;
                 }
             }
         }

@@ -2,24 +2,23 @@
 
 use super::super::args::{ImageArgs, StackArgs};
 use super::super::doctor;
+use super::super::launch::{begin, sweep_last};
 use super::super::progress::Progress;
 use super::super::run::{
-    Refusal, chosen, close_ledger, command, drop_images, interrupts, keep_scenarios, link_latest, make_folder,
-    new_ledger, now, provider, sweep_first,
+    Refusal, chosen, command, drop_images, interrupts, keep_scenarios, link_latest, make_folder, new_ledger, provider,
+    sweep_first,
 };
 use super::super::stack::{self, Stack};
 use super::super::terminal::{coloured, complain, print};
 use super::args::AbArgs;
 use super::{refuse, today};
-use crate::component;
 use crate::image::Store;
-use crate::ledger::Ledger;
 use crate::perf::acks::{self, Acks};
 use crate::perf::{self, Watch};
-use crate::provider::{Provider, local};
-use crate::record::{Chain, Event, Failure, Run, RunId};
+use crate::provider::Provider;
+use crate::record::{Chain, Failure, Run, RunId};
 use crate::report::{self, Style};
-use crate::run::{self, Exit, Ground, Paired, Preparations, Recorder, Sides, Stores, execute_paired};
+use crate::run::{self, Exit, Ground, Paired, Pairing, Preparations, Recorder, Sides, Stores, execute_paired};
 use crate::scenario::plan::Plan;
 use crate::stats::Side;
 use std::path::{Path, PathBuf};
@@ -58,24 +57,13 @@ async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusa
     let baseline = stack::of(&of_side(args, Side::Baseline), Arc::clone(&ledger), &progress).await?;
     let candidate = stack::of(&of_side(args, Side::Candidate), Arc::clone(&ledger), &progress).await?;
     let dir = make_folder(&args.out, &id)?;
-    let recorder = Recorder::create(&dir, progress.listener())
-        .map_err(|e| Failure::surroundings(format!("{}: {e}", dir.display())))?;
-    let recorder = Arc::new(recorder);
-    recorder.run(Event::RunStarted {
-        id: id.clone(),
-        podferry: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command(),
-        started: now(),
-        host: component::host_record(),
-        image: format!(
-            "{} {}, {} {}",
-            baseline.image.suite, baseline.image.key, candidate.image.suite, candidate.image.key
-        ),
-    });
+    let images = [&baseline, &candidate].map(|side| format!("{} {}", side.image.suite, side.image.key)).join(", ");
+    let recorder = begin(&dir, &id, command(), images, progress.listener())?;
     keep_scenarios(&args.select, &plan, &recorder);
     let open =
         |path: PathBuf| Store::open(path).map(Arc::new).map_err(|e| Failure::surroundings(Chain(&e).to_string()));
     let stores = Stores { lasting: open(baseline.cache.dir().join("store"))?, of_run: open(dir.join("store"))? };
+    // Each side has control groups of its own.
     let ids = Side::BOTH.map(|side| RunId(format!("{id}-{}", side.name())));
     let ground = |stack: &Stack, id: &RunId| -> Result<Ground, Refusal> {
         let provider = provider(id, stack, Arc::clone(&ledger))?;
@@ -83,19 +71,8 @@ async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusa
         Ok(Ground { image: None, provider, preparations, kubernetes: None })
     };
     let sides = Sides { baseline: ground(&baseline, &ids[0])?, candidate: ground(&candidate, &ids[1])? };
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let pairs = (args.pairs as usize).next_multiple_of(2);
-    let paired = Paired {
-        plan,
-        sides,
-        stores: stores.clone(),
-        recorder: Arc::clone(&recorder),
-        again: again(args, seed),
-        pairs,
-        warmup: args.warmup as usize,
-        seed,
-        timeout: args.timeout,
-    };
+    let paired = Paired { pairing: pairing(args, plan, &recorder), sides, stores: stores.clone() };
+    let drawn = (paired.pairing.pairs, paired.pairing.seed);
     let (rule, watch) = (args.rule(), Watch::begin());
     execute_paired(paired, |run| perf::ab::suspects(run, &rule), interrupts()).await;
     let used = watch.end();
@@ -103,8 +80,22 @@ async fn prepared(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusa
     drop_images(&dir, &recorder);
     sweep_last(&id, &ids, &ledger, &recorder);
     let run = recorded(&dir, &recorder);
-    let comparison = perf::ab::comparison(&run, rule, (pairs, seed), used, acks);
+    let comparison = perf::ab::comparison(&run, rule, drawn, used, acks);
     finish(&dir, &run, &comparison, args, &recorder)
+}
+
+/// How the sides are compared, as the arguments say.
+pub(super) fn pairing(args: &AbArgs, plan: Plan, recorder: &Arc<Recorder>) -> Pairing {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    Pairing {
+        plan,
+        recorder: Arc::clone(recorder),
+        again: again(args, seed),
+        pairs: (args.pairs as usize).next_multiple_of(2),
+        warmup: args.warmup as usize,
+        seed,
+        timeout: args.timeout,
+    }
 }
 
 pub(super) fn of_side(args: &AbArgs, side: Side) -> StackArgs {
@@ -120,7 +111,7 @@ pub(super) fn of_side(args: &AbArgs, side: Side) -> StackArgs {
 }
 
 /// The command that compares a case again, but for the case and its engine.
-pub(super) fn again(args: &AbArgs, seed: u64) -> String {
+fn again(args: &AbArgs, seed: u64) -> String {
     let program = std::env::var("PODFERRY_COMMAND").unwrap_or_else(|_| "podferry".to_owned());
     let mut text = format!("{program} perf ab --pairs {} --seed {seed}", args.pairs);
     for (side, components) in [("baseline", &args.baseline), ("candidate", &args.candidate)] {
@@ -135,19 +126,6 @@ pub(super) fn again(args: &AbArgs, seed: u64) -> String {
         }
     }
     text
-}
-
-/// Each side has control groups of its own.
-fn sweep_last(id: &RunId, sides: &[RunId; 2], ledger: &Ledger, recorder: &Recorder) {
-    let groups = sides.iter().try_for_each(|side| match local::sweep_cgroups(side) {
-        Ok(leaks) => leaks.first().map_or(Ok(()), |l| Err(format!("{} {}: {}", l.kind, l.name, l.reason))),
-        Err(e) => Err(e.to_string()),
-    });
-    if let Err(reason) = groups.and_then(|()| close_ledger(id, ledger)) {
-        recorder.error(Failure::surroundings(format!(
-            "sweeping up after this run: {reason}; `podferry clean` tries again"
-        )));
-    }
 }
 
 /// The run as it is stored; what could not be written is still remembered.

@@ -1,23 +1,22 @@
 //! `podferry perf ab` of two builds of podferry.
 
+use super::super::launch::{begin, sweep_last};
 use super::super::progress::Progress;
 use super::super::run::{
-    Refusal, close_ledger, command, interrupts, keep_scenarios, make_folder, new_ledger, now, own_program, sweep_first,
+    Refusal, command, interrupts, keep_scenarios, make_folder, new_ledger, own_program, sweep_first,
 };
-use super::ab::{again, finish, of_side, recorded};
+use super::ab::{finish, of_side, pairing, recorded};
 use super::args::AbArgs;
-use crate::component;
 use crate::perf::acks::Acks;
 use crate::perf::{self, Watch};
 use crate::process::Exec;
-use crate::record::{Chain, ComponentRecord, Event, Failure};
-use crate::run::{Build, Builds, Exit, Recorder, execute_builds};
+use crate::record::{Chain, ComponentRecord, Failure};
+use crate::run::{Build, Builds, Exit, execute_builds};
 use crate::scenario::plan::Plan;
 use crate::stats::Side;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Compares two builds, each sample a run of its own.
 pub(super) async fn builds(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exit, Refusal> {
@@ -26,39 +25,18 @@ pub(super) async fn builds(args: &AbArgs, plan: Plan, acks: &Acks) -> Result<Exi
     let sides = [build(args, Side::Baseline).await?, build(args, Side::Candidate).await?];
     let (id, ledger) = new_ledger()?;
     let dir = make_folder(&args.out, &id)?;
-    let recorder = Recorder::create(&dir, progress.listener())
-        .map_err(|e| Failure::surroundings(format!("{}: {e}", dir.display())))?;
-    let recorder = Arc::new(recorder);
-    recorder.run(Event::RunStarted {
-        id: id.clone(),
-        podferry: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command(),
-        started: now(),
-        host: component::host_record(),
-        image: format!("{}, {}", args.baseline_node_image, args.candidate_node_image),
-    });
+    let images = format!("{}, {}", args.baseline_node_image, args.candidate_node_image);
+    let recorder = begin(&dir, &id, command(), images, progress.listener())?;
     keep_scenarios(&args.select, &plan, &recorder);
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let pairs = (args.pairs as usize).next_multiple_of(2);
+    let builds = Builds { pairing: pairing(args, plan, &recorder), sides };
+    let drawn = (builds.pairing.pairs, builds.pairing.seed);
     let (rule, watch) = (args.rule(), Watch::begin());
-    let builds = Builds {
-        plan,
-        sides,
-        recorder: Arc::clone(&recorder),
-        again: again(args, seed),
-        pairs,
-        warmup: args.warmup as usize,
-        seed,
-        timeout: args.timeout,
-    };
     execute_builds(builds, |run| perf::ab::suspects(run, &rule), interrupts()).await;
     let used = watch.end();
     progress.finish();
-    if let Err(reason) = close_ledger(&id, &ledger) {
-        recorder.error(Failure::surroundings(reason));
-    }
+    sweep_last(&id, &[], &ledger, &recorder);
     let run = recorded(&dir, &recorder);
-    let comparison = perf::ab::comparison(&run, rule, (pairs, seed), used, acks);
+    let comparison = perf::ab::comparison(&run, rule, drawn, used, acks);
     finish(&dir, &run, &comparison, args, &recorder)
 }
 

@@ -175,15 +175,7 @@ impl CriEngine {
             (places.in_home(config::CNI), cni::pods(&places.in_home("addresses"), kind, daemon.node.pod_network())),
         ];
         containerd::write(&daemon.node, files, &[&places.tmp, &places.checkpoints])?;
-        let inner = Arc::new(Inner {
-            containerd: daemon,
-            options,
-            capabilities,
-            state: Mutex::default(),
-            serial: AtomicU64::new(0),
-            addressing: tokio::sync::RwLock::default(),
-            groups: Groups::Cgroupfs,
-        });
+        let inner = Inner::of(daemon, options, capabilities, Groups::Cgroupfs);
         inner.containerd.start().await?;
         inner.same_version(&support).await?;
         inner.pull(&inner.options.pause.reference, During::Start).await?;
@@ -208,15 +200,7 @@ impl CriEngine {
         let daemon = Containerd::foreign(node, kind, &options.runtime).await;
         let places = &daemon.places;
         containerd::write(&daemon.node, [], &[&places.home, &places.checkpoints])?;
-        let inner = Arc::new(Inner {
-            containerd: daemon,
-            options,
-            capabilities,
-            state: Mutex::default(),
-            serial: AtomicU64::new(0),
-            addressing: tokio::sync::RwLock::default(),
-            groups,
-        });
+        let inner = Inner::of(daemon, options, capabilities, groups);
         inner.same_version(&support).await?;
         Ok(CriEngine(inner))
     }
@@ -247,6 +231,18 @@ impl Sandboxes for Inner {
 }
 
 impl Inner {
+    fn of(containerd: Containerd, options: CriOptions, capabilities: Capabilities, groups: Groups) -> Arc<Inner> {
+        Arc::new(Inner {
+            containerd,
+            options,
+            capabilities,
+            state: Mutex::default(),
+            serial: AtomicU64::new(0),
+            addressing: tokio::sync::RwLock::default(),
+            groups,
+        })
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Only maps are kept in it: whole at any time, also after a panic elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

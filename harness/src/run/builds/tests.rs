@@ -1,7 +1,9 @@
 use super::*;
 use crate::record::{EngineKind, Line, RunId};
 use crate::run::Listener;
+use crate::scenario::plan::Plan;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 struct Deaf;
 
@@ -79,9 +81,8 @@ fn program(dir: &Path, name: &str, ms: f64, outcome: Outcome) -> Build {
 async fn compared(sides: [Build; 2], dir: &Path, pairs: usize) -> Run {
     let recorder = Arc::new(Recorder::create(dir, Box::new(Deaf)).unwrap());
     let plan = Plan { cases: vec![case()], beyond: 0 };
-    let builds = Builds {
+    let pairing = Pairing {
         plan,
-        sides,
         recorder,
         again: "podferry perf ab".to_owned(),
         pairs,
@@ -89,6 +90,7 @@ async fn compared(sides: [Build; 2], dir: &Path, pairs: usize) -> Run {
         seed: 1,
         timeout: Duration::from_secs(60),
     };
+    let builds = Builds { pairing, sides };
     let (_keep, never) = watch::channel(false);
     execute_builds(builds, |_| BTreeSet::new(), never).await
 }
