@@ -90,7 +90,7 @@ async fn run(cases: Vec<Case>) -> Vec<CaseRecord> {
         grounds: vec![Ground { image: None, provider, preparations, kubernetes: None }],
         stores,
         recorder: Arc::new(Recorder::create(scratch.path(), Box::new(Deaf)).expect("a recorder")),
-        stack_args: String::new(),
+        stack_args: std::collections::BTreeMap::new(),
         deny_skips: false,
         timeout: Duration::from_secs(1200),
     };

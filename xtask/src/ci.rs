@@ -101,8 +101,30 @@ pub(crate) fn asked() -> Result<u8, String> {
 /// The core tier in a kind cluster of two workers, under a dockerd that podferry starts itself. What kind's nodes are made of is
 /// built if need be: beside what the lane `kubernetes` builds, kind, kubeadm, kube-proxy and CoreDNS.
 fn kind() -> Result<u8, String> {
-    build::binaries(Profile::Dev)?.podferry(&["run", "--provider", "kind", "--param", "data=16Mi"].map(str::to_owned))
+    let run = ["run", "--provider", "kind", "--param", "data=16Mi"];
+    let passes = build::binaries(Profile::Dev)?.podferry(&run.map(str::to_owned))?;
+    let red = kind_red()?;
+    Ok(if passes == 0 { red } else { passes })
 }
+
+/// A containerd that forgets in its checkpoints what a container has written: the suite must see that on a kind cluster too.
+pub(crate) fn kind_red() -> Result<u8, String> {
+    const FAILED: u8 = 10;
+    let broken = format!("containerd=module+{}", root().join("fixtures/patches/lost-root").display());
+    let run = ["run", "counter-migrates", "--provider", "kind", "--component", &broken];
+    match build::binaries(Profile::Dev)?.podferry(&run.map(str::to_owned))? {
+        FAILED => {
+            crate::print("red: as it must be, a broken containerd fails\n");
+            Ok(0)
+        }
+        code => Err(format!(
+            "a containerd that loses what a container wrote passes, or was not tried: {code}, not {FAILED}"
+        )),
+    }
+}
+
+/// The cell of the lane `kind` that must fail to pass.
+pub(crate) const KIND_RED: &str = "kind-red";
 
 /// The version that is pinned.
 pub(crate) const KUBERNETES: &str = "1.36";

@@ -89,7 +89,14 @@ fn parts(lane: &'static str) -> Vec<Cell> {
                 more: vec!["--param", "data=16Mi"],
                 ..Cell::default()
             };
-            vec![cell(1), cell(2)]
+            let red = Cell {
+                name: ci::KIND_RED.to_owned(),
+                lane,
+                provider: "kind",
+                engine: "kubelet".to_owned(),
+                ..Cell::default()
+            };
+            vec![cell(1), cell(2), red]
         }
         whole => vec![Cell { name: whole.to_owned(), ..local() }],
     }
@@ -136,6 +143,7 @@ pub(crate) fn run(name: &str) -> Option<Result<u8, String>> {
     Some(match name {
         ci::ASKED => ci::asked(),
         ci::ENDPOINT => ci::endpoint(),
+        ci::KIND_RED => ci::kind_red(),
         _ => build::binaries(Profile::Dev).and_then(|built| built.podferry(&cell.args())),
     })
 }

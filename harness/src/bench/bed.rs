@@ -84,7 +84,7 @@ pub(super) async fn case(
         grounds: vec![Ground { image: None, provider, preparations, kubernetes: None }],
         stores: bench.stores.clone(),
         recorder: Arc::new(recorder),
-        stack_args: String::new(),
+        stack_args: BTreeMap::new(),
         deny_skips: true,
         timeout: Duration::from_secs(600),
     };

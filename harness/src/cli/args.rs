@@ -1,5 +1,5 @@
 use super::perf::PerfArgs;
-use super::scenario::Format;
+use super::scenario::{Format, PlanFormat};
 use crate::bench::What;
 use crate::record::{EngineKind, Tier};
 use crate::run::OtlpTarget;
@@ -74,9 +74,6 @@ pub(super) enum Command {
     },
 }
 
-/// The engines that are meant where none is named.
-const DEFAULT_ENGINES: [EngineKind; 2] = [EngineKind::Cri, EngineKind::Runc];
-
 /// A tier of the suite, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum TierArg {
@@ -122,9 +119,9 @@ impl SelectArgs {
     }
 
     /// The same, as the scenario room wants it.
-    pub(super) fn selection(&self) -> Selection {
+    pub(super) fn selection(&self, provider: ProviderArg) -> Selection {
         Selection {
-            engines: if self.engines.is_empty() { DEFAULT_ENGINES.to_vec() } else { self.engines.clone() },
+            engines: if self.engines.is_empty() { provider.engines().to_vec() } else { self.engines.clone() },
             tier: self.tier(),
             filters: self.filters.iter().filter(|word| !is_file(word)).cloned().collect(),
             condition: self.condition.clone(),
@@ -162,7 +159,7 @@ pub(super) struct ShowArgs {
     pub(super) out: PathBuf,
     /// How to print them
     #[arg(long, value_enum, default_value = "human")]
-    pub(super) format: Format,
+    pub(super) format: PlanFormat,
 }
 
 /// The node images.
@@ -191,6 +188,16 @@ pub(crate) struct StackArgs {
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<String>,
+}
+
+impl ProviderArg {
+    /// The engines that are meant on its nodes where none is named.
+    pub(crate) fn engines(self) -> &'static [EngineKind] {
+        match self {
+            ProviderArg::Local => &[EngineKind::Cri, EngineKind::Runc],
+            ProviderArg::Kind => &[EngineKind::Kubelet],
+        }
+    }
 }
 
 /// What is special to a kind cluster.
@@ -427,9 +434,9 @@ mod tests {
             ["mine.yaml", "./no/such.yml", env!("CARGO_MANIFEST_DIR"), "redis", "entry=checkpoint/mm-1.img", "!x"];
         let select = SelectArgs { filters: words.map(str::to_owned).to_vec(), ..SelectArgs::default() };
         assert_eq!(select.files(), words[..3].iter().map(PathBuf::from).collect::<Vec<_>>());
-        assert_eq!(select.selection().filters, words[3..]);
+        assert_eq!(select.selection(ProviderArg::Local).filters, words[3..]);
         let file = SelectArgs { filters: vec!["mine.yaml".to_owned()], ..SelectArgs::default() };
-        assert_eq!(file.selection().tier, None, "who names a file means all that is in it");
-        assert_eq!(SelectArgs::default().selection().tier, Some(Tier::Core));
+        assert_eq!(file.selection(ProviderArg::Local).tier, None, "who names a file means all that is in it");
+        assert_eq!(SelectArgs::default().selection(ProviderArg::Local).tier, Some(Tier::Core));
     }
 }

@@ -47,19 +47,28 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Looks at what a run would be, if its arguments go together.
+fn looked(args: &args::ShowArgs, look: impl FnOnce() -> u8) -> u8 {
+    match stack::fits(&args.stack, &args.select.engines) {
+        Ok(()) => look(),
+        Err(refusal) => refusal.tell() as u8,
+    }
+}
+
 async fn dispatch(args: args::Args) -> u8 {
     let kinds = crate::workload::KINDS;
     match args.command {
         args::Command::Run(args) => run::run(args).await as u8,
-        args::Command::List(args) => {
-            let stacks = stack::names(&args.stack);
-            show(scenario::list(&args.select.files(), kinds, &args.select.selection(), &stacks, args.format))
-        }
-        args::Command::Plan(args) => {
+        args::Command::List(args) => looked(&args, || {
+            let (stacks, selection) = (stack::names(&args.stack), args.select.selection(args.stack.provider));
+            show(scenario::list(&args.select.files(), kinds, &selection, &stacks, args.format))
+        }),
+        args::Command::Plan(args) => looked(&args, || {
+            let selection = args.select.selection(args.stack.provider);
             let (stacks, past) = (stack::names(&args.stack), estimate::Past::read(&args.out));
             let about = scenario::About { stacks: &stacks, past: &past, skip: &|case| stack::skip(&args.stack, case) };
-            show(scenario::plan(&args.select.files(), kinds, &args.select.selection(), &about, args.format))
-        }
+            show(scenario::plan(&args.select.files(), kinds, &selection, &about, args.format))
+        }),
         args::Command::Lint(args) => show(scenario::lint(&args.paths, kinds, args.format)),
         args::Command::Schema => show(scenario::schema()),
         args::Command::New => show(scenario::new()),

@@ -1,13 +1,13 @@
 //! `podferry run`: from arguments to an exit code.
 
-use super::args::{DEFAULT_NODE_IMAGE, OtlpArgs, ProviderArg, RunArgs, SelectArgs, StackArgs};
+use super::args::{OtlpArgs, ProviderArg, RunArgs, SelectArgs};
 use super::launch::{Asked, Launch, OfKind};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
 use crate::ledger::Ledger;
 use crate::provider::local::{LocalConfig, LocalProvider, sweep_cgroups};
-use crate::record::{Chain, EngineKind, Event, Failure, RunId};
+use crate::record::{Chain, Event, Failure, RunId};
 use crate::report;
 use crate::run::{self, Exit, Recorder, Session};
 use crate::scenario::plan::Plan;
@@ -22,11 +22,10 @@ pub(super) const DATA_SIZE: u64 = 16 << 30;
 
 /// Runs scenarios.
 pub(super) async fn run(args: RunArgs) -> Exit {
-    let args = match of_provider(args) {
-        Ok(args) => args,
-        Err(exit) => return exit,
-    };
-    let plan = match chosen(&args.select) {
+    if let Err(refusal) = stack::fits(&args.stack, &args.select.engines) {
+        return refusal.tell();
+    }
+    let plan = match chosen(&args.select, args.stack.provider) {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };
@@ -64,24 +63,9 @@ pub(super) async fn run(args: RunArgs) -> Exit {
     }
 }
 
-/// A kind cluster is driven by its kubelets alone.
-fn of_provider(mut args: RunArgs) -> Result<RunArgs, Exit> {
-    if args.stack.provider == ProviderArg::Kind {
-        let engines = &mut args.select.engines;
-        if engines.is_empty() {
-            engines.push(EngineKind::Kubelet);
-        }
-        if let Some(other) = engines.iter().find(|kind| **kind != EngineKind::Kubelet) {
-            complain(&format!("error: the engine {other} is none of a kind cluster's\nhint: leave --engine out"));
-            return Err(Exit::Usage);
-        }
-    }
-    Ok(args)
-}
-
 /// The cases that are asked for. What is wrong with them has been told when this fails.
-pub(super) fn chosen(select: &SelectArgs) -> Result<Plan, Exit> {
-    scenario::planned(&select.files(), crate::workload::KINDS, &select.selection()).map_err(|(text, code)| {
+pub(super) fn chosen(select: &SelectArgs, provider: ProviderArg) -> Result<Plan, Exit> {
+    scenario::planned(&select.files(), crate::workload::KINDS, &select.selection(provider)).map_err(|(text, code)| {
         complain(&text);
         if code == Exit::InvalidScenario as u8 {
             Exit::InvalidScenario
@@ -137,7 +121,7 @@ async fn prepared(args: &RunArgs, plan: Plan, seed: Option<u64>) -> Result<Exit,
         grounds: std::mem::take(&mut launch.grounds),
         stores: launch.stores.clone(),
         recorder: Arc::clone(&launch.recorder),
-        stack_args: stack_args(&args.stack) + param_args(&args.select.params).as_str(),
+        stack_args: stack::words(&args.stack, &param_args(&args.select.params)),
         deny_skips: args.deny_skips,
         timeout: args.timeout,
     };
@@ -253,25 +237,6 @@ pub(super) fn command() -> Vec<String> {
 pub(super) fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
-}
-
-/// The stack as arguments, each with a space before it; nothing for the default.
-fn stack_args(args: &StackArgs) -> String {
-    // Of several, a case says which it is on.
-    let one = args.images.names.first().filter(|name| args.images.names.len() == 1 && *name != DEFAULT_NODE_IMAGE);
-    let image = one.map(|name| format!(" --node-image {name}"));
-    let provider = (args.provider == ProviderArg::Kind).then(|| {
-        let docker = args.kind.docker.as_ref().map(|socket| format!(" --docker {}", socket.display()));
-        let base = args.kind.image.as_ref().map(|image| format!(" --kind-image {image}"));
-        format!(" --provider kind{}{}", docker.unwrap_or_default(), base.unwrap_or_default())
-    });
-    let kubernetes = args.kubernetes.as_ref().map(|version| format!(" --kubernetes {version}"));
-    image
-        .into_iter()
-        .chain(provider)
-        .chain(kubernetes)
-        .chain(args.components.iter().map(|c| format!(" --component {c}")))
-        .collect()
 }
 
 /// Values that were given from outside, as arguments, each with a space before it.

@@ -12,9 +12,10 @@ use crate::component::{
 use crate::doctor;
 use crate::engine;
 use crate::ledger::Ledger;
-use crate::record::{Chain, ComponentRecord, ErrorClass, Failure, Given};
-use crate::run::Exit;
+use crate::record::{Chain, ComponentRecord, EngineKind, ErrorClass, Failure, Given};
+use crate::run::{self, Exit};
 use crate::scenario::plan::{Case, HostTrait};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -88,6 +89,44 @@ pub(super) fn names(args: &StackArgs) -> Vec<String> {
     variants(args).into_iter().map(|(name, _)| name).collect()
 }
 
+/// The stacks as arguments, each with a space before it and `more` behind: what runs a case again on the one that it was on.
+/// By their names, if there are several.
+pub(super) fn words(args: &StackArgs, more: &str) -> BTreeMap<Option<String>, String> {
+    let variants = variants(args);
+    let several = variants.len() > 1;
+    variants.into_iter().map(|(name, one)| (several.then_some(name), one_in_words(&one) + more)).collect()
+}
+
+/// Nothing is said of the default.
+fn one_in_words(args: &StackArgs) -> String {
+    let image = args.images.names.iter().filter(|name| *name != DEFAULT_NODE_IMAGE);
+    let provider = (args.provider == ProviderArg::Kind).then(|| " --provider kind".to_owned());
+    let docker = args.kind.docker.iter().map(|socket| format!(" --docker {}", socket.display()));
+    let base = args.kind.image.iter().map(|image| format!(" --kind-image {image}"));
+    image
+        .map(|name| format!(" --node-image {name}"))
+        .chain(provider)
+        .chain(docker)
+        .chain(base)
+        .chain(args.kubernetes.iter().map(|version| format!(" --kubernetes {version}")))
+        .chain(args.components.iter().map(|c| format!(" --component {c}")))
+        .collect()
+}
+
+/// Whether arguments go together: engines with the nodes that they run on, and what is said of nodes with what makes them.
+/// `engines`: those that are named.
+pub(super) fn fits(args: &StackArgs, engines: &[EngineKind]) -> Result<(), Refusal> {
+    if args.provider == ProviderArg::Kind {
+        let hint = || Some("leave --engine out".to_owned());
+        let other = engines.iter().find(|kind| !args.provider.engines().contains(kind));
+        return other
+            .map_or(Ok(()), |kind| Err(usage(format!("the engine {kind} is none of a kind cluster's"), hint())));
+    }
+    let option = args.kind.docker.as_ref().map(|_| "--docker").or(args.kind.image.as_ref().map(|_| "--kind-image"));
+    let hint = || Some("add `--provider kind`".to_owned());
+    option.map_or(Ok(()), |option| Err(usage(format!("{option} is said of a kind cluster, and there is none"), hint())))
+}
+
 /// Why a case will be skipped, as far as that can be told before there is a node: what its engine or its scenario needs of the
 /// arguments or of the host. What an engine cannot do is known when it has been asked.
 pub(super) fn skip(args: &StackArgs, case: &Case) -> Option<String> {
@@ -96,10 +135,13 @@ pub(super) fn skip(args: &StackArgs, case: &Case) -> Option<String> {
         Some(Given::Program(name)) if !given(name) => {
             return Some(format!("engine {} needs `--component {name}=PATH`", case.engine));
         }
-        Some(Given::Cluster) if args.kubernetes.is_none() => {
+        Some(Given::Cluster) if args.kubernetes.is_none() && args.provider == ProviderArg::Local => {
             return Some(format!("engine {} needs `--kubernetes 1.36`", case.engine));
         }
         _ => {}
+    }
+    if let (ProviderArg::Kind, Some(what)) = (args.provider, run::breaks_nodes(case)) {
+        return Some(format!("{what} on a node is not to be had: {}", crate::provider::kind::FOREIGN));
     }
     let has = case.host_lacks.iter().find(|lacked| doctor::host_has(**lacked))?;
     Some(match has {
@@ -120,7 +162,7 @@ pub(super) async fn all(
         if stacks.iter().any(|(other, _)| *other == name) {
             return Err(usage(format!("the node image `{name}` is named twice"), None));
         }
-        stacks.push((name, of(&one, Arc::clone(ledger), progress).await?));
+        stacks.push((name, on(&one, Arc::clone(ledger), progress).await?));
     }
     Ok(stacks)
 }
@@ -162,6 +204,7 @@ pub(super) async fn named(
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<(NodeImageSpec, Vec<Override>), Refusal> {
+    local(args)?;
     let (spec, mut own) = (spec(args)?, given(&args.components)?);
     own.build(&args.components, cache, progress).await?;
     Ok((spec, own.overrides))
@@ -195,8 +238,24 @@ const KUBERNETES: &str = "1.36";
 
 const SHIM: &str = "containerd-shim-runc-v2";
 
-/// Gets the node image (made once, then cached) and tries the user's binaries in it.
+/// A stack of local nodes, for what runs on no others.
 pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
+    local(args)?;
+    on(args, ledger, progress).await
+}
+
+/// That local nodes are asked for.
+fn local(args: &StackArgs) -> Result<(), Refusal> {
+    match args.provider {
+        ProviderArg::Local => fits(args, &[]),
+        ProviderArg::Kind => {
+            Err(usage("a kind cluster is for `podferry run` alone".to_owned(), Some("leave --provider out".to_owned())))
+        }
+    }
+}
+
+/// Gets the node image (made once, then cached) and tries the user's binaries in it.
+async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> Result<Stack, Refusal> {
     let cache = Cache::of_user().with_ledger(ledger);
     // What can be told at once is told before anything is built.
     let spec = spec(args)?;
@@ -307,6 +366,33 @@ mod tests {
         let names = |args: &StackArgs| variants(args).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(&args(&["sid"], &["containerd=module@v2.3.7"])), ["sid"]);
         assert_eq!(names(&args(&["sid"], &[])), ["sid"]);
+    }
+
+    #[test]
+    fn a_case_is_run_again_on_the_stack_that_it_was_on() {
+        let several = args(&["sid", "trixie"], &["runc=/a/runc", "containerd=module@v2.1.9,module@v2.3.7+my/"]);
+        let words = words(&several, " --param data=1Mi");
+        assert_eq!(
+            words[&Some("trixie+containerd@v2.3.7+my/".to_owned())],
+            " --node-image trixie --component runc=/a/runc --component containerd=module@v2.3.7+my/ --param data=1Mi"
+        );
+        assert_eq!(words.len(), 4);
+        let kind = StackArgs { provider: ProviderArg::Kind, ..args(&["sid"], &[]) };
+        assert_eq!(super::words(&kind, "")[&None], " --provider kind");
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_told() {
+        let told = |done: Result<(), Refusal>| done.err().map(|refusal| refusal.failure.message);
+        let kind = StackArgs { provider: ProviderArg::Kind, ..args(&["sid"], &[]) };
+        assert_eq!(told(fits(&kind, &[])), None);
+        assert_eq!(told(fits(&kind, &[EngineKind::Kubelet])), None);
+        assert_eq!(told(fits(&kind, &[EngineKind::Runc])).unwrap(), "the engine runc is none of a kind cluster's");
+        let mut local = args(&["sid"], &[]);
+        assert_eq!(told(fits(&local, &[EngineKind::Runc])), None);
+        local.kind.docker = Some("/run/docker.sock".into());
+        assert_eq!(told(fits(&local, &[])).unwrap(), "--docker is said of a kind cluster, and there is none");
+        assert_eq!(told(super::local(&kind)).unwrap(), "a kind cluster is for `podferry run` alone");
     }
 
     #[test]

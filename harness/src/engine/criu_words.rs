@@ -55,6 +55,10 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
         C::Inotify => "give CRIU `force-irmap` and `irmap-scan-path FOLDER` with the folder of what is watched",
         C::DeletedFile => "give CRIU a larger `ghost-limit`",
         C::ExternalSocket => "close the connection before the checkpoint: CRIU cannot dump half of it",
+        C::FilesDiffer => {
+            "what the container had open must be there again, and as long: among the archive's changes of its root, or on a \
+             volume that was copied after the source was frozen and that nothing writes to"
+        }
         C::AddressMissing => "let the address move along (`address: moved`), or give CRIU `tcp-close`",
         _ => return None,
     })

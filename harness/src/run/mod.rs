@@ -43,6 +43,7 @@ pub use paired::{Paired, Sides, execute_paired, unpaired};
 pub use preparation::Preparations;
 pub use recheck::recheck;
 pub use recorder::{Listener, Recorder};
+pub(crate) use requirements::{breaks_nodes, needs};
 pub use store::{StoredRunError, load, load_with_past, write_reports};
 pub use world::Stores;
 
@@ -51,6 +52,7 @@ use crate::record::{CaseId, ErrorClass, Event, Failure, KnownPart, NODE_IMAGE, O
 use crate::scenario::plan::{Case, Plan, Step};
 use case::Ended;
 use known::Cause;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +69,9 @@ pub struct Session {
     pub stores: Stores,
     /// Takes the events.
     pub recorder: Arc<Recorder>,
-    /// Arguments that name the stack under test, for the commands that run a case again: `--node-image trixie`.
-    pub stack_args: String,
+    /// Arguments that name the stack under test, for the commands that run a case again: ` --node-image trixie`. By the
+    /// grounds' [`Ground::image`].
+    pub stack_args: BTreeMap<Option<String>, String>,
     /// Whether a skip makes the run fail.
     pub deny_skips: bool,
     /// How long all cases together may take.
@@ -92,7 +95,8 @@ pub struct Ground {
 pub async fn execute(session: Session, mut stop: watch::Receiver<bool>) -> Run {
     let Session { plan, grounds, stores, recorder, stack_args, deny_skips, timeout } = session;
     for case in &plan.cases {
-        note(case, rerun(case, &stack_args), &recorder);
+        let stack = stack_args.get(&case.params.get(NODE_IMAGE).cloned()).map_or("", String::as_str);
+        note(case, rerun(case, stack), &recorder);
     }
     let worlds: Vec<World> =
         grounds.into_iter().map(|ground| World::new(ground, stores.clone(), Arc::clone(&recorder))).collect();
@@ -242,12 +246,12 @@ fn rerun(case: &Case, stack_args: &str) -> String {
     } else {
         format!(" --scenario {}", case.origin.file)
     };
-    // On one image alone, the case's name does not say which.
-    let (image, id) = match case.params.get(NODE_IMAGE) {
-        None => (String::new(), case.id.0.clone()),
-        Some(image) => (format!(" --{NODE_IMAGE} {image}"), case.id.0.replace(&format!(",{NODE_IMAGE}={image}"), "")),
+    // On one stack alone, the case's name does not say which.
+    let id = match case.params.get(NODE_IMAGE) {
+        None => case.id.0.clone(),
+        Some(stack) => case.id.0.replace(&format!(",{NODE_IMAGE}={stack}"), ""),
     };
-    format!("{program} run --engine {}{image}{stack_args}{given} '{id}'", case.engine)
+    format!("{program} run --engine {}{stack_args}{given} '{id}'", case.engine)
 }
 
 /// The command that runs a test of the library again.

@@ -28,22 +28,22 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
             other => other?,
         };
         let can = engine.capabilities();
-        let asked = [
-            (needs.checkpoint, "checkpoint", &can.checkpoint),
-            (needs.restore, "restore", &can.restore),
-            (needs.root_changes, "carry what a container has written into its root", &can.root_changes),
-            (needs.restore_mounts, "restore a container with a volume", &can.restore_mounts),
-            (needs.remembers, "tell of a container that ended with its node", &can.remembers),
-            (needs.changed_archive, "take an archive that was changed", &can.changed_archive),
-            (needs.refused_locks, "refuse what holds a lock on a file", &can.refused_locks),
-            (needs.bare_checkpoint, "take a bare checkpoint", &can.bare_checkpoint),
-            (needs.bare_restore, "make a bare restore", &can.bare_restore),
-            (needs.restore_image, "restore from a checkpoint image", &can.restore_image),
-            (needs.pods, "make a pod", &engine.pods()),
-            (needs.moved_address, "move an address", &engine.moved_address()),
-            (needs.unstarted, "make a container without starting it", &engine.unstarted()),
+        let able = [
+            &can.checkpoint,
+            &can.restore,
+            &can.root_changes,
+            &can.restore_mounts,
+            &can.remembers,
+            &can.changed_archive,
+            &can.refused_locks,
+            &can.bare_checkpoint,
+            &can.bare_restore,
+            &can.restore_image,
+            &engine.pods(),
+            &engine.moved_address(),
+            &engine.unstarted(),
         ];
-        for (needed, what, able) in asked {
+        for ((needed, what), able) in needs.of_engine().into_iter().zip(able) {
             if let (true, Err(reason)) = (needed, able) {
                 return Ok(Some(format!("{} on node {node} can't {what}: {reason}", can.version)));
             }
@@ -66,7 +66,7 @@ pub(super) async fn unmet(world: &World, case: &Case) -> Result<Option<String>, 
 }
 
 /// What a case does to its nodes themselves, if it does such a thing.
-fn breaks_nodes(case: &Case) -> Option<&'static str> {
+pub(crate) fn breaks_nodes(case: &Case) -> Option<&'static str> {
     if !case.allocatable.is_empty() {
         return Some("a limit of memory");
     }
@@ -106,7 +106,38 @@ pub(super) struct Needs {
     root_changes: bool,
 }
 
+/// What a case needs, in words: of its engine, of the nodes and of the host.
+pub(crate) fn needs(case: &Case) -> Vec<String> {
+    let needs = Needs::of(case);
+    let engine = needs.of_engine().into_iter().filter(|(needed, _)| *needed).map(|(_, what)| what.to_owned());
+    let sockets = needs.sockets.then(|| "dump a process with a socket".to_owned());
+    let strategies = needs.strategies.iter().map(|strategy| format!("migrate by {strategy}"));
+    let tricks = case.without.iter().map(|trick| format!("leave out the trick {trick}"));
+    let nodes = breaks_nodes(case).map(|what| format!("{what} on a node"));
+    let host = case.host_lacks.iter().map(|HostTrait::CapSysResource| "a host without CAP_SYS_RESOURCE".to_owned());
+    engine.chain(sockets).chain(strategies).chain(tricks).chain(nodes).chain(host).collect()
+}
+
 impl Needs {
+    /// What an engine is asked for, in the words that follow `it can't`.
+    fn of_engine(&self) -> [(bool, &'static str); 13] {
+        [
+            (self.checkpoint, "checkpoint"),
+            (self.restore, "restore"),
+            (self.root_changes, "carry what a container has written into its root"),
+            (self.restore_mounts, "restore a container with a volume"),
+            (self.remembers, "tell of a container that ended with its node"),
+            (self.changed_archive, "take an archive that was changed"),
+            (self.refused_locks, "refuse what holds a lock on a file"),
+            (self.bare_checkpoint, "take a bare checkpoint"),
+            (self.bare_restore, "make a bare restore"),
+            (self.restore_image, "restore from a checkpoint image"),
+            (self.pods, "make a pod"),
+            (self.moved_address, "move an address"),
+            (self.unstarted, "make a container without starting it"),
+        ]
+    }
+
     pub(super) fn of(case: &Case) -> Self {
         let mut needs = Needs { refused_locks: !case.criu.file_locks, ..Needs::default() };
         let mut changed = BTreeSet::new();

@@ -185,7 +185,7 @@ impl Setup {
         }
         stack.components.extend(self.components);
         stack.kubernetes = self.kubernetes.or(stack.kubernetes);
-        let engine = self.engine.or(words.engine).unwrap_or(EngineKind::Cri);
+        let engine = self.engine.or(words.engine).unwrap_or(stack.provider.engines()[0]);
         let case = Case {
             id: CaseId(format!("{}[engine={engine}]", self.name)),
             title: self.name.clone(),

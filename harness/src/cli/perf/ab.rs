@@ -1,6 +1,6 @@
 //! `podferry perf ab`: from arguments to an exit code.
 
-use super::super::args::{ImageArgs, StackArgs};
+use super::super::args::{ImageArgs, ProviderArg, StackArgs};
 use super::super::doctor;
 use super::super::launch::{begin, sweep_last};
 use super::super::progress::Progress;
@@ -32,7 +32,7 @@ pub(super) async fn ab(args: &AbArgs) -> Exit {
         );
         return Exit::Usage;
     }
-    let plan = match chosen(&args.select) {
+    let plan = match chosen(&args.select, ProviderArg::Local) {
         Ok(plan) => plan,
         Err(exit) => return exit,
     };

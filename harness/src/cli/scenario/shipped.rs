@@ -17,6 +17,9 @@ pub(super) fn shipped() -> Vec<(String, String)> {
     all
 }
 
+/// What `yaml-language-server`, which most editors have, reads in the first line.
+const MODELINE: &str = "# yaml-language-server: $schema=../fixtures/scenario.schema.json";
+
 #[test]
 fn every_shipped_scenario_is_clean() {
     let all = shipped();
@@ -27,7 +30,9 @@ fn every_shipped_scenario_is_clean() {
         let scenario = scenario.unwrap();
         assert_eq!(format!("{}.yaml", scenario.name()), file, "a scenario is named like its file");
         assert_ne!(scenario.title(), scenario.name(), "{file} has a title");
-        assert!(text.starts_with("# "), "{file} begins with its reason");
+        let (modeline, reason) = text.split_once('\n').unwrap();
+        assert_eq!(modeline, MODELINE, "{file}: editors complete and check what says its schema");
+        assert!(reason.starts_with("# "), "{file} begins with its reason");
     }
 }
 

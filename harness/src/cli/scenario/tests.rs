@@ -1,6 +1,7 @@
 use super::*;
+use crate::cli::estimate::Past;
 use crate::record::{EngineKind, Tier};
-use crate::scenario::plan::Repeat;
+use crate::scenario::plan::{Case, Repeat};
 use crate::scenario::{Setting, SettingKind};
 
 const SETTINGS: &[Setting] = &[Setting { name: "data", kind: SettingKind::Size, required: false, about: "size" }];
@@ -51,6 +52,31 @@ fn clean_files_pass_and_broken_ones_exit_3() {
 }
 
 #[test]
+fn findings_are_told_as_sarif() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = template(folder.path(), "bad.yaml", ("workload: redis,", "workload: rediss,"));
+    let read = |paths: &[PathBuf]| -> (serde_sarif::sarif::Sarif, u8) {
+        let (out, code) = lint(paths, KINDS, Format::Sarif);
+        (serde_json::from_str(&out).expect("SARIF"), code)
+    };
+    let (log, code) = read(&[bad.clone(), folder.path().join("none.yaml")]);
+    assert_eq!(code, 2, "a file that is not there");
+    let run = &log.runs[0];
+    let ran = &run.invocations.as_ref().expect("an invocation")[0];
+    assert!(!ran.execution_successful);
+    let (log, code) = read(std::slice::from_ref(&bad));
+    assert_eq!(code, 3);
+    let run = &log.runs[0];
+    let (finding, rules) = (&run.results.as_ref().unwrap()[0], run.tool.driver.rules.as_ref().unwrap());
+    assert_eq!((finding.rule_id.as_deref(), rules[0].id.as_str()), (Some("E0101"), "E0101"));
+    assert_eq!(finding.message.text.as_deref(), Some("there is no workload `rediss` (write `redis`)"));
+    let place = finding.locations.as_ref().unwrap()[0].physical_location.as_ref().unwrap();
+    let (region, file) = (place.region.as_ref().unwrap(), place.artifact_location.as_ref().unwrap());
+    assert_eq!((region.start_line, region.start_column), (Some(23), Some(26)));
+    assert_eq!(file.uri.as_deref(), bad.to_str());
+}
+
+#[test]
 fn two_scenarios_of_one_name_are_told_of() {
     let folder = tempfile::tempdir().unwrap();
     template(folder.path(), "one.yaml", ("", ""));
@@ -71,7 +97,7 @@ fn a_file_that_is_not_there_is_a_usage_error() {
 fn selections() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [template(folder.path(), "good.yaml", ("", ""))];
-    let names = |s: &Selection| list(&paths, KINDS, s, &[], Format::Human);
+    let names = |s: &Selection| list(&paths, KINDS, s, &[], PlanFormat::Human);
     let all = "my-redis-migrates[engine=cri,data=1Mi]\nmy-redis-migrates[engine=runc,data=1Mi]\n\
                my-redis-migrates[engine=cri,data=64Mi]\nmy-redis-migrates[engine=runc,data=64Mi]\n";
     assert_eq!(names(&selection(&[])), (all.to_owned(), 0));
@@ -95,7 +121,7 @@ fn a_selection_by_expression() {
     let folder = tempfile::tempdir().unwrap();
     let paths = [template(folder.path(), "good.yaml", ("", ""))];
     let of = |text: &str| Selection { condition: Some(text.to_owned()), ..selection(&[]) };
-    let chosen = |text: &str| list(&paths, KINDS, &of(text), &[], Format::Human);
+    let chosen = |text: &str| list(&paths, KINDS, &of(text), &[], PlanFormat::Human);
     let one = "my-redis-migrates[engine=runc,data=64Mi]\n";
     assert_eq!(chosen("engine == \"runc\" && matrix.data > \"1Mi\"").0, one);
     assert_eq!(chosen("tier == \"core\" && labels.area == \"migration\"").0.lines().count(), 4);
@@ -125,15 +151,15 @@ fn values_for_what_is_not_there_are_told() {
     let paths = [path];
     let of =
         |name: &str, value: &str| Selection { params: vec![(name.to_owned(), value.to_owned())], ..selection(&[]) };
-    let (out, code) = list(&paths, KINDS, &of("cuont", "5"), &[], Format::Human);
+    let (out, code) = list(&paths, KINDS, &of("cuont", "5"), &[], PlanFormat::Human);
     let wanted = "error: no scenario has an axis or a parameter `cuont`\nhint: did you mean `count`?\n\
                   parameter count=200: how many answers\n";
     assert_eq!((out.as_str(), code), (wanted, 2));
-    let (out, _) = list(&paths, KINDS, &of("count", "500"), &[], Format::Human);
+    let (out, _) = list(&paths, KINDS, &of("count", "500"), &[], PlanFormat::Human);
     assert!(out.starts_with("my-redis-migrates[engine=cri,data=1Mi,count=500]\n"), "{out}");
-    let (out, code) = list(&paths, KINDS, &of("count", "many"), &[], Format::Human);
+    let (out, code) = list(&paths, KINDS, &of("count", "many"), &[], PlanFormat::Human);
     assert!(code == 3 && out.contains("`many` is not a count such as `200`"), "{out}");
-    let usual = list(&paths, KINDS, &selection(&[]), &[], Format::Human).0;
+    let usual = list(&paths, KINDS, &selection(&[]), &[], PlanFormat::Human).0;
     assert!(
         usual.starts_with("my-redis-migrates[engine=cri,data=1Mi]\n"),
         "who gives nothing has the name as ever: {usual}"
@@ -155,7 +181,7 @@ fn a_tier_leaves_cases_out_and_says_so() {
     assert!(planned(Some(Tier::Full)).cases.iter().all(|c| c.scenario == "deep"));
     let all = planned(None);
     assert_eq!((all.cases.len(), beyond(&all)), (8, None));
-    let by_label = list(&paths, KINDS, &selection(&["tier=full"]), &[], Format::Human).0;
+    let by_label = list(&paths, KINDS, &selection(&["tier=full"]), &[], PlanFormat::Human).0;
     assert_eq!(by_label.lines().count(), 4);
 }
 
@@ -176,10 +202,10 @@ fn a_plan_shows_steps_and_checks() {
     let (past, skip) =
         (Past::default(), |case: &Case| (case.engine == EngineKind::Runc).then(|| "no runc here".to_owned()));
     let about = About { stacks: &[], past: &past, skip: &skip };
-    let (out, code) = plan(&paths, KINDS, &selection(&["data=1Mi"]), &about, Format::Human);
+    let (out, code) = plan(&paths, KINDS, &selection(&["data=1Mi"]), &about, PlanFormat::Human);
     assert_eq!(code, 0);
     insta::assert_snapshot!(out.replace(&folder.path().display().to_string(), "DIR"));
-    let (out, _) = plan(&paths, KINDS, &selection(&[]), &about, Format::Json);
+    let (out, _) = plan(&paths, KINDS, &selection(&[]), &about, PlanFormat::Json);
     let cases = serde_json::from_str::<serde_json::Value>(&out).unwrap()["cases"].take();
     assert_eq!(cases.as_array().unwrap().len(), 4);
     assert_eq!(

@@ -197,9 +197,6 @@ pub(in crate::engine) fn hint(class: C) -> Option<&'static str> {
         C::DaemonGone => "containerd.log of the node says why; a container that was being checkpointed may be frozen",
         C::NoSpace => "a CRI checkpoint holds up to four copies of the container's memory for a while",
         C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
-        C::FilesDiffer => {
-            "copy the volume after the source was frozen and before the restore, and let nothing write to it"
-        }
         other => return criu_words::hint(other),
     })
 }

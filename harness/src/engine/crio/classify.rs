@@ -94,9 +94,6 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
         C::CriuMissing => "put criu 3.16 or later into the node, on CRI-O's PATH, before CRI-O starts",
         C::DaemonGone => "crio.log of the node says why; a container that was being checkpointed may be frozen",
         C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
-        C::FilesDiffer => {
-            "copy the volume after the source was frozen and before the restore, and let nothing write to it"
-        }
         other => return criu_words::hint(other),
     })
 }

@@ -316,7 +316,7 @@ impl Provider for KindProvider {
     }
 
     fn foreign(&self) -> Option<&'static str> {
-        Some("it is a kind cluster's, not podferry's own")
+        Some(FOREIGN)
     }
 }
 
@@ -346,6 +346,9 @@ pub fn sweep(claimed: &str) -> Result<(), String> {
     // A thread of its own: the caller's may belong to a runtime.
     std::thread::scope(|s| s.spawn(work).join().unwrap_or_else(|_| Err("a thread ended early".to_owned())))
 }
+
+/// Why its nodes can't be broken.
+pub const FOREIGN: &str = "it is a kind cluster's, not podferry's own";
 
 /// What kind labels its containers with; the value is the cluster's name.
 const LABEL: &str = "io.x-k8s.kind.cluster";
