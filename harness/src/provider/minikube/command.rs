@@ -2,24 +2,24 @@
 
 /// A cluster that minikube is to make.
 #[derive(Clone, Debug)]
-pub(super) struct Start<'a> {
+pub struct Start<'a> {
     /// What its nodes' names begin with.
-    pub(super) profile: &'a str,
+    pub profile: &'a str,
     /// The image of its nodes, which is there.
-    pub(super) image: &'a str,
+    pub image: &'a str,
     /// The control plane's node among them.
-    pub(super) nodes: usize,
+    pub nodes: usize,
     /// `v1.36.3`, or what else minikube takes; `None`: minikube chooses.
-    pub(super) kubernetes: Option<&'a str>,
+    pub kubernetes: Option<&'a str>,
     /// The pods' network.
-    pub(super) network: Network<'a>,
+    pub network: Network<'a>,
     /// Whether the programs of Kubernetes are in minikube's cache: it must not unpack a bundle with others of its own.
-    pub(super) cached: bool,
+    pub cached: bool,
 }
 
 /// Who gives pods their network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Network<'a> {
+pub enum Network<'a> {
     /// podferry: the images of no other are to be had. minikube must not wait for nodes to be ready then, and its addons, whose
     /// images are not to be had either, are left out.
     Podferry,
@@ -30,7 +30,7 @@ pub(super) enum Network<'a> {
 }
 
 /// The command line that makes a cluster, without the program (minikube 1.38.1).
-pub(super) fn start(start: &Start<'_>) -> Vec<String> {
+pub fn start(start: &Start<'_>) -> Vec<String> {
     let mut args = vec![
         "start".to_owned(),
         format!("--profile={}", start.profile),
@@ -80,7 +80,7 @@ fn gate_is_off(version: &str) -> bool {
 }
 
 /// The command line that removes a cluster.
-pub(super) fn delete(profile: &str) -> Vec<String> {
+pub fn delete(profile: &str) -> Vec<String> {
     vec!["delete".to_owned(), format!("--profile={profile}")]
 }
 
