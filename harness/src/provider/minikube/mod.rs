@@ -231,7 +231,8 @@ impl MinikubeProvider {
             if output.code == 0 {
                 return Ok(());
             }
-            let failed = Start::failed(&output, &home);
+            let mut failed = Start::failed(&output, &home);
+            failed.log.extend(journals(dock, &profile, config.workers.len()).await);
             if tries == TRIES || !failed.message.contains(EARLY) {
                 return Err(failed);
             }
@@ -275,6 +276,22 @@ impl MinikubeProvider {
 /// minikube's home, where dockerd is. It takes a folder of this name as it is, and makes one of it in any other.
 fn home(dock: &Dock) -> PathBuf {
     dock.folder("minikube").join(".minikube")
+}
+
+/// The last words of containerd and the kubelet on each node that is there.
+async fn journals(dock: &Dock, profile: &str, workers: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for node in std::iter::once(None).chain((0..workers).map(Some)).map(|worker| command::known_as(profile, worker)) {
+        for unit in ["containerd", "kubelet"] {
+            let journal = ["journalctl", "--no-pager", "--output", "cat", "--lines", "8", "--unit", unit];
+            let exec = Exec::new("docker").args(["exec", &node]).args(journal);
+            // One that minikube did not come to has none.
+            let Some(output) = dock.output(exec).await.ok().filter(|output| output.code == 0) else { continue };
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            lines.extend(said.lines().map(|line| format!("{node} {unit}: {line}")));
+        }
+    }
+    lines
 }
 
 impl Start<'_> {
