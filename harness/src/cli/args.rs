@@ -1,5 +1,5 @@
 use super::perf::PerfArgs;
-use super::scenario::{Format, PlanFormat};
+use super::scenario::{Format, PlanFormat, SchemaOf};
 use crate::bench::What;
 use crate::record::{EngineKind, Tier};
 use crate::run::OtlpTarget;
@@ -40,8 +40,12 @@ pub(super) enum Command {
     Plan(ShowArgs),
     /// Check scenario files without running them
     Lint(LintArgs),
-    /// Print the JSON Schema of scenario files
-    Schema,
+    /// Print the JSON Schema of scenario files, or of run.json
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
     /// Print a commented scenario to start from
     New,
     /// Tell what a diagnostic code or an error class means

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How a case ended, or that it did not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Every check passed.
@@ -91,7 +91,7 @@ impl Status {
 }
 
 /// One case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CaseView {
     /// Its name, stable from run to run.
     pub id: String,
@@ -162,7 +162,7 @@ pub struct CaseView {
 }
 
 /// One step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct StepView {
     /// Its id in the scenario.
     pub id: String,
@@ -192,7 +192,7 @@ pub struct StepView {
 }
 
 /// One check.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CheckView {
     /// Its name in scenarios.
     pub name: &'static str,
@@ -214,7 +214,7 @@ pub struct CheckView {
 }
 
 /// A checkpoint.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CheckpointView {
     /// Its name in the scenario.
     pub name: String,
@@ -237,7 +237,7 @@ pub struct CheckpointView {
 }
 
 /// A checkpoint that was carried.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct TransferView {
     /// The checkpoint.
     pub checkpoint: String,
