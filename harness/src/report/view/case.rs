@@ -2,7 +2,9 @@ use super::{
     ClientView, FaultView, InstanceView, KnownView, MetricView, MigrationView, NodesView, PastView, PhaseView, Problem,
     fault, known, migration, ms, problem, state,
 };
-use crate::record::{At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Origin, Outcome};
+use crate::record::{
+    ArchivePart, At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Origin, Outcome,
+};
 use crate::report::text;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -234,6 +236,9 @@ pub struct CheckpointView {
     pub criu_frozen_ms: Option<f64>,
     /// CRIU's count of pages.
     pub criu_pages_written: Option<u64>,
+    /// What it is made of, the largest part first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ArchivePart>,
 }
 
 /// A checkpoint that was carried.
@@ -399,6 +404,7 @@ fn checkpoint(c: &CheckpointRecord, epoch: At) -> CheckpointView {
         digest: text::line(&c.digest),
         criu_frozen_ms: c.criu_frozen_us.map(|us| us as f64 / 1e3),
         criu_pages_written: c.criu_pages_written,
+        parts: c.parts.clone(),
     }
 }
 
