@@ -9,11 +9,12 @@ use std::path::Path;
 type Lane = fn() -> Result<u8, String>;
 
 /// The lanes by name; each is a job of its own where jobs are many (`ci matrix`).
-const LANES: [(&str, Lane); 9] = [
+const LANES: [(&str, Lane); 10] = [
     ("lint", lint),
     ("browser", browser),
     ("kubernetes", kubernetes),
     ("kind", kind),
+    ("minikube", minikube),
     ("e2e", e2e),
     ("engines", engines),
     ("containerd", containerd),
@@ -105,6 +106,24 @@ fn kind() -> Result<u8, String> {
     let passes = build::binaries(Profile::Dev)?.podferry(&run.map(str::to_owned))?;
     let red = kind_red()?;
     Ok(if passes == 0 { red } else { passes })
+}
+
+/// The core tier in a minikube cluster of two workers, under a dockerd that podferry starts itself, after what minikube's own
+/// program takes and refuses. Beside what the lane `kind` builds, minikube and crictl are built if need be.
+fn minikube() -> Result<u8, String> {
+    let told = minikube_told()?;
+    let run = ["run", "--provider", "minikube", "--param", "data=16Mi"];
+    let passes = build::binaries(Profile::Dev)?.podferry(&run.map(str::to_owned))?;
+    Ok(if told == 0 { passes } else { told })
+}
+
+/// The cell of the lane `minikube` that has no case.
+pub(crate) const MINIKUBE_TOLD: &str = "minikube-told";
+
+pub(crate) fn minikube_told() -> Result<u8, String> {
+    let built = build::binaries(Profile::Dev)?;
+    let program = built.step().args(["component", "build", "minikube", "--path"]).read()?;
+    crate::test::ignored(&built, "minikube", program.trim())
 }
 
 /// A containerd that forgets in its checkpoints what a container has written: the suite must see that on a kind cluster too.

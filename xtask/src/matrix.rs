@@ -98,6 +98,11 @@ fn parts(lane: &'static str) -> Vec<Cell> {
             };
             vec![cell(1), cell(2), red]
         }
+        "minikube" => {
+            let on = || Cell { lane, provider: "minikube", engine: "kubelet".to_owned(), ..Cell::default() };
+            let core = Cell { name: "minikube-core".to_owned(), more: vec!["--param", "data=16Mi"], ..on() };
+            vec![Cell { name: ci::MINIKUBE_TOLD.to_owned(), ..on() }, core]
+        }
         whole => vec![Cell { name: whole.to_owned(), ..local() }],
     }
 }
@@ -144,6 +149,7 @@ pub(crate) fn run(name: &str) -> Option<Result<u8, String>> {
         ci::ASKED => ci::asked(),
         ci::ENDPOINT => ci::endpoint(),
         ci::KIND_RED => ci::kind_red(),
+        ci::MINIKUBE_TOLD => ci::minikube_told(),
         _ => build::binaries(Profile::Dev).and_then(|built| built.podferry(&cell.args())),
     })
 }

@@ -1,3 +1,7 @@
+mod provider;
+
+pub(crate) use provider::{MinikubeArgs, ProviderArg};
+
 use super::perf::PerfArgs;
 use super::scenario::{Format, PlanFormat, SchemaOf};
 use crate::bench::What;
@@ -96,7 +100,7 @@ pub(super) struct SelectArgs {
     /// Scenario files or folders instead of the shipped suite
     #[arg(long = "scenario", value_name = "PATH")]
     scenarios: Vec<PathBuf>,
-    /// Engines: cri, runc, crun, ... If none is named: cri and runc; of a kind cluster, kubelet
+    /// Engines: cri, runc, crun, ... If none is named: cri and runc; of a kind or minikube cluster, kubelet
     #[arg(long = "engine", value_name = "ENGINE", value_delimiter = ',')]
     pub(super) engines: Vec<EngineKind>,
     /// Which part of the suite: core (if nothing is named), full (what core leaves out), or all
@@ -189,42 +193,24 @@ pub(crate) struct StackArgs {
     pub(crate) provider: ProviderArg,
     #[command(flatten)]
     pub(crate) kind: KindArgs,
+    #[command(flatten)]
+    pub(crate) minikube: MinikubeArgs,
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<String>,
 }
 
-impl ProviderArg {
-    /// The engines that are meant on its nodes where none is named.
-    pub(crate) fn engines(self) -> &'static [EngineKind] {
-        match self {
-            ProviderArg::Local => &[EngineKind::Cri, EngineKind::Runc],
-            ProviderArg::Kind => &[EngineKind::Kubelet],
-        }
-    }
-}
-
 /// What is special to a kind cluster.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct KindArgs {
-    /// The socket of a dockerd of yours for `--provider kind`: /var/run/docker.sock; without, podferry starts one in a node of
-    /// its own
+    /// The socket of a dockerd of yours for `--provider kind` or `minikube`: /var/run/docker.sock; without, podferry starts one
+    /// in a node of its own
     #[arg(long = "docker", value_name = "SOCKET")]
     pub(crate) docker: Option<PathBuf>,
     /// A node image of kind's, kindest/node:v1.36.1, that containerd, runc and CRIU are laid over; without, podferry makes one of
     /// packages and sources
     #[arg(long = "kind-image", value_name = "IMAGE")]
     pub(crate) image: Option<String>,
-}
-
-/// What makes nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ProviderArg {
-    /// Namespaces on this machine
-    #[default]
-    Local,
-    /// Containers of a kind cluster, in a dockerd of podferry's own; only for the engine kubelet
-    Kind,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

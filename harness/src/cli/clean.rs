@@ -64,6 +64,7 @@ fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
             crate::component::sweep_unfinished(Path::new(&claim.name)).map_err(|e| e.to_string())
         }
         ledger::KIND_CLUSTER => crate::provider::kind::sweep(&claim.name),
+        ledger::MINIKUBE_PROFILE => crate::provider::minikube::sweep(&claim.name),
         other => Err(format!("this version of podferry does not know how to undo a `{other}`")),
     }
 }

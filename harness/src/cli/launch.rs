@@ -2,12 +2,13 @@
 
 use super::args::StackArgs;
 use super::run::{Refusal, close_ledger, drop_images, local as local_nodes, make_folder, new_ledger, now};
-use super::stack::{self, Kind, Stack};
+use super::stack::{self, Kind, Minikube, Stack};
 use crate::component;
 use crate::image::Store;
 use crate::ledger::Ledger;
 use crate::provider::kind::{KindConfig, KindProvider};
 use crate::provider::local::{LocalConfig, LocalProvider};
+use crate::provider::minikube::{MinikubeConfig, MinikubeProvider};
 use crate::provider::{Provider, local};
 use crate::record::{Chain, Event, Failure, RunId};
 use crate::run::{Ground, Listener, Preparations, Recorder, Stores};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 pub(crate) struct Asked<'a> {
     /// What runs on the nodes.
     pub(crate) stack: &'a StackArgs,
-    /// What a kind cluster is told, if the stack is on one.
+    /// What a kind or minikube cluster is told, if the stack is on one.
     pub(crate) kind: Option<OfKind>,
     /// Where the run's folder is made.
     pub(crate) out: &'a Path,
@@ -28,7 +29,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) command: Vec<String>,
 }
 
-/// What a kind cluster is told.
+/// What a kind or minikube cluster is told.
 pub(crate) struct OfKind {
     /// The socket of the user's dockerd; without, one is started.
     pub(crate) docker: Option<PathBuf>,
@@ -91,8 +92,9 @@ impl Launch {
         };
         let kubeconfig = self.dir.join(kubeconfig);
         let config = local_nodes(&id, stack, Arc::clone(&self.ledger))?;
-        let provider: Arc<dyn Provider> = match (&stack.kind, of_kind) {
-            (Some(kind), Some(of_kind)) => Arc::new(kind_nodes(kind, of_kind, config, &kubeconfig)),
+        let provider: Arc<dyn Provider> = match (&stack.kind, &stack.minikube, of_kind) {
+            (Some(kind), _, Some(of_kind)) => Arc::new(kind_nodes(kind, of_kind, config, &kubeconfig)),
+            (_, Some(minikube), Some(asked)) => Arc::new(minikube_nodes(minikube, asked, config, &kubeconfig)),
             _ => Arc::new(LocalProvider::new(config)?),
         };
         let preparations = Preparations::new(&stack.image, Arc::clone(&self.stores.lasting), provider.vantage());
@@ -154,6 +156,21 @@ fn kind_nodes(kind: &Kind, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path)
         kind: kind.program.clone(),
         parts: kind.parts.clone(),
         components: kind.components.clone(),
+        workers: asked.workers.clone(),
+        kubeconfig: kubeconfig.to_owned(),
+        progress: Arc::clone(&asked.progress),
+    })
+}
+
+fn minikube_nodes(minikube: &Minikube, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> MinikubeProvider {
+    MinikubeProvider::new(MinikubeConfig {
+        docker: asked.docker.clone(),
+        dock: LocalConfig { overrides: Vec::new(), binds: Vec::new(), ..dock },
+        minikube: minikube.program.clone(),
+        parts: minikube.parts.clone(),
+        kubernetes: minikube.kubernetes.clone(),
+        cni: minikube.cni.clone(),
+        components: minikube.components.clone(),
         workers: asked.workers.clone(),
         kubeconfig: kubeconfig.to_owned(),
         progress: Arc::clone(&asked.progress),

@@ -1,6 +1,7 @@
 //! The stack under test, as the command line names it: node image and binaries of the user's own.
 
 mod kind;
+mod minikube;
 
 use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, ProviderArg, StackArgs};
 use super::run::Refusal;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use kind::Kind;
+pub(super) use minikube::Minikube;
 
 /// What runs on the nodes.
 pub(super) struct Stack {
@@ -30,6 +32,8 @@ pub(super) struct Stack {
     programs: Vec<Built>,
     /// What the nodes of a kind cluster are made of, if there is to be one.
     pub(super) kind: Option<Kind>,
+    /// The same of a minikube cluster.
+    pub(super) minikube: Option<Minikube>,
 }
 
 impl Stack {
@@ -40,7 +44,7 @@ impl Stack {
 
     /// Whether the nodes are to join a Kubernetes cluster.
     pub(super) fn kubernetes(&self) -> bool {
-        self.kind.is_some() || !self.programs.is_empty()
+        self.kind.is_some() || self.minikube.is_some() || !self.programs.is_empty()
     }
 
     /// Programs of the host that the nodes see beside their own.
@@ -100,7 +104,7 @@ pub(super) fn words(args: &StackArgs, more: &str) -> BTreeMap<Option<String>, St
 /// Nothing is said of the default.
 fn one_in_words(args: &StackArgs) -> String {
     let image = args.images.names.iter().filter(|name| *name != DEFAULT_NODE_IMAGE);
-    let provider = (args.provider == ProviderArg::Kind).then(|| " --provider kind".to_owned());
+    let provider = args.provider.foreign().map(|(name, _)| format!(" --provider {name}"));
     let docker = args.kind.docker.iter().map(|socket| format!(" --docker {}", socket.display()));
     let base = args.kind.image.iter().map(|image| format!(" --kind-image {image}"));
     image
@@ -108,6 +112,7 @@ fn one_in_words(args: &StackArgs) -> String {
         .chain(provider)
         .chain(docker)
         .chain(base)
+        .chain(minikube::words(&args.minikube))
         .chain(args.kubernetes.iter().map(|version| format!(" --kubernetes {version}")))
         .chain(args.components.iter().map(|c| format!(" --component {c}")))
         .collect()
@@ -116,15 +121,28 @@ fn one_in_words(args: &StackArgs) -> String {
 /// Whether arguments go together: engines with the nodes that they run on, and what is said of nodes with what makes them.
 /// `engines`: those that are named.
 pub(super) fn fits(args: &StackArgs, engines: &[EngineKind]) -> Result<(), Refusal> {
-    if args.provider == ProviderArg::Kind {
-        let hint = || Some("leave --engine out".to_owned());
-        let other = engines.iter().find(|kind| !args.provider.engines().contains(kind));
-        return other
-            .map_or(Ok(()), |kind| Err(usage(format!("the engine {kind} is none of a kind cluster's"), hint())));
+    let options = [
+        ("--docker", args.kind.docker.is_some(), &["kind", "minikube"][..]),
+        ("--kind-image", args.kind.image.is_some(), &["kind"]),
+        (args.minikube.given().unwrap_or_default(), args.minikube.given().is_some(), &["minikube"]),
+    ];
+    let cluster = args.provider.foreign().map(|(name, _)| name);
+    for (option, said, of) in options {
+        if said && cluster.is_none_or(|cluster| !of.contains(&cluster)) {
+            let hint = of.iter().map(|name| format!("`--provider {name}`")).collect::<Vec<_>>().join(" or ");
+            let message = format!("{option} is said of a {} cluster, and there is none", of.join(" or "));
+            return Err(usage(message, Some(format!("add {hint}"))));
+        }
     }
-    let option = args.kind.docker.as_ref().map(|_| "--docker").or(args.kind.image.as_ref().map(|_| "--kind-image"));
-    let hint = || Some("add `--provider kind`".to_owned());
-    option.map_or(Ok(()), |option| Err(usage(format!("{option} is said of a kind cluster, and there is none"), hint())))
+    minikube::fits(&args.minikube)?;
+    let Some(cluster) = cluster else { return Ok(()) };
+    match engines.iter().find(|kind| !args.provider.engines().contains(kind)) {
+        None => Ok(()),
+        Some(kind) => {
+            let hint = Some("leave --engine out".to_owned());
+            Err(usage(format!("the engine {kind} is none of a {cluster} cluster's"), hint))
+        }
+    }
 }
 
 /// Why a case will be skipped, as far as that can be told before there is a node: what its engine or its scenario needs of the
@@ -140,8 +158,8 @@ pub(super) fn skip(args: &StackArgs, case: &Case) -> Option<String> {
         }
         _ => {}
     }
-    if let (ProviderArg::Kind, Some(what)) = (args.provider, run::breaks_nodes(case)) {
-        return Some(format!("{what} on a node is not to be had: {}", crate::provider::kind::FOREIGN));
+    if let (Some((_, whose)), Some(what)) = (args.provider.foreign(), run::breaks_nodes(case)) {
+        return Some(format!("{what} on a node is not to be had: {whose}"));
     }
     let has = case.host_lacks.iter().find(|lacked| doctor::host_has(**lacked))?;
     Some(match has {
@@ -246,12 +264,9 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
 
 /// That local nodes are asked for.
 fn local(args: &StackArgs) -> Result<(), Refusal> {
-    match args.provider {
-        ProviderArg::Local => fits(args, &[]),
-        ProviderArg::Kind => {
-            Err(usage("a kind cluster is for `podferry run` alone".to_owned(), Some("leave --provider out".to_owned())))
-        }
-    }
+    let Some((cluster, _)) = args.provider.foreign() else { return fits(args, &[]) };
+    let hint = Some("leave --provider out".to_owned());
+    Err(usage(format!("a {cluster} cluster is for `podferry run` alone"), hint))
 }
 
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
@@ -264,11 +279,15 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
     own.build(&args.components, &cache, progress).await?;
     let kubernetes = match args.provider {
         ProviderArg::Local => args.kubernetes.clone(),
-        ProviderArg::Kind => Some(args.kubernetes.clone().unwrap_or_else(|| KUBERNETES.to_owned())),
+        ProviderArg::Kind | ProviderArg::Minikube => {
+            Some(args.kubernetes.clone().unwrap_or_else(|| KUBERNETES.to_owned()))
+        }
     };
     let programs = match &kubernetes {
         // It has its own.
-        Some(_) if args.kind.image.is_some() => component::given(&own.of_cluster).await.map_err(refusal)?,
+        Some(_) if args.kind.image.is_some() || args.minikube.image.is_some() => {
+            component::given(&own.of_cluster).await.map_err(refusal)?
+        }
         Some(version) => component::cluster(version, &own.of_cluster, &cache, progress).await.map_err(refusal)?,
         None => match own.of_cluster.first() {
             None => Vec::new(),
@@ -285,9 +304,15 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
     }
     let overrides = component::resolve(&own.overrides, &image, progress).await;
     let overrides = overrides.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
-    let mut stack = Stack { image, cache, overrides, programs, kind: None };
-    if args.provider == ProviderArg::Kind {
-        stack.kind = Some(kind::prepare(&stack, args.kind.image.as_ref(), &stack.cache, progress).await?);
+    let mut stack = Stack { image, cache, overrides, programs, kind: None, minikube: None };
+    match args.provider {
+        ProviderArg::Local => {}
+        ProviderArg::Kind => {
+            stack.kind = Some(kind::prepare(&stack, args.kind.image.as_ref(), &stack.cache, progress).await?);
+        }
+        ProviderArg::Minikube => {
+            stack.minikube = Some(minikube::prepare(&stack, args, &stack.cache, progress).await?);
+        }
     }
     Ok(stack)
 }
@@ -391,7 +416,18 @@ mod tests {
         let mut local = args(&["sid"], &[]);
         assert_eq!(told(fits(&local, &[EngineKind::Runc])), None);
         local.kind.docker = Some("/run/docker.sock".into());
-        assert_eq!(told(fits(&local, &[])).unwrap(), "--docker is said of a kind cluster, and there is none");
+        assert_eq!(
+            told(fits(&local, &[])).unwrap(),
+            "--docker is said of a kind or minikube cluster, and there is none"
+        );
+        let minikube = StackArgs { provider: ProviderArg::Minikube, ..args(&["sid"], &[]) };
+        assert_eq!(
+            told(fits(&minikube, &[EngineKind::Cri])).unwrap(),
+            "the engine cri is none of a minikube cluster's"
+        );
+        let mut other = minikube.clone();
+        other.kind.image = Some("kindest/node:1".to_owned());
+        assert_eq!(told(fits(&other, &[])).unwrap(), "--kind-image is said of a kind cluster, and there is none");
         assert_eq!(told(super::local(&kind)).unwrap(), "a kind cluster is for `podferry run` alone");
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const MANIFEST: &str = include_str!("../../../fixtures/components.toml");
 
 /// Each module's name, `go.mod` and `go.sum`.
-const MODULES: [(&str, &str, &str); 5] = [
+const MODULES: [(&str, &str, &str); 7] = [
     (
         "containerd",
         include_str!("../../../fixtures/components/containerd/go.mod"),
@@ -20,6 +20,11 @@ const MODULES: [(&str, &str, &str); 5] = [
         "coredns",
         include_str!("../../../fixtures/components/coredns/go.mod"),
         include_str!("../../../fixtures/components/coredns/go.sum"),
+    ),
+    (
+        "cri-tools",
+        include_str!("../../../fixtures/components/cri-tools/go.mod"),
+        include_str!("../../../fixtures/components/cri-tools/go.sum"),
     ),
     (
         "etcd",
@@ -36,7 +41,16 @@ const MODULES: [(&str, &str, &str); 5] = [
         include_str!("../../../fixtures/components/kubernetes/go.mod"),
         include_str!("../../../fixtures/components/kubernetes/go.sum"),
     ),
+    (
+        "minikube",
+        include_str!("../../../fixtures/components/minikube/go.mod"),
+        include_str!("../../../fixtures/components/minikube/go.sum"),
+    ),
 ];
+
+/// Patches without which a module is not to be built here: its name, and the name and content of each.
+const PATCHES: [(&str, &str, &str); 1] =
+    [("minikube", "no-kvm2.patch", include_str!("../../../fixtures/components/minikube/no-kvm2.patch"))];
 
 /// The manifest, read.
 #[derive(Clone, Debug, Deserialize)]
@@ -110,6 +124,9 @@ pub(super) struct Source {
 pub(super) struct Pinned {
     pub(super) go_mod: &'static str,
     pub(super) go_sum: &'static str,
+    /// What its sources are patched with before the user's own patches: name and content. One without is named as ever.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) patches: Vec<(&'static str, &'static str)>,
 }
 
 impl Manifest {
@@ -193,6 +210,7 @@ impl Manifest {
         let files = MODULES.iter().find(|(name, ..)| name == of);
         let (_, go_mod, go_sum) = files.expect("the shipped manifest is tested");
         let version = required(go_mod, &module.from).expect("the shipped manifest is tested").to_owned();
+        let patches = PATCHES.iter().filter(|(name, ..)| name == of).map(|(_, file, text)| (*file, *text)).collect();
         let source = Source {
             name: name.to_owned(),
             package: package.clone(),
@@ -201,7 +219,7 @@ impl Manifest {
             staged: module.staged,
             set: module.set.iter().map(|s| s.replace("{version}", &version)).collect(),
             version,
-            pinned: Some(Pinned { go_mod, go_sum }),
+            pinned: Some(Pinned { go_mod, go_sum, patches }),
         };
         Ok((source, module))
     }

@@ -51,6 +51,15 @@ impl Patches {
             false => Ok(Patches { dir: dir.to_owned(), files }),
         }
     }
+
+    fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+}
+
+/// Those that come with podferry, name and content: without them it is not to be built.
+fn shipped_patches(source: &Source) -> impl Iterator<Item = (&str, &str)> {
+    source.pinned.iter().flat_map(|pinned| pinned.patches.iter().copied())
 }
 
 /// A component out of the cache, or built now: which needs Go, the network, and minutes. Two runs that need one program build
@@ -109,8 +118,9 @@ async fn make(
     let said = go(&work, ["version"])?.run().await.map_err(failed(source, "Go does not run"))?.text();
     progress.say(&format!("component {name}: building it from {module}@{version} (kept in {})", cache.dir().display()));
     write_module(source, &work).await?;
-    if let Some(patches) = patches {
-        patch(source, patches, &work).await?;
+    let files: Vec<(&str, &str)> = shipped_patches(source).chain(patches.iter().flat_map(|p| p.texts())).collect();
+    if !files.is_empty() {
+        patch(source, &files, &work).await?;
     }
     let program = unfinished.dir.join(name);
     let mut linker = "-s -w".to_owned();
@@ -120,11 +130,12 @@ async fn make(
     build.run().await.map_err(failed(source, "it does not compile"))?;
     fs::remove_dir_all(&work).map_err(ComponentError::io("can't remove", &work))?;
 
+    let shipped: String = shipped_patches(source).map(|(name, _)| format!(" with {name}")).collect();
     let patched = patches.map(|p| format!(" with the patches of {}", p.dir.display())).unwrap_or_default();
-    let record = identify(source, &program, format!("module {module}@{version}{patched}")).await?;
+    let record = identify(source, &program, format!("module {module}@{version}{shipped}{patched}")).await?;
     let birth = Birth {
         go: Some(said),
-        patches: patches.iter().flat_map(|p| p.files.iter().map(|(name, _)| name.clone())).collect(),
+        patches: files.iter().map(|(name, _)| (*name).to_owned()).collect(),
         ..Birth::now(&record, from)
     };
     let built = birth.publish(cache, key, &unfinished)?;
@@ -146,7 +157,7 @@ pub(super) async fn identify(source: &Source, program: &Path, from: String) -> R
 async fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError> {
     const NEW: &str = "module podferry.invalid/component\n\ngo 1.24.0\n";
     let (go_mod, go_sum) = match &source.pinned {
-        Some(Pinned { go_mod, go_sum }) => ((*go_mod).to_owned(), *go_sum),
+        Some(Pinned { go_mod, go_sum, .. }) => ((*go_mod).to_owned(), *go_sum),
         None if source.staged => (staged::go_mod(source, dir).await?, ""),
         None => (NEW.to_owned(), ""),
     };
@@ -163,13 +174,13 @@ async fn write_module(source: &Source, dir: &Path) -> Result<(), ComponentError>
 }
 
 /// Takes a copy of the module, patches it, and has it built in the place of the one that is fetched.
-async fn patch(source: &Source, patches: &Patches, work: &Path) -> Result<(), ComponentError> {
+async fn patch(source: &Source, files: &[(&str, &str)], work: &Path) -> Result<(), ComponentError> {
     let dir = fetched(source, work).await?;
     let copy = work.join("patched");
     // What lies in Go's own store is read-only.
     let copying = Exec::new("cp").args(["-r", "--no-preserve=mode,ownership"]).arg(dir).arg(&copy).timeout(SHORT);
     copying.run().await.map_err(failed(source, "its sources can't be copied"))?;
-    for (name, text) in &patches.files {
+    for (name, text) in files {
         // Not --batch: it takes a patch that is in already for a reversed one, and takes it out.
         let patch = Exec::new("patch").args(["-p1", "--forward", "--no-backup-if-mismatch"]).cwd(&copy);
         let applied = patch.stdin(text.as_bytes()).timeout(SHORT).run().await;

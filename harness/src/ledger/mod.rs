@@ -31,6 +31,9 @@ pub const UNFINISHED_IMAGE: &str = "unfinished-image";
 /// Claim kind of a kind cluster under the user's dockerd; its name is the cluster's and, after a space, dockerd's socket.
 /// Sweeping is `provider::kind::sweep`.
 pub const KIND_CLUSTER: &str = "kind-cluster";
+/// Claim kind of a minikube profile under the user's dockerd; its name is the profile's and, after a space, dockerd's socket.
+/// Sweeping is `provider::minikube::sweep`.
+pub const MINIKUBE_PROFILE: &str = "minikube-profile";
 
 /// Why the ledger could not be kept.
 #[derive(Debug, thiserror::Error)]

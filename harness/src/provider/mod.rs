@@ -1,7 +1,11 @@
 //! Providers make nodes.
 
+mod dock;
 pub mod kind;
 pub mod local;
+pub mod minikube;
+mod network;
+mod pieces;
 
 use crate::client::Vantage;
 use crate::cluster::Cluster;

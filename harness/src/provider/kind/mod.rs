@@ -6,15 +6,15 @@
 //! node. What a node is broken by (links, pauses, disks) is not to be had of a guest.
 
 mod config;
-mod dock;
-mod network;
 mod parts;
 mod preflight;
 
 pub use parts::{PROGRAMS, Parts};
 
 use super::Provider;
+use super::dock::{self, Dock};
 use super::local::LocalConfig;
+use super::network::{self, Worker};
 use crate::client::Vantage;
 use crate::cluster::Cluster;
 use crate::component::Progress;
@@ -24,7 +24,6 @@ use crate::process::Exec;
 use crate::record::{Chain, ComponentRecord, Failure, MachineRecord, Millis};
 use async_trait::async_trait;
 use config::Driver;
-use dock::Dock;
 use nix::sched::{CloneFlags, setns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -85,14 +84,6 @@ struct Up {
     dock: Dock,
     workers: BTreeMap<String, Arc<Guest>>,
     cluster: Arc<Cluster>,
-}
-
-/// A node of the cluster, as kind has made it.
-struct Worker {
-    known_as: String,
-    address: Ipv4Addr,
-    /// Its pods' addresses: `10.244.1.0/24`.
-    range: String,
 }
 
 impl KindProvider {
@@ -246,7 +237,7 @@ async fn create(dock: &Dock, name: &str, image: &str, workers: usize, own_networ
     written.map_err(|e| failure("can't write kind's configuration", &e))?;
     let kubeconfig = dock.folder("kubeconfig");
     // Under the user's dockerd nothing else would end it when podferry is killed.
-    let exec = Exec::new("setpriv").args(["--pdeathsig", "KILL"]).arg(dock.kind());
+    let exec = Exec::new("setpriv").args(["--pdeathsig", "KILL"]).arg(dock.tool());
     let exec = exec.args(["create", "cluster", "--image", image, "--retain", "--config"]).arg(&path);
     let exec = exec.arg("--kubeconfig").arg(&kubeconfig).args(["-v", "1"]).timeout(CREATE_LIMIT);
     let output = dock.output(exec).await?;

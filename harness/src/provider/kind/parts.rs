@@ -1,10 +1,10 @@
 //! What a kind node of podferry's is made of, and the image that is built of it.
 
-use super::dock::Dock;
+use super::super::dock::Dock;
+use super::super::pieces::{self, broken};
 use crate::component::NodeImage;
-use crate::image::{ImageError, Layer, libraries, loader, program_layout};
-use crate::process::Exec;
-use crate::record::{Chain, Failure};
+use crate::image::{ImageError, Layer, program_layout};
+use crate::record::Failure;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,6 @@ const SETUP: &str = include_str!("../../../../fixtures/kind/setup.sh");
 const IMPORT: &str = include_str!("../../../../fixtures/kind/import-images.sh");
 const IMAGES_UNIT: &str = include_str!("../../../../fixtures/kind/podferry-images.service");
 const CONTAINERD_UNIT: &str = include_str!("../../../../fixtures/kind/containerd.conf");
-
-/// Where CRIU lies with all of its libraries, so that it runs in any root.
-const CRIU_HOME: &str = "/opt/podferry/criu";
 
 /// The parts of a node, on the host.
 #[derive(Clone, Debug)]
@@ -84,7 +81,15 @@ impl Parts {
         let images = into.join("images");
         fs::create_dir_all(&images).map_err(|e| Failure::surroundings(format!("{cannot}: {e}")))?;
         let overlay = self.overlay().await.map_err(|e| broken(cannot, &e))?;
-        let of_images = self.images().await?;
+        let of_images = pieces::images(&pieces::Cluster {
+            programs: &self.programs,
+            version: &self.version,
+            root: &self.root,
+            stack: &self.stack,
+            // Its configuration of containerd names one of its own.
+            pauses: &[PAUSE],
+        })
+        .await?;
         let (root, into) = (self.root.clone(), into.to_owned());
         let work = move || -> Result<(), ImageError> {
             let mut base = Layer::default();
@@ -92,9 +97,9 @@ impl Parts {
             base.write_file(&into.join("root.tar"))?;
             overlay.write_file(&into.join("overlay.tar"))?;
             let layer = into.join("layer.tar");
-            for (file, reference, entry, parts) in of_images {
-                parts.write_file(&layer)?;
-                program_layout(&layer, &images.join(file), &reference, &[&entry])?;
+            for image in of_images {
+                image.parts.write_file(&layer)?;
+                program_layout(&layer, &images.join(image.file), &image.reference, &[&image.entry])?;
             }
             fs::remove_file(&layer).map_err(ImageError::io("remove", &layer))?;
             let dockerfile = into.join("Dockerfile");
@@ -115,7 +120,7 @@ impl Parts {
         layer.host_file("/usr/local/sbin/runc", &self.of_stack("runc"), 0o755);
         // What sockets are probed with.
         layer.host_file("/usr/local/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
-        self.criu(&mut layer).await?;
+        pieces::criu(&mut layer, &self.stack, &self.of_stack("criu")).await?;
         layer.text("/etc/systemd/system/containerd.service.d/podferry.conf", CONTAINERD_UNIT, 0o644);
         if self.base.is_none() {
             self.as_kind_has_it(&mut layer).map_err(ImageError::io("read", &self.kind_files))?;
@@ -146,85 +151,6 @@ impl Parts {
         self.programs.get(name).cloned().unwrap_or_else(|| self.stack.join("usr/sbin").join(name))
     }
 
-    /// CRIU of another distribution than the root's, with its loader and its libraries. The loader bears CRIU's name: that
-    /// is what the process is called by the kernel.
-    async fn criu(&self, layer: &mut Layer) -> Result<(), ImageError> {
-        const CRIU: &str = "/usr/sbin/criu";
-        for library in libraries(&self.stack, CRIU).await? {
-            let host = in_root(&self.stack, &library);
-            let name = Path::new(&library).file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match library == loader() {
-                true => layer.host_file(&format!("{CRIU_HOME}/criu"), &host, 0o755),
-                false => layer.host_file(&format!("{CRIU_HOME}/lib/{name}"), &host, 0o644),
-            }
-        }
-        layer.host_file(&format!("{CRIU_HOME}/criu.program"), &self.of_stack("criu"), 0o755);
-        let script = format!(
-            "#!/bin/sh\nexec {CRIU_HOME}/criu --library-path {CRIU_HOME}/lib {CRIU_HOME}/criu.program \"$@\"\n"
-        );
-        layer.text("/usr/local/sbin/criu", &script, 0o755);
-        Ok(())
-    }
-
-    /// The images of the cluster's own programs, by the references that its kubeadm asks for: file, reference, what they start,
-    /// and the layer.
-    async fn images(&self) -> Result<Vec<(String, String, String, Layer)>, Failure> {
-        let mut images = Vec::new();
-        let asked = self.asked_for().await?;
-        // kind's configuration of containerd names one of its own.
-        for reference in asked.iter().map(String::as_str).chain([PAUSE]) {
-            let name = reference.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or_default();
-            let (mut layer, mut entry) = (Layer::default(), format!("/usr/local/bin/{name}"));
-            let mut file = format!("{name}.tar");
-            match (name, self.programs.get(name)) {
-                ("pause", _) => {
-                    layer.host_file("/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
-                    layer.text("/pause", "#!/bin/busybox sh\nexec /bin/busybox sleep 2147483647\n", 0o755);
-                    "/pause".clone_into(&mut entry);
-                    file = format!("pause-{}.tar", reference.rsplit(':').next().unwrap_or_default());
-                }
-                (_, Some(program)) => {
-                    // Its deployment says no command.
-                    if name == "coredns" {
-                        "/coredns".clone_into(&mut entry);
-                    }
-                    layer.host_file(&entry, program, 0o755);
-                }
-                (name, None) => {
-                    return Err(Failure::surroundings(format!(
-                        "kubeadm asks for an image of {name}: podferry has none"
-                    )));
-                }
-            }
-            if name == "kube-proxy" {
-                self.nft(&mut layer).await.map_err(|e| broken("can't make the image of kube-proxy", &e))?;
-            }
-            images.push((file, reference.to_owned(), entry, layer));
-        }
-        Ok(images)
-    }
-
-    async fn asked_for(&self) -> Result<Vec<String>, Failure> {
-        let cannot = "can't ask kubeadm for its images";
-        let kubeadm =
-            self.programs.get("kubeadm").ok_or_else(|| Failure::surroundings("there is no kubeadm".to_owned()))?;
-        // With the version it asks no network.
-        let list = ["config", "images", "list", "--kubernetes-version", &self.version];
-        let said = Exec::new(kubeadm).args(list).run().await.map_err(|e| broken(cannot, &e))?.text();
-        Ok(said.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
-    }
-
-    /// What kube-proxy calls.
-    async fn nft(&self, layer: &mut Layer) -> Result<(), ImageError> {
-        const NFT: &str = "/usr/sbin/nft";
-        layer.host_file(NFT, &self.root.join("usr/sbin/nft"), 0o755);
-        for library in libraries(&self.root, NFT).await? {
-            layer.host_file(&library, &in_root(&self.root, &library), 0o755);
-        }
-        layer.dir("/tmp", 0o1777);
-        Ok(())
-    }
-
     /// Has Docker build the image, unless it has it, and gives its name.
     pub(super) async fn build(&self, dock: &Dock) -> Result<String, Failure> {
         let name = format!("podferry/kind-node:{}", self.key);
@@ -253,14 +179,6 @@ ENV container=docker
 STOPSIGNAL SIGRTMIN+3
 ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]
 "#;
-
-fn broken(cannot: &str, e: &dyn std::error::Error) -> Failure {
-    Failure::surroundings(format!("{cannot}: {}", Chain(e)))
-}
-
-fn in_root(root: &Path, inside: &str) -> PathBuf {
-    root.join(inside.trim_start_matches('/'))
-}
 
 fn files_below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! A kubelet and a containerd that somebody else made, under systemd: a kind node's.
+//! A kubelet and a containerd that somebody else made, under systemd: a kind node's, or minikube's.
 
 use super::{Own, capabilities};
 use crate::cluster::{Api, Cluster, KubeletPlaces, NAMESPACE};
@@ -12,8 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where kind has kubelets put all that they start.
-const GROUP: &str = "/kubelet";
 const JOURNAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Connects to them. Nothing is started, and no configuration changed.
@@ -40,12 +38,18 @@ pub(super) async fn connect(
             root: FOREIGN_KUBELET_ROOT.to_owned(),
             logs: "/var/log/pods".to_owned(),
             socket: runtime.places.socket.clone(),
-            group: GROUP.to_owned(),
+            group: root_group(&config).to_owned(),
         },
         cluster,
         runtime,
     };
     Ok(Arc::new(super::KubeletEngine(Arc::new(own))))
+}
+
+/// Below which group a kubelet puts all that it starts: `/kubelet` is kind's; minikube leaves it at the root, which is "".
+fn root_group(config: &str) -> &str {
+    let said = config.lines().find_map(|line| line.strip_prefix("cgroupRoot:"));
+    said.map_or("", |group| group.trim().trim_matches('"').trim_end_matches('/'))
 }
 
 impl Own {
@@ -65,5 +69,17 @@ impl Own {
             copied => drop(copied.map_err(failed)?),
         }
         self.collect_events(into).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::root_group;
+
+    #[test]
+    fn the_root_of_a_kubelets_groups_is_read() {
+        assert_eq!(root_group("kind: x\ncgroupRoot: /kubelet\nz: 1\n"), "/kubelet");
+        assert_eq!(root_group("cgroupRoot: \"/\"\n"), "");
+        assert_eq!(root_group("cgroupDriver: cgroupfs\n"), "");
     }
 }

@@ -114,17 +114,19 @@ fn join(words: &[Option<&str>]) -> String {
 }
 
 /// The control group of a pod, below the group that the kubelet was given (`/podferry`), by the driver `cgroupfs` or, with
-/// `systemd`, by that: `/kubelet` makes the slice `kubelet.slice`, and each name is longer by the one above it.
+/// `systemd`, by that: `/kubelet` makes the slice `kubelet.slice`, and each name is longer by the one above it. "" is the root.
 pub(super) fn group(below: &str, uid: &str, quality: &str, systemd: bool) -> String {
     if systemd {
-        let top = below.trim_start_matches('/');
-        let pods = format!("{top}-kubepods");
+        let (above, pods) = match below.trim_start_matches('/') {
+            "" => (String::new(), "kubepods".to_owned()),
+            top => (format!("/{top}.slice"), format!("{top}-kubepods")),
+        };
         let pod = uid.replace('-', "_");
         return match quality {
-            "Guaranteed" => format!("/{top}.slice/{pods}.slice/{pods}-pod{pod}.slice"),
+            "Guaranteed" => format!("{above}/{pods}.slice/{pods}-pod{pod}.slice"),
             other => {
                 let class = format!("{pods}-{}", other.to_lowercase());
-                format!("/{top}.slice/{pods}.slice/{class}.slice/{class}-pod{pod}.slice")
+                format!("{above}/{pods}.slice/{class}.slice/{class}-pod{pod}.slice")
             }
         };
     }
@@ -165,6 +167,11 @@ mod tests {
             group("/kubelet", &found.uid, &found.quality, true),
             "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-podu_1.slice"
         );
+        assert_eq!(
+            group("", "u-1", "Burstable", true),
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podu_1.slice"
+        );
+        assert_eq!(group("", "u", "Guaranteed", false), "/kubepods/podu");
         assert_eq!(
             group("/kubelet", "u", "Guaranteed", true),
             "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podu.slice"

@@ -1,11 +1,20 @@
-//! The pods' network of nodes that kind gives none: a link for each pod, and a route for each other node's range.
+//! The pods' network of nodes that are given none by who makes their cluster: a link for each pod, and a route for each other
+//! node's range.
 
-use super::Worker;
 use crate::node::{Guest, Node};
 use crate::process::Exec;
 use crate::record::{Chain, Failure};
 use serde_json::json;
+use std::net::Ipv4Addr;
 use std::path::Path;
+
+/// A node of a cluster, as it was made.
+pub(super) struct Worker {
+    pub(super) known_as: String,
+    pub(super) address: Ipv4Addr,
+    /// Its pods' addresses: `10.244.1.0/24`.
+    pub(super) range: String,
+}
 
 /// Where containerd looks for it.
 const CONFLIST: &str = "/etc/cni/net.d/10-podferry.conflist";

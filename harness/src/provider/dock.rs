@@ -1,5 +1,5 @@
-//! Where kind's containers are: under a dockerd of podferry's own, in a node of its own, which ends with the node, and all of
-//! its containers with it; or under the user's.
+//! Where the nodes of kind and minikube are that are containers: under a dockerd of podferry's own, in a node of its own, which
+//! ends with the node, and all of its containers with it; or under the user's.
 
 use crate::node::{Program, SharedNode};
 use crate::process::{Exec, Output};
@@ -17,8 +17,8 @@ use std::time::Duration;
 const NAME: &str = "dock";
 const HOME: &str = "/data/dock";
 const SOCKET: &str = "/run/docker.sock";
-/// Where kind's own program is seen.
-const KIND: &str = "/opt/podferry/kind";
+/// Where the program that makes the cluster is seen.
+const TOOLS: &str = "/opt/podferry";
 /// dockerd answers after 2 s on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const READY_POLL: Duration = Duration::from_millis(20);
@@ -35,9 +35,9 @@ pub(super) struct Dock {
 
 enum Place {
     /// In a node of podferry's.
-    Node { provider: LocalProvider, node: SharedNode, _dockerd: Box<dyn Program> },
+    Node { provider: LocalProvider, node: SharedNode, tool: PathBuf, _dockerd: Box<dyn Program> },
     /// On this machine, the user's.
-    Host { socket: PathBuf, kind: PathBuf, work: tempfile::TempDir },
+    Host { socket: PathBuf, tool: PathBuf, work: tempfile::TempDir },
 }
 
 /// A container, as its dockerd tells of it.
@@ -49,15 +49,18 @@ pub(super) struct Container {
 }
 
 impl Dock {
-    /// Makes the node and starts dockerd in it. `kind`: the program, on the host.
-    pub(super) async fn up(config: LocalConfig, kind: &Path) -> Result<Dock, Failure> {
+    /// Makes the node and starts dockerd in it. `tool`: the program that makes the cluster, on the host.
+    pub(super) async fn up(config: LocalConfig, tool: &Path) -> Result<Dock, Failure> {
         let mut config = config;
-        config.binds.push((kind.to_owned(), PathBuf::from(KIND)));
+        let inside = Path::new(TOOLS).join(tool.file_name().unwrap_or_default());
+        config.binds.push((tool.to_owned(), inside.clone()));
         let provider = LocalProvider::new(config)?;
         let node = provider.node(NAME).await?;
         let started = start(&node).await;
         match started {
-            Ok((docker, dockerd)) => Ok(Dock { place: Place::Node { provider, node, _dockerd: dockerd }, docker }),
+            Ok((docker, dockerd)) => {
+                Ok(Dock { place: Place::Node { provider, node, tool: inside, _dockerd: dockerd }, docker })
+            }
             Err(e) => {
                 // The first error is the one to tell.
                 let _ = provider.down(NAME).await;
@@ -67,27 +70,32 @@ impl Dock {
     }
 
     /// The user's dockerd on this machine, by its socket. `docker` must be on the path.
-    pub(super) async fn of_user(socket: &Path, kind: &Path) -> Result<Dock, Failure> {
+    pub(super) async fn of_user(socket: &Path, tool: &Path) -> Result<Dock, Failure> {
         let cannot = format!("can't use dockerd at {}", socket.display());
         let connected = Docker::connect_with_unix(&socket.to_string_lossy(), BUILD_LIMIT, API_DEFAULT_VERSION);
         let docker = connected.map_err(|e| failure(&cannot, &e))?;
         let docker = docker.negotiate_version().await.map_err(|e| failure(&cannot, &e))?;
         let work = tempfile::tempdir().map_err(|e| failure("can't make a temporary folder", &e))?;
-        Ok(Dock { place: Place::Host { socket: socket.to_owned(), kind: kind.to_owned(), work }, docker })
+        Ok(Dock { place: Place::Host { socket: socket.to_owned(), tool: tool.to_owned(), work }, docker })
     }
 
-    /// Ends all of it: the node with all that is in it, or of the user's dockerd the cluster alone.
+    /// Ends all of it: the node with all that is in it, or of the user's dockerd the kind cluster alone.
     pub(super) async fn down(self, cluster: &str) -> Result<(), Failure> {
+        let delete = Exec::new(self.tool()).args(["delete", "cluster", "--name", cluster]);
+        self.end(delete, &format!("the kind cluster {cluster}")).await
+    }
+
+    /// Ends all of it: the node with all that is in it, or of the user's dockerd what the tool deletes.
+    pub(super) async fn end(self, delete: Exec, what: &str) -> Result<(), Failure> {
         if let Place::Node { provider, .. } = &self.place {
             return provider.down(NAME).await;
         }
-        let exec = Exec::new(self.kind()).args(["delete", "cluster", "--name", cluster]).timeout(DELETE_LIMIT);
-        let output = self.output(exec).await?;
+        let output = self.output(delete.timeout(DELETE_LIMIT)).await?;
         if output.code == 0 {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(Failure::surroundings(format!("can't remove the kind cluster {cluster}: {}", said.trim())))
+        let said = [output.stdout, output.stderr].concat();
+        Err(Failure::surroundings(format!("can't remove {what}: {}", String::from_utf8_lossy(&said).trim())))
     }
 
     pub(super) fn host_path(&self, inside: &Path) -> PathBuf {
@@ -105,11 +113,10 @@ impl Dock {
         }
     }
 
-    /// kind's program where dockerd is.
-    pub(super) fn kind(&self) -> &Path {
+    /// The program that makes the cluster, where dockerd is.
+    pub(super) fn tool(&self) -> &Path {
         match &self.place {
-            Place::Node { .. } => Path::new(KIND),
-            Place::Host { kind, .. } => kind,
+            Place::Node { tool, .. } | Place::Host { tool, .. } => tool,
         }
     }
 
