@@ -1,6 +1,6 @@
 //! What a run stands on, from its arguments: a name and a ledger, a folder with the record in it, and grounds for its cases.
 
-use super::args::StackArgs;
+use super::args::{KindArgs, StackArgs};
 use super::run::{Refusal, close_ledger, drop_images, local as local_nodes, make_folder, new_ledger, now};
 use super::stack::{self, Kind, Stack};
 use crate::component;
@@ -30,8 +30,6 @@ pub(crate) struct Asked<'a> {
 
 /// What a kind cluster is told.
 pub(crate) struct OfKind {
-    /// The socket of the user's dockerd; without, one is started.
-    pub(crate) docker: Option<PathBuf>,
     /// The workers, by their names in scenarios.
     pub(crate) workers: Vec<String>,
     /// Told what takes long.
@@ -72,13 +70,24 @@ impl Launch {
         let mut launch = Launch { id, ledger, dir, recorder, stores, grounds: Vec::new(), further: Vec::new() };
         for (name, stack) in &stacks {
             for _ in 0..asked.lanes {
-                launch.add_ground(stack, asked.kind.as_ref(), (stacks.len() > 1).then(|| name.clone()))?;
+                launch.add_ground(
+                    stack,
+                    &asked.stack.kind,
+                    asked.kind.as_ref(),
+                    (stacks.len() > 1).then(|| name.clone()),
+                )?;
             }
         }
         Ok(launch)
     }
 
-    fn add_ground(&mut self, stack: &Stack, of_kind: Option<&OfKind>, image: Option<String>) -> Result<(), Refusal> {
+    fn add_ground(
+        &mut self,
+        stack: &Stack,
+        args: &KindArgs,
+        of_kind: Option<&OfKind>,
+        image: Option<String>,
+    ) -> Result<(), Refusal> {
         // Nodes of two grounds have the same names: their control groups must not.
         let id = match self.grounds.len() {
             0 => self.id.clone(),
@@ -92,7 +101,7 @@ impl Launch {
         let kubeconfig = self.dir.join(kubeconfig);
         let config = local_nodes(&id, stack, Arc::clone(&self.ledger))?;
         let provider: Arc<dyn Provider> = match (&stack.kind, of_kind) {
-            (Some(kind), Some(of_kind)) => Arc::new(kind_nodes(kind, of_kind, config, &kubeconfig)),
+            (Some(kind), Some(of_kind)) => Arc::new(kind_nodes(kind, args, of_kind, config, &kubeconfig)),
             _ => Arc::new(LocalProvider::new(config)?),
         };
         let preparations = Preparations::new(&stack.image, Arc::clone(&self.stores.lasting), provider.vantage());
@@ -146,9 +155,11 @@ pub(super) fn sweep_last(id: &RunId, further: &[RunId], ledger: &Ledger, recorde
     }
 }
 
-fn kind_nodes(kind: &Kind, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
+fn kind_nodes(kind: &Kind, args: &KindArgs, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
     KindProvider::new(KindConfig {
-        docker: asked.docker.clone(),
+        docker: args.docker.clone(),
+        keep_failed: args.keep_on_failure,
+        reuse: args.reuse,
         // Nothing of the stack under test runs beside its nodes.
         dock: LocalConfig { overrides: Vec::new(), binds: Vec::new(), ..dock },
         kind: kind.program.clone(),

@@ -117,12 +117,23 @@ fn one_in_words(args: &StackArgs) -> String {
 /// `engines`: those that are named.
 pub(super) fn fits(args: &StackArgs, engines: &[EngineKind]) -> Result<(), Refusal> {
     if args.provider == ProviderArg::Kind {
+        if let (Some(option), None) = (args.kind.outlives(), &args.kind.docker) {
+            let hint = "add `--docker SOCKET`: a dockerd of yours keeps its clusters".to_owned();
+            let why = "a cluster under podferry's own dockerd ends with it, and that ends with the run";
+            return Err(usage(format!("{option} can't be had: {why}"), Some(hint)));
+        }
         let hint = || Some("leave --engine out".to_owned());
         let other = engines.iter().find(|kind| !args.provider.engines().contains(kind));
         return other
             .map_or(Ok(()), |kind| Err(usage(format!("the engine {kind} is none of a kind cluster's"), hint())));
     }
-    let option = args.kind.docker.as_ref().map(|_| "--docker").or(args.kind.image.as_ref().map(|_| "--kind-image"));
+    let option = args
+        .kind
+        .docker
+        .as_ref()
+        .map(|_| "--docker")
+        .or(args.kind.image.as_ref().map(|_| "--kind-image"))
+        .or(args.kind.outlives());
     let hint = || Some("add `--provider kind`".to_owned());
     option.map_or(Ok(()), |option| Err(usage(format!("{option} is said of a kind cluster, and there is none"), hint())))
 }
@@ -392,6 +403,16 @@ mod tests {
         assert_eq!(told(fits(&local, &[EngineKind::Runc])), None);
         local.kind.docker = Some("/run/docker.sock".into());
         assert_eq!(told(fits(&local, &[])).unwrap(), "--docker is said of a kind cluster, and there is none");
+        for (keep_on_failure, reuse, option) in [(true, false, "--keep-on-failure"), (false, true, "--reuse")] {
+            let mut outlives = kind.clone();
+            (outlives.kind.keep_on_failure, outlives.kind.reuse) = (keep_on_failure, reuse);
+            assert!(told(fits(&outlives, &[])).unwrap().starts_with(&format!("{option} can't be had: ")));
+            outlives.kind.docker = Some("/run/docker.sock".into());
+            assert_eq!(told(fits(&outlives, &[])), None);
+            (outlives.kind.docker, outlives.provider) = (None, ProviderArg::Local);
+            let message = format!("{option} is said of a kind cluster, and there is none");
+            assert_eq!(told(fits(&outlives, &[])), Some(message));
+        }
         assert_eq!(told(super::local(&kind)).unwrap(), "a kind cluster is for `podferry run` alone");
     }
 

@@ -132,11 +132,7 @@ async fn launch(decided: &Decided) -> Result<Launch, Failed> {
         return Err(Failed::skip(format!("{}: {}{remedy}", missing.name, missing.detail)));
     }
     sweep_first();
-    let kind = OfKind {
-        docker: decided.stack.kind.docker.clone(),
-        workers: decided.case.nodes.clone(),
-        progress: Arc::new(()),
-    };
+    let kind = OfKind { workers: decided.case.nodes.clone(), progress: Arc::new(()) };
     let asked = Asked {
         stack: &decided.stack,
         kind: Some(kind),
