@@ -125,7 +125,7 @@ async fn answer(
     }
 }
 
-async fn launch(decided: &Decided) -> Result<Launch, Failed> {
+pub(super) async fn launch(decided: &Decided) -> Result<Launch, Failed> {
     let findings = doctor::quick_host_check();
     if let Some(missing) = findings.iter().find(|f| f.state == State::Missing) {
         let remedy = missing.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
