@@ -211,6 +211,12 @@ pub(crate) struct KindArgs {
     /// packages and sources
     #[arg(long = "kind-image", value_name = "IMAGE")]
     pub(crate) image: Option<String>,
+    /// Under --docker: leave the first cluster on which a case does not pass as it is, to look at; `podferry clean` removes it
+    #[arg(long)]
+    pub(crate) keep_on_failure: bool,
+    /// Under --docker: take over the cluster that an earlier run left, if it is alike, and leave one for the next
+    #[arg(long)]
+    pub(crate) reuse: bool,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
