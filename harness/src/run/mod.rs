@@ -127,8 +127,12 @@ async fn to_its_end(
 
 /// Takes everything down and records the end.
 pub(crate) async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
+    let run = recorder.fold();
+    // What a case made that was given up in its middle is still there.
+    let whole = !run.interrupted && run.cases.iter().all(|case| case.outcome.is_some());
     for world in worlds {
-        raze(world, recorder).await;
+        let failures = if whole { world.part(Ending::Done).await.1 } else { world.raze().await };
+        told(failures, recorder);
     }
     let exit = Exit::of(&recorder.fold(), deny_skips);
     recorder.run(Event::RunFinished { exit_code: exit as u8 });
@@ -142,14 +146,14 @@ async fn on_each(worlds: &[World], plan: &Plan, recorder: &Recorder) {
         let here = |case: &&Case| case.params.get(NODE_IMAGE).map(String::as_str) == image;
         Box::pin(lanes::run(lanes, &plan.cases.iter().filter(here).collect::<Vec<_>>(), recorder)).await;
         for world in lanes {
-            told(world.part(Ending::Done).await.1, recorder);
+            raze(world, recorder).await;
         }
     }
 }
 
-/// Takes all nodes of a world down.
+/// Takes all nodes of a world down whose cases have ended, unless they are to stay.
 async fn raze(world: &World, recorder: &Recorder) {
-    told(world.raze().await, recorder);
+    told(world.part(Ending::Done).await.1, recorder);
 }
 
 /// Records what could not be taken down.

@@ -45,12 +45,6 @@ pub(super) async fn create(dock: &Dock, name: &str, shape: &Shape) -> Result<(),
     let mut log: Vec<String> = said.lines().map(str::to_owned).collect();
     let why = log.iter().find(|line| line.starts_with("ERROR: ")).cloned();
     log.drain(..log.len().saturating_sub(LOG_LINES));
-    for node in std::iter::once(None).chain((0..shape.workers).map(Some)).map(|worker| known_as(name, worker)) {
-        let exec = Exec::new("docker").args(["logs", "--tail", "10", &node]);
-        let Ok(output) = dock.output(exec).await else { continue };
-        let said = [output.stdout, output.stderr].concat();
-        log.extend(String::from_utf8_lossy(&said).lines().map(|line| format!("{node}: {line}")));
-    }
     let why = why.unwrap_or_else(|| format!("kind ended with {}", output.code));
     Err(Failure { log, ..Failure::surroundings(format!("can't make a kind cluster: {why}")) })
 }

@@ -24,6 +24,19 @@ pub(super) async fn of_all(dock: &Dock, cluster: &str, into: &Path) -> std::io::
     Ok(!listed.is_empty())
 }
 
+/// The last lines that the kubelets said: whatever else is wrong with a node, its kubelet has most to say of it.
+pub(super) fn last_words(folder: &Path) -> Vec<String> {
+    const LINES: usize = 4;
+    let mut nodes: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    nodes.sort();
+    let of_node = |node: &std::path::PathBuf| {
+        let said = std::fs::read_to_string(node.join("kubelet.log")).unwrap_or_default();
+        let lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        lines[lines.len().saturating_sub(LINES)..].to_vec()
+    };
+    nodes.iter().flat_map(of_node).collect()
+}
+
 /// Of one node, by its container's name. What can't be had has the reason in its file.
 pub(super) async fn of_node(dock: &Dock, node: &str, into: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(into)?;

@@ -35,6 +35,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,8 @@ pub struct KindConfig {
 pub struct KindProvider {
     config: KindConfig,
     state: tokio::sync::Mutex<State>,
+    /// How many clusters were begun.
+    begun: AtomicUsize,
     /// The network that clients stand in: the control plane's.
     network: Arc<Mutex<Option<File>>>,
 }
@@ -84,8 +87,8 @@ struct State {
     up: Option<Up>,
     /// The workers that are in use.
     taken: BTreeSet<String>,
-    /// How many clusters were made.
-    made: usize,
+    /// Why the last cluster could not be made.
+    failed: Option<Failure>,
     /// Whether one on which a case did not pass was left.
     failed_kept: bool,
     /// What the nodes said of a cluster that could not be made.
@@ -103,12 +106,14 @@ struct Up {
 impl KindProvider {
     /// One that has made nothing yet.
     pub fn new(config: KindConfig) -> KindProvider {
-        KindProvider { config, state: tokio::sync::Mutex::default(), network: Arc::default() }
+        let (state, begun) = (tokio::sync::Mutex::default(), AtomicUsize::new(0));
+        KindProvider { config, state, begun, network: Arc::default() }
     }
 
     async fn bring_up(&self, state: &mut State) -> Result<Up, Failure> {
         let config = &self.config;
         let from = Instant::now();
+        let nth = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let dock = match &config.docker {
             None => {
                 config.progress.say("kind: starting a dockerd of its own");
@@ -116,8 +121,7 @@ impl KindProvider {
             }
             Some(socket) => Dock::of_user(socket, &config.kind).await?,
         };
-        let mut name = self.name(state.made);
-        state.made += 1;
+        let mut name = self.name(nth);
         match self.in_dock(&dock, &mut name).await {
             Ok((workers, cluster)) => {
                 let took = Millis::from(from.elapsed());
@@ -125,11 +129,12 @@ impl KindProvider {
                 Ok(Up { name, dock, workers, cluster })
             }
             Err(mut e) => {
-                let folder = config.kubeconfig.with_file_name(format!("kind-{}-{}", config.dock.run_id, state.made));
+                let folder = config.kubeconfig.with_file_name(format!("kind-{}-{nth}", config.dock.run_id));
                 match logs::of_all(&dock, &name, &folder).await {
                     Ok(false) => {}
                     Ok(true) => {
                         e.hint = e.hint.or(Some(format!("what its nodes said is in {}", folder.display())));
+                        e.log.extend(logs::last_words(&folder));
                         state.said = Some(folder);
                     }
                     Err(error) => e.log.push(format!("can't keep what its nodes said: {error}")),
@@ -142,12 +147,12 @@ impl KindProvider {
     }
 
     /// A cluster's name. Under a dockerd that others use it is the run's own.
-    fn name(&self, made: usize) -> String {
-        match (&self.config.docker, made) {
+    fn name(&self, nth: usize) -> String {
+        match (&self.config.docker, nth) {
             (None, _) => NAME.to_owned(),
-            (Some(_), 0) => format!("{NAME}-{}", self.config.dock.run_id),
+            (Some(_), 1) => format!("{NAME}-{}", self.config.dock.run_id),
             // One before it may have been left.
-            (Some(_), n) => format!("{NAME}-{}-n{}", self.config.dock.run_id, n + 1),
+            (Some(_), nth) => format!("{NAME}-{}-n{nth}", self.config.dock.run_id),
         }
     }
 
@@ -291,10 +296,21 @@ impl KindProvider {
 #[async_trait]
 impl Provider for KindProvider {
     async fn node(&self, name: &str) -> Result<SharedNode, Failure> {
+        let begun = self.begun.load(Ordering::Relaxed);
         let mut state = self.state.lock().await;
         if state.up.is_none() {
-            let up = self.bring_up(&mut state).await?;
-            state.up = Some(up);
+            // Who has waited for a cluster that could not be made does not try once more: that may take minutes.
+            if let Some(failure) = state.failed.take().filter(|_| self.begun.load(Ordering::Relaxed) != begun) {
+                state.failed = Some(failure.clone());
+                return Err(failure);
+            }
+            match self.bring_up(&mut state).await {
+                Ok(up) => state.up = Some(up),
+                Err(failure) => {
+                    state.failed = Some(failure.clone());
+                    return Err(failure);
+                }
+            }
         }
         let found = state.up.as_ref().and_then(|up| up.workers.get(name).cloned());
         let Some(guest) = found else {
