@@ -145,6 +145,13 @@ pub(crate) fn kind_red() -> Result<u8, String> {
 /// The cell of the lane `kind` that must fail to pass.
 pub(crate) const KIND_RED: &str = "kind-red";
 
+/// The cell of the matrix, and not of the lane, that asks on kind what an engine must do: it takes minutes.
+pub(crate) const KIND_CONFORMS: &str = "kind-conformance";
+
+pub(crate) fn kind_conforms() -> Result<u8, String> {
+    crate::test::conformance(&build::binaries(Profile::Dev)?, ("PODFERRY_TEST_NODES", "--provider kind"))
+}
+
 /// The version that is pinned.
 pub(crate) const KUBERNETES: &str = "1.36";
 

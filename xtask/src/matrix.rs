@@ -96,7 +96,8 @@ fn parts(lane: &'static str) -> Vec<Cell> {
                 engine: "kubelet".to_owned(),
                 ..Cell::default()
             };
-            vec![cell(1), cell(2), red]
+            let conforms = Cell { name: ci::KIND_CONFORMS.to_owned(), ..red.clone() };
+            vec![cell(1), cell(2), red, conforms]
         }
         "minikube" => {
             let on = || Cell { lane, provider: "minikube", engine: "kubelet".to_owned(), ..Cell::default() };
@@ -150,6 +151,7 @@ pub(crate) fn run(name: &str) -> Option<Result<u8, String>> {
         ci::ENDPOINT => ci::endpoint(),
         ci::KIND_RED => ci::kind_red(),
         ci::MINIKUBE_TOLD => ci::minikube_told(),
+        ci::KIND_CONFORMS => ci::kind_conforms(),
         _ => build::binaries(Profile::Dev).and_then(|built| built.podferry(&cell.args())),
     })
 }

@@ -33,7 +33,7 @@ fn pagemap(id: u32, runs: &[(u32, u64)]) -> Vec<u8> {
 
 /// A process with two threads and three pages in its pages image; a run of pages in the parent and a lazy one are not
 /// there, as their flags say.
-fn files(form: Form) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn files(form: Form) -> BTreeMap<String, Vec<u8>> {
     let pstree = criu::PstreeEntry { pid: 1, threads: vec![1, 6] }.encode_to_vec();
     let one = || vec![vec![8, 1]];
     let mut rootfs = tar::Builder::new(Vec::new());
@@ -75,12 +75,12 @@ fn stats_entry() -> Vec<u8> {
     hex.chunks(2).map(|c| u8::from_str_radix(std::str::from_utf8(c).unwrap(), 16).unwrap()).collect()
 }
 
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Place {
+    pub(super) fn new() -> Place {
         Place { dir: tempfile::tempdir().unwrap() }
     }
 
@@ -88,7 +88,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, form: Form, files: &BTreeMap<String, Vec<u8>>) -> PathBuf {
+    pub(super) fn write(&self, name: &str, form: Form, files: &BTreeMap<String, Vec<u8>>) -> PathBuf {
         let path = self.path(name);
         match form {
             Form::CriArchive | Form::PodmanArchive => fs::write(&path, tar_of(files)).unwrap(),

@@ -107,6 +107,7 @@ pub(crate) fn evidence() -> Evidence {
         criu_frozen_us: Some(15_000),
         criu_pages_written: Some(700),
         trailing_bytes: None,
+        parts: Vec::new(),
     };
     let transfer = TransferRecord {
         checkpoint: "cp".to_owned(),

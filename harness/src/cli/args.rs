@@ -3,7 +3,7 @@ mod provider;
 pub(crate) use provider::{MinikubeArgs, ProviderArg};
 
 use super::perf::PerfArgs;
-use super::scenario::{Format, PlanFormat};
+use super::scenario::{Format, PlanFormat, SchemaOf};
 use crate::bench::What;
 use crate::record::{EngineKind, Tier};
 use crate::run::OtlpTarget;
@@ -44,8 +44,12 @@ pub(super) enum Command {
     Plan(ShowArgs),
     /// Check scenario files without running them
     Lint(LintArgs),
-    /// Print the JSON Schema of scenario files
-    Schema,
+    /// Print the JSON Schema of scenario files, or of run.json
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
     /// Print a commented scenario to start from
     New,
     /// Tell what a diagnostic code or an error class means
@@ -207,6 +211,12 @@ pub(crate) struct KindArgs {
     /// packages and sources
     #[arg(long = "kind-image", value_name = "IMAGE")]
     pub(crate) image: Option<String>,
+    /// Under --docker: leave the first cluster on which a case does not pass as it is, to look at; `podferry clean` removes it
+    #[arg(long)]
+    pub(crate) keep_on_failure: bool,
+    /// Under --docker: take over the cluster that an earlier run left, if it is alike, and leave one for the next
+    #[arg(long)]
+    pub(crate) reuse: bool,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

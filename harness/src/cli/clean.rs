@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// `podferry clean`: removes what dead runs left behind. Runs that live are not touched.
 pub(super) fn clean() -> Exit {
-    match sweep() {
+    match sweep(true) {
         Ok(swept) if swept.runs == 0 => {
             print("nothing to clean: no dead run left anything behind");
             Exit::Passed
@@ -40,13 +40,22 @@ impl Swept {
     }
 }
 
-/// Sweeps up after dead runs; also done at each start of a run.
-pub(super) fn sweep() -> Result<Swept, String> {
+/// Sweeps up after dead runs; also done at each start of a run, but for what runs left on purpose (`kept`).
+pub(super) fn sweep(kept: bool) -> Result<Swept, String> {
+    let stays = |claim: &Claim| !kept && claim.kind == ledger::KEPT_KIND_CLUSTER;
     let mut swept = Swept::default();
     for dead in ledger::dead().map_err(|e| e.to_string())? {
         let run = RunId(dead.run.clone());
+        if !dead.claims.is_empty() && dead.claims.iter().all(stays) {
+            continue;
+        }
         swept.runs += 1;
-        let unswept = dead.sweep(|claim| undo(&run, claim, &mut swept.things)).map_err(|e| e.to_string())?;
+        let undone = |claim: &Claim| match stays(claim) {
+            true => Err("it stays".to_owned()),
+            false => undo(&run, claim, &mut swept.things),
+        };
+        let mut unswept = dead.sweep(undone).map_err(|e| e.to_string())?;
+        unswept.retain(|u| !stays(&u.claim));
         swept.stuck.extend(unswept.into_iter().map(|u| format!("{} {}: {}", u.claim.kind, u.claim.name, u.reason)));
     }
     Ok(swept)
@@ -63,7 +72,7 @@ fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
         ledger::UNFINISHED_IMAGE => {
             crate::component::sweep_unfinished(Path::new(&claim.name)).map_err(|e| e.to_string())
         }
-        ledger::KIND_CLUSTER => crate::provider::kind::sweep(&claim.name),
+        ledger::KIND_CLUSTER | ledger::KEPT_KIND_CLUSTER => crate::provider::kind::sweep(claim),
         ledger::MINIKUBE_PROFILE => crate::provider::minikube::sweep(&claim.name),
         other => Err(format!("this version of podferry does not know how to undo a `{other}`")),
     }

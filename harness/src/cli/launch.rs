@@ -1,6 +1,6 @@
 //! What a run stands on, from its arguments: a name and a ledger, a folder with the record in it, and grounds for its cases.
 
-use super::args::StackArgs;
+use super::args::{KindArgs, StackArgs};
 use super::run::{Refusal, close_ledger, drop_images, local as local_nodes, make_folder, new_ledger, now};
 use super::stack::{self, Kind, Minikube, Stack};
 use crate::component;
@@ -31,8 +31,6 @@ pub(crate) struct Asked<'a> {
 
 /// What a kind or minikube cluster is told.
 pub(crate) struct OfKind {
-    /// The socket of the user's dockerd; without, one is started.
-    pub(crate) docker: Option<PathBuf>,
     /// The workers, by their names in scenarios.
     pub(crate) workers: Vec<String>,
     /// Told what takes long.
@@ -73,13 +71,24 @@ impl Launch {
         let mut launch = Launch { id, ledger, dir, recorder, stores, grounds: Vec::new(), further: Vec::new() };
         for (name, stack) in &stacks {
             for _ in 0..asked.lanes {
-                launch.add_ground(stack, asked.kind.as_ref(), (stacks.len() > 1).then(|| name.clone()))?;
+                launch.add_ground(
+                    stack,
+                    &asked.stack.kind,
+                    asked.kind.as_ref(),
+                    (stacks.len() > 1).then(|| name.clone()),
+                )?;
             }
         }
         Ok(launch)
     }
 
-    fn add_ground(&mut self, stack: &Stack, of_kind: Option<&OfKind>, image: Option<String>) -> Result<(), Refusal> {
+    fn add_ground(
+        &mut self,
+        stack: &Stack,
+        args: &KindArgs,
+        of_kind: Option<&OfKind>,
+        image: Option<String>,
+    ) -> Result<(), Refusal> {
         // Nodes of two grounds have the same names: their control groups must not.
         let id = match self.grounds.len() {
             0 => self.id.clone(),
@@ -93,8 +102,8 @@ impl Launch {
         let kubeconfig = self.dir.join(kubeconfig);
         let config = local_nodes(&id, stack, Arc::clone(&self.ledger))?;
         let provider: Arc<dyn Provider> = match (&stack.kind, &stack.minikube, of_kind) {
-            (Some(kind), _, Some(of_kind)) => Arc::new(kind_nodes(kind, of_kind, config, &kubeconfig)),
-            (_, Some(minikube), Some(asked)) => Arc::new(minikube_nodes(minikube, asked, config, &kubeconfig)),
+            (Some(kind), _, Some(of_kind)) => Arc::new(kind_nodes(kind, args, of_kind, config, &kubeconfig)),
+            (_, Some(minikube), Some(asked)) => Arc::new(minikube_nodes(minikube, args, asked, config, &kubeconfig)),
             _ => Arc::new(LocalProvider::new(config)?),
         };
         let preparations = Preparations::new(&stack.image, Arc::clone(&self.stores.lasting), provider.vantage());
@@ -148,9 +157,11 @@ pub(super) fn sweep_last(id: &RunId, further: &[RunId], ledger: &Ledger, recorde
     }
 }
 
-fn kind_nodes(kind: &Kind, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
+fn kind_nodes(kind: &Kind, args: &KindArgs, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
     KindProvider::new(KindConfig {
-        docker: asked.docker.clone(),
+        docker: args.docker.clone(),
+        keep_failed: args.keep_on_failure,
+        reuse: args.reuse,
         // Nothing of the stack under test runs beside its nodes.
         dock: LocalConfig { overrides: Vec::new(), binds: Vec::new(), ..dock },
         kind: kind.program.clone(),
@@ -162,9 +173,15 @@ fn kind_nodes(kind: &Kind, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path)
     })
 }
 
-fn minikube_nodes(minikube: &Minikube, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> MinikubeProvider {
+fn minikube_nodes(
+    minikube: &Minikube,
+    args: &KindArgs,
+    asked: &OfKind,
+    dock: LocalConfig,
+    kubeconfig: &Path,
+) -> MinikubeProvider {
     MinikubeProvider::new(MinikubeConfig {
-        docker: asked.docker.clone(),
+        docker: args.docker.clone(),
         dock: LocalConfig { overrides: Vec::new(), binds: Vec::new(), ..dock },
         minikube: minikube.program.clone(),
         parts: minikube.parts.clone(),

@@ -70,7 +70,7 @@ async fn dispatch(args: args::Args) -> u8 {
             show(scenario::plan(&args.select.files(), kinds, &selection, &about, args.format))
         }),
         args::Command::Lint(args) => show(scenario::lint(&args.paths, kinds, args.format)),
-        args::Command::Schema => show(scenario::schema()),
+        args::Command::Schema { of } => show(scenario::schema(of)),
         args::Command::New => show(scenario::new()),
         args::Command::Explain { code } => show(scenario::explain(code.as_deref())),
         args::Command::Doctor(args) => doctor::doctor(&args).await as u8,

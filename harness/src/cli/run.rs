@@ -5,7 +5,7 @@ use super::launch::{Asked, Launch, OfKind};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
-use crate::ledger::Ledger;
+use crate::ledger::{self, Claim, Ledger};
 use crate::provider::local::{LocalConfig, LocalProvider, sweep_cgroups};
 use crate::record::{Chain, Event, Failure, RunId};
 use crate::report;
@@ -104,11 +104,7 @@ async fn prepared(args: &RunArgs, plan: Plan, seed: Option<u64>) -> Result<Exit,
     sweep_first();
     let progress = Progress::new(args.quiet);
     let workers: BTreeSet<String> = plan.cases.iter().flat_map(|case| case.nodes.iter().cloned()).collect();
-    let kind = OfKind {
-        docker: args.stack.kind.docker.clone(),
-        workers: workers.into_iter().collect(),
-        progress: Arc::new(progress.clone()),
-    };
+    let kind = OfKind { workers: workers.into_iter().collect(), progress: Arc::new(progress.clone()) };
     let asked =
         Asked { stack: &args.stack, kind: Some(kind), out: &args.out, lanes: args.jobs.into(), command: command() };
     let mut launch = Launch::new(asked, &progress, progress.listener()).await?;
@@ -190,14 +186,17 @@ pub(super) fn local(id: &RunId, stack: &stack::Stack, ledger: Arc<Ledger>) -> Re
 }
 
 /// Removes the run's control groups, which no node needs any more, and forgets the claim on them. What stays is found by
-/// the next start and by `podferry clean`.
+/// the next start and by `podferry clean`; a kind cluster that was left on purpose by the latter alone.
 pub(super) fn close_ledger(id: &RunId, ledger: &Ledger) -> Result<(), String> {
     let leaks = sweep_cgroups(id).map_err(|e| e.to_string())?;
     if let Some(leak) = leaks.first() {
         return Err(format!("{} {}: {}", leak.kind, leak.name, leak.reason));
     }
-    ledger.sweep(|_| Ok(())).map_err(|e| Chain(&e).to_string())?;
-    std::fs::remove_file(ledger.path()).map_err(|e| e.to_string())
+    let clusters = [ledger::KIND_CLUSTER, ledger::KEPT_KIND_CLUSTER];
+    let gone =
+        |claim: &Claim| if clusters.contains(&claim.kind.as_str()) { Err("it is up".to_owned()) } else { Ok(()) };
+    let stays = ledger.sweep(gone).map_err(|e| Chain(&e).to_string())?;
+    if stays.is_empty() { std::fs::remove_file(ledger.path()).map_err(|e| e.to_string()) } else { Ok(()) }
 }
 
 /// Removes the checkpoint images of the run: they hold memory, secrets and all, and nobody needs them any more.
@@ -215,7 +214,7 @@ pub(super) fn own_program() -> Result<PathBuf, Refusal> {
 
 /// Sweeps up after runs that were killed, and says so; what cannot be swept does not keep this run from its work.
 pub(crate) fn sweep_first() {
-    match clean::sweep() {
+    match clean::sweep(false) {
         Ok(swept) if swept.runs > 0 => {
             complain(&format!("swept up after {} killed run(s): {} thing(s)", swept.runs, swept.things));
             for stuck in swept.stuck {

@@ -298,9 +298,23 @@ fn command_like(word: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// `podferry schema`: the JSON schema of the language.
-pub fn schema() -> Printed {
-    (crate::scenario::schema(), exit::PASSED)
+/// What a schema is asked of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// Scenario files.
+    #[default]
+    Scenario,
+    /// The file run.json of a run.
+    Run,
+}
+
+/// `podferry schema`: the JSON schema of the language, or of a run's `run.json`.
+pub fn schema(of: SchemaOf) -> Printed {
+    let text = match of {
+        SchemaOf::Scenario => crate::scenario::schema(),
+        SchemaOf::Run => crate::report::json_schema(),
+    };
+    (text, exit::PASSED)
 }
 
 /// `podferry new`: a scenario to start from.

@@ -124,6 +124,7 @@ pub(super) fn fits(args: &StackArgs, engines: &[EngineKind]) -> Result<(), Refus
     let options = [
         ("--docker", args.kind.docker.is_some(), &["kind", "minikube"][..]),
         ("--kind-image", args.kind.image.is_some(), &["kind"]),
+        (args.kind.outlives().unwrap_or_default(), args.kind.outlives().is_some(), &["kind"]),
         (args.minikube.given().unwrap_or_default(), args.minikube.given().is_some(), &["minikube"]),
     ];
     let cluster = args.provider.foreign().map(|(name, _)| name);
@@ -135,6 +136,11 @@ pub(super) fn fits(args: &StackArgs, engines: &[EngineKind]) -> Result<(), Refus
         }
     }
     minikube::fits(&args.minikube)?;
+    if let (Some(option), None) = (args.kind.outlives(), &args.kind.docker) {
+        let hint = "add `--docker SOCKET`: a dockerd of yours keeps its clusters".to_owned();
+        let why = "a cluster under podferry's own dockerd ends with it, and that ends with the run";
+        return Err(usage(format!("{option} can't be had: {why}"), Some(hint)));
+    }
     let Some(cluster) = cluster else { return Ok(()) };
     match engines.iter().find(|kind| !args.provider.engines().contains(kind)) {
         None => Ok(()),
@@ -428,6 +434,16 @@ mod tests {
         let mut other = minikube.clone();
         other.kind.image = Some("kindest/node:1".to_owned());
         assert_eq!(told(fits(&other, &[])).unwrap(), "--kind-image is said of a kind cluster, and there is none");
+        for (keep_on_failure, reuse, option) in [(true, false, "--keep-on-failure"), (false, true, "--reuse")] {
+            let mut outlives = kind.clone();
+            (outlives.kind.keep_on_failure, outlives.kind.reuse) = (keep_on_failure, reuse);
+            assert!(told(fits(&outlives, &[])).unwrap().starts_with(&format!("{option} can't be had: ")));
+            outlives.kind.docker = Some("/run/docker.sock".into());
+            assert_eq!(told(fits(&outlives, &[])), None);
+            (outlives.kind.docker, outlives.provider) = (None, ProviderArg::Local);
+            let message = format!("{option} is said of a kind cluster, and there is none");
+            assert_eq!(told(fits(&outlives, &[])), Some(message));
+        }
         assert_eq!(told(super::local(&kind)).unwrap(), "a kind cluster is for `podferry run` alone");
     }
 

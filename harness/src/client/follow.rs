@@ -13,10 +13,12 @@ use nix::sys::time::TimeSpec;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How soon a folder that is not there yet, and so can't be watched, is looked for again.
+/// How soon a log is looked at again whose folder can't be watched: it is not there yet, or the machine gives no more watchers
+/// (`fs.inotify.max_user_instances`, 128 by default for all that root runs: the nodes of two kind clusters have so many).
 const RETRY: Duration = Duration::from_millis(1);
 
 pub(super) fn run(config: &ClientConfig, first: EndpointChange, watch: &Watch, mailbox: &Mailbox) -> History {
@@ -48,10 +50,8 @@ impl Follower<'_> {
             self.keep(&values);
             let Some(log) = &self.log else { return Ok(()) };
             let timeout = (!log.watched).then(|| TimeSpec::from_duration(RETRY));
-            let mut fds = [
-                PollFd::new(mailbox.bell.as_fd(), PollFlags::POLLIN),
-                PollFd::new(log.inotify.as_fd(), PollFlags::POLLIN),
-            ];
+            let mut fds = vec![PollFd::new(mailbox.bell.as_fd(), PollFlags::POLLIN)];
+            fds.extend(log.inotify.as_ref().map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
             match ppoll(&mut fds, timeout, None) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(e) => return Err(e.into()),
@@ -87,13 +87,9 @@ impl Follower<'_> {
         let not_before = wall(not_before.unwrap_or(change.at));
         self.history.endpoints.push(change);
         if self.log.as_ref().is_none_or(|log| log.path != *path) {
-            match Log::new(path.clone(), not_before) {
-                Ok(log) => self.log = Some(log),
-                Err(e) => {
-                    self.history.ended_early = Some(format!("can't watch files: {e}"));
-                    self.log = None;
-                }
-            }
+            // The old one's watcher goes before there is a new one.
+            self.log = None;
+            self.log = Some(Log::new(path.clone(), not_before));
         }
     }
 
@@ -129,7 +125,7 @@ struct Log {
     not_before: Timestamp,
     /// Set at a client's start: lines without a time stamp that are there already were written before it.
     skip_what_is_there: bool,
-    inotify: Inotify,
+    inotify: Option<Inotify>,
     watched: bool,
     file: Option<File>,
     /// A line that is not whole yet.
@@ -137,22 +133,34 @@ struct Log {
 }
 
 impl Log {
-    fn new(path: PathBuf, not_before: Timestamp) -> io::Result<Log> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    fn new(path: PathBuf, not_before: Timestamp) -> Log {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
         let (skip_what_is_there, watched) = (false, false);
-        Ok(Log { path, not_before, skip_what_is_there, inotify, watched, file: None, rest: Vec::new() })
+        Log { path, not_before, skip_what_is_there, inotify, watched, file: None, rest: Vec::new() }
     }
 
     /// Sees to it that the folder is watched (it tells of the file's coming and of its growth) and the file is open.
     /// Called before each read, so that nothing is missed between the two.
     fn watch(&mut self) -> io::Result<()> {
         let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-        if !self.watched
-            && let Some(folder) = self.path.parent()
-        {
-            self.watched = self.inotify.add_watch(folder, flags).is_ok();
-        }
-        match self.inotify.read_events() {
+        let events = match &self.inotify {
+            Some(inotify) => {
+                if !self.watched
+                    && let Some(folder) = self.path.parent()
+                {
+                    self.watched = inotify.add_watch(folder, flags).is_ok();
+                }
+                inotify.read_events()
+            }
+            None => {
+                if self.file.as_ref().is_some_and(|file| !is_at(file, &self.path)) {
+                    self.file = None;
+                    self.rest.clear();
+                }
+                Ok(Vec::new())
+            }
+        };
+        match events {
             Ok(events) => {
                 let come = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
                 let ours = |name: &Option<std::ffi::OsString>| name.as_deref() == self.path.file_name();
@@ -199,6 +207,13 @@ impl Log {
     }
 }
 
+/// Whether a file is still the one of this path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let id = |m: std::fs::Metadata| (m.dev(), m.ino());
+    // While there is none there, the old one may still be written to.
+    std::fs::metadata(path).map(id).ok().is_none_or(|there| file.metadata().map(id).is_ok_and(|own| own == there))
+}
+
 /// The number at the end of a line of this life: one that the engine stamped at or after `not_before`, or a plain one.
 fn number(line: &[u8], not_before: Timestamp, skip_plain: bool) -> Option<u64> {
     let LogLine { stamp, text } = LogLine::read(std::str::from_utf8(line).ok()?);
@@ -230,6 +245,27 @@ mod tests {
         assert_eq!(number("no number"), None);
         assert_eq!(number(""), None);
         assert_eq!(number("99999999999999999999"), None, "more than fits");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_watched_is_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("0.log");
+        let mut log = Log { inotify: None, ..Log::new(path.clone(), Timestamp::MIN) };
+        let mut look = || {
+            log.watch().unwrap();
+            log.read().into_iter().map(|(_, value)| value).collect::<Vec<u64>>()
+        };
+        assert!(look().is_empty());
+        std::fs::write(&path, "1\n2").unwrap();
+        assert_eq!(look(), [1]);
+        std::fs::write(&path, "1\n2\n3\n").unwrap();
+        assert_eq!(look(), [2, 3]);
+        std::fs::rename(&path, dir.path().join("old.log")).unwrap();
+        assert!(look().is_empty());
+        std::fs::write(&path, "4\n").unwrap();
+        assert_eq!(look(), [4], "another file of that name");
+        assert!(!log.watched);
     }
 
     #[test]

@@ -25,12 +25,17 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{DeleteParams, ListParams};
 use pki::{Authority, Identity};
 use relay::Relay;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The namespace that podferry's pods are in.
 pub const NAMESPACE: &str = "podferry";
+
+/// Where containerds of podferry's clusters serve what they count, in the node: containerd's own default, and open to anybody
+/// who reaches it.
+pub const CONTAINERD_METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1338);
 
 /// Objects that are to go need their kubelet's, or a controller's, consent: seconds.
 const GONE_LIMIT: Duration = Duration::from_secs(60);
@@ -182,7 +187,7 @@ pub struct Direct {
 }
 
 /// A file that only its owner reads, whole or not at all.
-fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;

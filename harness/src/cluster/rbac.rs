@@ -5,7 +5,7 @@ use super::{Api, failure};
 use crate::record::Failure;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
 /// The user whom the manifest gives its rights.
@@ -33,22 +33,23 @@ async fn apply_list(admin: &kube::Client, manifest: &str) -> Result<(), Failure>
     let list: Value = serde_json::from_str(manifest).expect("the shipped manifest is tested");
     for object in list["items"].as_array().into_iter().flatten() {
         let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
-        let done = create(admin, object.clone()).await;
+        let done = apply_one(admin, object.clone()).await;
         done.map_err(|e| failure(&format!("can't make {kind} {name} in the cluster"), &e))?;
     }
     Ok(())
 }
 
-async fn create(admin: &kube::Client, object: Value) -> Result<(), kube::Error> {
-    let how = PostParams::default();
-    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+/// As `kubectl apply --server-side` does: what is there already is changed.
+async fn apply_one(admin: &kube::Client, object: Value) -> Result<(), kube::Error> {
+    let how = PatchParams::apply(USER).force();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
     macro_rules! by_kind {
         ($($name:literal => $kind:ty, $api:expr;)*) => {
             match kind.as_str() {
                 $($name => {
-                    let object: $kind = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
                     let api: Api<$kind> = $api(admin.clone());
-                    api.create(&how, &object).await.map(drop)
+                    api.patch(&name, &how, &Patch::Apply(&object)).await.map(drop)
                 })*
                 other => unreachable!("the shipped manifest has a {other}, which its test refuses"),
             }

@@ -110,6 +110,26 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Takes over what a dead run claimed: `noted` notes a claim of the caller's own on it, then the dead run's is released.
+/// `false`: no dead run has this claim; another has taken it over, or it was swept.
+///
+/// # Errors
+/// The ledgers can't be read or written, or `noted` fails.
+pub fn take_over(claim: &Claim, noted: impl FnOnce() -> io::Result<()>) -> Result<bool, LedgerError> {
+    take_over_in(&runs_dir(), claim, noted)
+}
+
+/// Like [`take_over`], for a folder of one's choice.
+///
+/// # Errors
+/// As [`take_over`].
+pub fn take_over_in(dir: &Path, claim: &Claim, noted: impl FnOnce() -> io::Result<()>) -> Result<bool, LedgerError> {
+    let Some(run) = dead_in(dir)?.into_iter().find(|run| run.claims.contains(claim)) else { return Ok(false) };
+    noted().map_err(LedgerError::io(&run.path))?;
+    run.sweep(|other| if other == claim { Ok(()) } else { Err("it is not taken over".to_owned()) })?;
+    Ok(true)
+}
+
 impl DeadRun {
     /// Removes what the run left, last made first, by the caller's hand: `undo` removes one thing, and is content if it
     /// is gone already. What it could not remove is returned, and stays in the ledger for the next start.

@@ -12,7 +12,7 @@ mod live;
 #[cfg(test)]
 mod tests;
 
-pub use dead::{DeadRun, Unswept, dead, dead_in};
+pub use dead::{DeadRun, Unswept, dead, dead_in, take_over, take_over_in};
 pub use lines::Claim;
 pub use live::Ledger;
 
@@ -34,6 +34,10 @@ pub const KIND_CLUSTER: &str = "kind-cluster";
 /// Claim kind of a minikube profile under the user's dockerd; its name is the profile's and, after a space, dockerd's socket.
 /// Sweeping is `provider::minikube::sweep`.
 pub const MINIKUBE_PROFILE: &str = "minikube-profile";
+
+/// Claim kind of a kind cluster that a run left on purpose: only `podferry clean` sweeps it, no start of a run does. Its name is
+/// the cluster's, how it was left, and dockerd's socket.
+pub const KEPT_KIND_CLUSTER: &str = "kept-kind-cluster";
 
 /// Why the ledger could not be kept.
 #[derive(Debug, thiserror::Error)]

@@ -203,3 +203,24 @@ proptest! {
         prop_assert!(contents.open.is_empty() || bytes.contains(&b'\n'));
     }
 }
+
+#[test]
+fn what_a_dead_run_left_is_taken_over_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = claim(KEPT_KIND_CLUSTER, "podferry-x passed /run/docker.sock");
+    let left = Ledger::open_in(dir.path(), &id("r1")).unwrap();
+    left.claim(CGROUP, "/a").unwrap();
+    left.claim(&kept.kind, &kept.name).unwrap();
+    let own = Ledger::open_in(dir.path(), &id("r2")).unwrap();
+    let take = || take_over_in(dir.path(), &kept, || own.claim(KIND_CLUSTER, "podferry-x /run/docker.sock"));
+    assert!(!take().unwrap(), "its run lives");
+    left.close().unwrap();
+
+    let refused = take_over_in(dir.path(), &kept, || Err(std::io::Error::other("a full disk")));
+    assert!(refused.is_err());
+    assert!(take().unwrap());
+    assert!(!take().unwrap(), "it is taken");
+    assert_eq!(own.claims().unwrap(), [claim(KIND_CLUSTER, "podferry-x /run/docker.sock")]);
+    let rest = dead_in(dir.path()).unwrap();
+    assert_eq!(rest[0].claims, [claim(CGROUP, "/a")], "what else it left is still to be swept");
+}

@@ -10,9 +10,19 @@ mod pieces;
 use crate::client::Vantage;
 use crate::cluster::Cluster;
 use crate::node::SharedNode;
-use crate::record::Failure;
+use crate::record::{CaseId, Failure};
 use async_trait::async_trait;
+use std::path::Path;
 use std::sync::Arc;
+
+/// Why nodes are needed no more.
+#[derive(Clone, Copy, Debug)]
+pub enum Ending<'a> {
+    /// This case did not pass on them.
+    NotPassed(&'a CaseId),
+    /// All cases have ended, and what they made is gone.
+    Done,
+}
 
 /// Makes nodes and takes them down.
 #[async_trait]
@@ -33,6 +43,23 @@ pub trait Provider: Send + Sync {
     /// The cluster that its nodes belong to, once they are made; `None`: they belong to none, and may join one.
     async fn cluster(&self) -> Result<Option<Arc<Cluster>>, Failure> {
         Ok(None)
+    }
+
+    /// Leaves all nodes with their cluster as they are, in the place of taking them down, if it was told to: what a person
+    /// needs to reach them. `None`: they are to be taken down.
+    async fn leave(&self, _ending: Ending<'_>) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
+    /// Whether it would leave the nodes on which a case did not pass: then what the case made stays too.
+    async fn keeps_failed(&self) -> bool {
+        false
+    }
+
+    /// Keeps what its nodes said beside what engines keep, or those said that could not be made: each in a folder of its own
+    /// below `into`, on the host.
+    async fn collect_logs(&self, _into: &Path) -> Result<(), Failure> {
+        Ok(())
     }
 
     /// Why its nodes can't be broken, restarted or given limits, if they can't: somebody else's programs run them.

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 /// A check as a case carries it: what to look at, and where in the scenario it stands. Plain data, recorded with the
 /// run so that a stored run can be judged again; the judging is in the room `check`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Check {
     /// Where it stands in the scenario.
     pub origin: Origin,
@@ -15,7 +15,7 @@ pub struct Check {
 }
 
 /// What a check asks. Values are resolved: no expression is left in them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckSpec {
     /// A counter goes on from its checkpoint, each value once.
@@ -73,7 +73,7 @@ impl CheckSpec {
 /// The instance `of` (restored) counts on from the capture `resumes_from` (taken of its source before the checkpoint):
 /// the first value seen of it is not below that one and not further above it than time allows plus `tolerance`; its
 /// later values grow; and where it keeps a journal, each value from the first is there exactly once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CounterCheck {
     /// The restored instance.
     pub of: String,
@@ -97,7 +97,7 @@ pub enum LossPolicy {
 }
 
 /// Acknowledged writes of a writer, compared with what the last instance holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AckedWritesCheck {
     /// The writer.
     pub client: String,
@@ -111,7 +111,7 @@ pub struct AckedWritesCheck {
 
 /// The process of instance `of` is the one that capture `as_of` saw: nonce, boot values, memory digest (where the
 /// workload has them; it must have a nonce), and from outside its PID inside, `comm` and arguments.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SameProcessCheck {
     /// The instance.
     pub of: String,
@@ -122,7 +122,7 @@ pub struct SameProcessCheck {
 }
 
 /// The instances never answered clients in the same span of time, but for `overlap_ms`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ExclusiveCheck {
     /// The instances.
     pub between: Vec<String>,
@@ -147,7 +147,7 @@ pub enum InstanceExpectation {
 }
 
 /// An instance is in a given state: in a capture of it, or at the end of the case (the runner's capture `final:NAME`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InstanceCheck {
     /// The instance.
     pub of: String,
@@ -226,7 +226,7 @@ impl EngineWord {
 }
 
 /// The step took at most one `times`th of the time that the step `than` took; both succeeded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FasterCheck {
     /// The id of the step that is to be faster.
     pub step: String,
@@ -238,7 +238,7 @@ pub struct FasterCheck {
 
 /// Counts that `since` had made after the checkpoint that `of` was restored from: they were lost with it, and `of` makes
 /// them again. Something must have been seen of `since` after that checkpoint, or nobody knows how much it was.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WorkLostCheck {
     /// The restored instance.
     pub of: String,
@@ -249,7 +249,7 @@ pub struct WorkLostCheck {
 }
 
 /// The numbers in the log of an instance at the end of the case, or in a capture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogCheck {
     /// The instance.
     pub of: String,
@@ -262,7 +262,7 @@ pub struct LogCheck {
 }
 
 /// A checkpoint's archive has no bytes behind the end of its tar file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ArchiveCheck {
     /// The checkpoint.
     pub of: String,
@@ -279,7 +279,7 @@ pub enum HeldExpectation {
 }
 
 /// What the instance holds was kept or lost, by its own look at it at the end of the case (`final:NAME`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldCheck {
     /// The instance.
     pub of: String,
@@ -288,7 +288,7 @@ pub struct HeldCheck {
 }
 
 /// The containers of a pod that was restored found each other where they had left each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ConsistentCheck {
     /// The pod.
     pub of: String,
@@ -309,7 +309,7 @@ pub enum ConnectionExpectation {
 }
 
 /// What became of the connection that a client had when a step began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ConnectionCheck {
     /// The client.
     pub client: String,
@@ -323,7 +323,7 @@ pub struct ConnectionCheck {
 }
 
 /// The step failed, with this class and, if given, a message that matches.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ErrorCheck {
     /// The step's id.
     pub step: String,
@@ -408,7 +408,7 @@ impl Metric {
 }
 
 /// Bounds on a metric over the repetitions of a case; in the metric's unit (ms or bytes). A missing sample fails.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BudgetCheck {
     /// The figure.
     pub metric: Metric,

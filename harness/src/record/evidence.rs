@@ -221,6 +221,49 @@ pub struct CheckpointRecord {
     /// Bytes behind the end of the tar file, from the first that is not zero; `None` of what is no archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trailing_bytes: Option<u64>,
+    /// What it is made of, the largest part first; nothing where it cannot be listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ArchivePart>,
+}
+
+/// Files of one kind in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ArchivePart {
+    /// What they are.
+    pub kind: PartKind,
+    /// How many there are.
+    pub files: u64,
+    /// Their bytes, as they are there: packed, where the engine packs them.
+    pub bytes: u64,
+}
+
+/// What a file of a checkpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartKind {
+    /// The memory: CRIU's `pages-N.img`.
+    Memory,
+    /// CRIU's other images.
+    Images,
+    /// Changes of the root file system, and files of memory-backed ones.
+    Files,
+    /// Logs and figures.
+    Logs,
+    /// What the engine says of the container.
+    Rest,
+}
+
+impl PartKind {
+    /// What it is, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            PartKind::Memory => "memory",
+            PartKind::Images => "CRIU's other images",
+            PartKind::Files => "files",
+            PartKind::Logs => "logs",
+            PartKind::Rest => "what the container was",
+        }
+    }
 }
 
 /// A checkpoint as it was carried.

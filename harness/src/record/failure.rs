@@ -124,7 +124,7 @@ impl fmt::Display for ErrorClass {
 }
 
 /// An error as it is recorded: what a step met, with what helps to understand it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Failure {
     /// The kind of failure.
     pub class: ErrorClass,

@@ -2,7 +2,7 @@ use super::Origin;
 use serde::{Deserialize, Serialize};
 
 /// What a scenario says of a failure that is known: it is written down somewhere, and somebody will look at it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KnownIssue {
     /// Where it is written down.
     pub link: String,
@@ -22,7 +22,7 @@ pub struct KnownIssue {
 }
 
 /// A part of a case that can fail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KnownPart {
     /// Any: a step, a check, or the case by its time.
@@ -34,7 +34,7 @@ pub enum KnownPart {
 }
 
 /// What became of a known issue in a case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KnownRecord {
     /// The issue.
     pub issue: KnownIssue,
@@ -43,7 +43,7 @@ pub struct KnownRecord {
 }
 
 /// What became of a known issue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KnownState {
     /// It showed: the case failed as it says.

@@ -34,8 +34,8 @@ pub(crate) use engines::engine_table;
 pub use engines::{EngineKind, Given};
 pub use event::{Event, Line};
 pub use evidence::{
-    Capture, CheckpointRecord, EndReport, Evidence, FaultRecord, InstanceRecord, LogReport, MemoryReport,
-    MigrationRecord, OutsideReport, SelfReport, SourceFate, TransferRecord,
+    ArchivePart, Capture, CheckpointRecord, EndReport, Evidence, FaultRecord, InstanceRecord, LogReport, MemoryReport,
+    MigrationRecord, OutsideReport, PartKind, SelfReport, SourceFate, TransferRecord,
 };
 pub use failure::{Chain, ErrorClass, Failure};
 pub use fold::{apply, fold, unbegun};

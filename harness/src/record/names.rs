@@ -3,7 +3,7 @@ use std::fmt;
 
 /// Names one run: folder under `target/e2e/`, ledger, cgroups and namespaces all carry it. Sortable by start time and
 /// unique on the machine: `20261122-165301-4f2a`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(pub String);
 
@@ -15,7 +15,7 @@ impl fmt::Display for RunId {
 
 /// Names one case: the scenario, then its cell of the matrix: `redis-migrates[engine=cri,data=64Mi]`. Stable from run
 /// to run, so histories can be compared by it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct CaseId(pub String);
 
@@ -44,7 +44,9 @@ pub const RPCS: &str = "rpcs";
 pub const PAGES_WRITTEN: &str = "pages-written";
 
 /// How far down the suite a scenario stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Runs when nothing is asked for: what everyone should know of their stack, in less than 90 s.
@@ -68,7 +70,7 @@ impl Tier {
 }
 
 /// The place in a scenario file that a step or check came from. Line and column count from 1.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Origin {
     /// The file as the user named it.
     pub file: String,

@@ -2,7 +2,7 @@ use super::At;
 use serde::{Deserialize, Serialize};
 
 /// The parts of a checkpoint, transfer and restore that are timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Making what the target needs before the freeze: sandbox, network, image.
@@ -52,7 +52,7 @@ impl Phase {
 }
 
 /// A phase on a node's lane of the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PhaseSpan {
     /// Which.
     pub phase: Phase,

@@ -141,7 +141,7 @@ pub struct CaseRecord {
 }
 
 /// Something that was left behind.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Leak {
     /// `process`, `mount`, `cgroup`, `container`, `file`, ...
     pub kind: String,
@@ -152,7 +152,7 @@ pub struct Leak {
 }
 
 /// One binary of the stack under test.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ComponentRecord {
     /// `containerd`, `runc`, `crun`, `criu`, `kernel`.
     pub name: String,
@@ -165,7 +165,7 @@ pub struct ComponentRecord {
 }
 
 /// A node as it was made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NodeRecord {
     /// Its name.
     pub name: String,
@@ -185,7 +185,7 @@ pub struct NodeRecord {
 
 /// What a node's kernel says of itself and of its processor. CRIU refuses to restore where a processor lacks what the
 /// memory was saved with (`FPU feature required by image is not supported`), and dumps what the kernel lets it see.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MachineRecord {
     /// Kernel release.
     pub kernel: String,
@@ -210,7 +210,7 @@ impl MachineRecord {
 }
 
 /// The machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostRecord {
     /// Kernel release.
     pub kernel: String,

@@ -5,7 +5,9 @@ use std::time::Duration;
 /// Nanoseconds on the harness's `CLOCK_MONOTONIC` (not since the run's start: `Run::epoch` holds that offset), so that
 /// stamps taken by client threads and by the runner compare without conversion. Never a stamp taken inside a
 /// container: those live in another time namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct At(pub u64);
 
@@ -24,7 +26,7 @@ impl std::ops::Add<Duration> for At {
 }
 
 /// A duration in milliseconds, as reports and budgets state it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Millis(pub f64);
 

@@ -11,3 +11,12 @@ pub fn json(run: &Run) -> String {
     text.push('\n');
     text
 }
+
+/// The JSON schema of `run.json`.
+pub fn json_schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<RunView>();
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -23,7 +23,7 @@ pub mod view;
 pub use annotations::annotations;
 pub use bundle::bundle_readme;
 pub use html::html;
-pub use json::json;
+pub use json::{json, json_schema};
 pub use junit::junit;
 pub use markdown::{SUMMARY_LIMIT, markdown};
 pub use otlp::{otlp, otlp_lines};

@@ -229,7 +229,9 @@ impl CaseRun<'_> {
                 self.recorder.error(failure);
             }
         }
-        let leaks = self.clean_up().await;
+        // What made it fail is to be seen on nodes that stay.
+        let stays = !ended.passed() && self.world.stays().await;
+        let leaks = if stays { Vec::new() } else { self.clean_up().await };
         if ended.passed() && !leaks.is_empty() {
             let names: Vec<_> = leaks.iter().map(|l| format!("{} {}", l.kind, l.name)).collect();
             ended = Ended::new(Outcome::Leaked, Some(format!("left behind: {}", names.join(", "))));

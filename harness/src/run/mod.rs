@@ -47,7 +47,7 @@ pub(crate) use requirements::{breaks_nodes, needs};
 pub use store::{StoredRunError, load, load_with_past, write_reports};
 pub use world::Stores;
 
-use crate::provider::Provider;
+use crate::provider::{Ending, Provider};
 use crate::record::{CaseId, ErrorClass, Event, Failure, KnownPart, NODE_IMAGE, Outcome, Run};
 use crate::scenario::plan::{Case, Plan, Step};
 use case::Ended;
@@ -127,8 +127,12 @@ async fn to_its_end(
 
 /// Takes everything down and records the end.
 pub(crate) async fn end(worlds: &[World], recorder: &Recorder, deny_skips: bool) -> Run {
+    let run = recorder.fold();
+    // What a case made that was given up in its middle is still there.
+    let whole = !run.interrupted && run.cases.iter().all(|case| case.outcome.is_some());
     for world in worlds {
-        raze(world, recorder).await;
+        let failures = if whole { world.part(Ending::Done).await.1 } else { world.raze().await };
+        told(failures, recorder);
     }
     let exit = Exit::of(&recorder.fold(), deny_skips);
     recorder.run(Event::RunFinished { exit_code: exit as u8 });
@@ -147,9 +151,14 @@ async fn on_each(worlds: &[World], plan: &Plan, recorder: &Recorder) {
     }
 }
 
-/// Takes all nodes of a world down.
+/// Takes all nodes of a world down whose cases have ended, unless they are to stay.
 async fn raze(world: &World, recorder: &Recorder) {
-    for failure in world.raze().await {
+    told(world.part(Ending::Done).await.1, recorder);
+}
+
+/// Records what could not be taken down.
+fn told(failures: Vec<Failure>, recorder: &Recorder) {
+    for failure in failures {
         recorder.run(Event::Leaked(crate::record::Leak {
             kind: "node".to_owned(),
             name: failure.message.clone(),
@@ -201,12 +210,27 @@ async fn conclude(world: &World, case: &Case, ended: Ended, recorder: &Recorder)
         let logs = recorder.dir().join("cases").join(folder(&case.id)).join("logs");
         world.collect_logs(case, &logs).await;
         tell_files(&logs, recorder, &case.id);
-        for failure in world.raze().await {
-            recorder.error(failure);
+        let (left, failures) = world.part(Ending::NotPassed(&case.id)).await;
+        failures.into_iter().for_each(|failure| recorder.error(failure));
+        if let Some(how) = left {
+            tell_left(&how, &case.id, recorder);
         }
+    } else if world.untidy() {
+        // It is known to fail so.
+        world.raze().await.into_iter().for_each(|failure| recorder.error(failure));
     }
     let finished = Event::CaseFinished { outcome, reason: ended.reason };
     recorder.case_finished(&case.id, finished, ended.histories);
+}
+
+/// Keeps how nodes are reached that stay as evidence of the case that did not pass on them.
+fn tell_left(how: &str, case: &CaseId, recorder: &Recorder) {
+    let path = format!("cases/{}/nodes.txt", folder(case));
+    let whole = recorder.dir().join(&path);
+    match whole.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&whole, how)) {
+        Ok(()) => recorder.case(case, Event::File { path }),
+        Err(e) => recorder.error(Failure::surroundings(format!("can't write {path}: {e}"))),
+    }
 }
 
 /// Records the files in a folder of the run's as evidence of a case.

@@ -10,7 +10,7 @@ use crate::fault::Gate;
 use crate::fault::Shelf;
 use crate::image::{Image, Registry, Store};
 use crate::node::SharedNode;
-use crate::provider::Provider;
+use crate::provider::{Ending, Provider};
 use crate::record::{EngineKind, ErrorClass, Event, Failure, Leak, NodeRecord};
 use crate::run::Ground;
 use crate::run::recorder::Recorder;
@@ -62,6 +62,8 @@ pub(crate) struct World {
     nodes: Mutex<BTreeMap<String, InUse>>,
     /// Whether cases of other worlds run at the same time.
     shared: AtomicBool,
+    /// Whether something of a case was left on the nodes on purpose.
+    untidy: AtomicBool,
     /// The same nodes, for calls that cannot wait.
     roots: std::sync::Mutex<BTreeMap<String, SharedNode>>,
 }
@@ -88,6 +90,7 @@ impl World {
             gate,
             nodes: Mutex::default(),
             shared: AtomicBool::new(false),
+            untidy: AtomicBool::new(false),
             roots: std::sync::Mutex::default(),
         }
     }
@@ -238,6 +241,33 @@ impl World {
         failures
     }
 
+    /// Leaves the nodes as they are, if the provider was told to: what a person needs to reach them; else takes them down.
+    pub(super) async fn part(&self, ending: Ending<'_>) -> (Option<String>, Vec<Failure>) {
+        self.untidy.store(false, Ordering::Relaxed);
+        match self.provider.leave(ending).await {
+            Ok(None) => (None, self.raze().await),
+            Ok(Some(told)) => {
+                self.nodes.lock().await.clear();
+                self.roots().clear();
+                self.cluster.lock().await.take();
+                (Some(told), Vec::new())
+            }
+            Err(failure) => (None, std::iter::once(failure).chain(self.raze().await).collect()),
+        }
+    }
+
+    /// Whether what a case made that did not pass is to stay, since its nodes will. They are untidy from then on.
+    pub(super) async fn stays(&self) -> bool {
+        let stays = self.provider.keeps_failed().await;
+        self.untidy.fetch_or(stays, Ordering::Relaxed);
+        stays
+    }
+
+    /// Whether something of a case is still on the nodes.
+    pub(super) fn untidy(&self) -> bool {
+        self.untidy.load(Ordering::Relaxed)
+    }
+
     /// What the engines of a case still hold when it should hold nothing.
     pub(super) async fn left(&self, case: &Case) -> Vec<Leak> {
         let mut leaks = Vec::new();
@@ -256,8 +286,11 @@ impl World {
         leaks
     }
 
-    /// Keeps the engines' logs of a case as evidence.
+    /// Keeps the logs of a case's engines, and those of the cluster, as evidence.
     pub(super) async fn collect_logs(&self, case: &Case, into: &Path) {
+        if let Err(failure) = self.provider.collect_logs(into).await {
+            self.recorder.error(failure);
+        }
         for name in &case.nodes {
             let engine = self.nodes.lock().await.get(name).and_then(|n| n.engines.get(&case.engine).cloned());
             let Some(engine) = engine else { continue };

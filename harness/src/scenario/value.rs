@@ -86,7 +86,8 @@ impl<T: Scalar> JsonSchema for Fixed<T> {
                 json_schema!({"anyOf": [{"enum": words}, {"type": "string", "pattern": argument}]})
             }
             (_, Some(pattern)) => json_schema!({"type": "string", "pattern": format!("({pattern})|({argument})")}),
-            _ => json_schema!({"type": "string"}),
+            // Text is what is written: YAML's own types (`true`, `16`) are none here.
+            _ => json_schema!({"type": ["string", "integer", "number", "boolean"]}),
         }
     }
 }

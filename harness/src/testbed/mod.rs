@@ -35,6 +35,7 @@ mod failed;
 mod fixtures;
 mod handles;
 mod names;
+mod nodes;
 mod setup;
 mod steps;
 mod thread;
@@ -52,6 +53,7 @@ pub use failed::Failed;
 #[cfg(feature = "rstest")]
 pub use fixtures::bed;
 pub use handles::{CheckpointHandle, ClientHandle, Instance};
+pub use nodes::Nodes;
 pub use setup::Setup;
 pub use steps::{Check, Deploy, Doing, Failing, Migrate, Restore, StartClient, Workload};
 

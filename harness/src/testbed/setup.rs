@@ -173,7 +173,7 @@ impl Setup {
         self.decided_by(&given)
     }
 
-    fn decided_by(self, given: &str) -> Result<Decided, Failed> {
+    pub(super) fn decided_by(self, given: &str) -> Result<Decided, Failed> {
         let words = Words::try_parse_from(given.split_whitespace())
             .map_err(|e| Failed::usage(format!("{LIBRARY_ARGS}=`{given}` is not understood: {}", e.render())))?;
         let mut stack = words.stack;

@@ -125,18 +125,14 @@ async fn answer(
     }
 }
 
-async fn launch(decided: &Decided) -> Result<Launch, Failed> {
+pub(super) async fn launch(decided: &Decided) -> Result<Launch, Failed> {
     let findings = doctor::quick_host_check();
     if let Some(missing) = findings.iter().find(|f| f.state == State::Missing) {
         let remedy = missing.remedy.as_ref().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
         return Err(Failed::skip(format!("{}: {}{remedy}", missing.name, missing.detail)));
     }
     sweep_first();
-    let kind = OfKind {
-        docker: decided.stack.kind.docker.clone(),
-        workers: decided.case.nodes.clone(),
-        progress: Arc::new(()),
-    };
+    let kind = OfKind { workers: decided.case.nodes.clone(), progress: Arc::new(()) };
     let asked = Asked {
         stack: &decided.stack,
         kind: Some(kind),

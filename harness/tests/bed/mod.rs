@@ -3,16 +3,17 @@
 
 #[path = "../node_image/mod.rs"]
 mod node_image;
+pub(crate) mod redis;
 
 pub(crate) use node_image::rootfs;
-use podferry::cluster::PROGRAMS;
+use podferry::cluster::{Cluster, PROGRAMS};
 use podferry::engine::{Container, ContainerSpec, Engine};
 use podferry::image::{Image, ImageSpec, NodeRoot, Registry, RegistryHandle, Store, WorkloadBinaries, build};
 use podferry::node::SharedNode;
-use podferry::process::Exec;
 use podferry::provider::Provider;
 use podferry::provider::local::{LocalConfig, LocalProvider, NoClaims, sweep_cgroups};
 use podferry::record::{CriuChoices, RunId};
+use podferry::testbed::Nodes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,8 +25,15 @@ pub(crate) struct Bed {
     pub(crate) b: SharedNode,
     pub(crate) store: Arc<Store>,
     registries: Vec<RegistryHandle>,
-    provider: LocalProvider,
-    run: RunId,
+    provider: Arc<dyn Provider>,
+    owner: Owner,
+}
+
+/// What is still to be done when the nodes are gone.
+enum Owner {
+    /// Control groups of this run are to be removed.
+    Bed(RunId),
+    Run(Nodes),
 }
 
 impl Bed {
@@ -43,6 +51,14 @@ impl Bed {
         Bed::over(node_image::suite(suite), Vec::new()).await
     }
 
+    /// On nodes that arguments of `podferry run` name: `--provider kind`.
+    pub(crate) async fn by(args: &str) -> Bed {
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runs");
+        let nodes = Nodes::by(&format!("{args} --out {}", out.display()), &["a", "b", "c"]).await;
+        let nodes = nodes.unwrap_or_else(|e| panic!("{e}"));
+        Bed::on(nodes.provider(), Owner::Run(nodes)).await
+    }
+
     async fn over(image_rootfs: PathBuf, overrides: Vec<(PathBuf, PathBuf)>) -> Bed {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -58,11 +74,15 @@ impl Bed {
             claims: Arc::new(NoClaims),
         })
         .unwrap();
+        Bed::on(Arc::new(provider), Owner::Bed(run)).await
+    }
+
+    async fn on(provider: Arc<dyn Provider>, owner: Owner) -> Bed {
         let (a, b) = tokio::join!(provider.node("a"), provider.node("b"));
         let (a, b) = (a.unwrap(), b.unwrap());
         let store = Arc::new(Store::open(Path::new(env!("CARGO_TARGET_TMPDIR")).join("images")).unwrap());
         let registries = vec![serve(&store, &a), serve(&store, &b)];
-        Bed { a, b, store, registries, provider, run }
+        Bed { a, b, store, registries, provider, owner }
     }
 
     /// An image made of the node image's programs.
@@ -103,6 +123,11 @@ impl Bed {
         let node = self.provider.node(name).await.unwrap();
         let registry = serve(&self.store, &node);
         (node, registry)
+    }
+
+    /// The cluster that the nodes belong to; those of podferry's own belong to none.
+    pub(crate) async fn cluster(&self) -> Option<Arc<Cluster>> {
+        self.provider.cluster().await.unwrap()
     }
 
     pub(crate) async fn down(&self, name: &str) {
@@ -150,7 +175,10 @@ impl Drop for Bed {
             )
         };
         let _ = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(down));
-        let _ = sweep_cgroups(&self.run);
+        match &self.owner {
+            Owner::Bed(run) => drop(sweep_cgroups(run)),
+            Owner::Run(nodes) => nodes.close(),
+        }
     }
 }
 
@@ -175,10 +203,9 @@ pub(crate) async fn start(engine: &Arc<dyn Engine>, name: &str, image: &Arc<Imag
 
 /// Asks redis over its address, from its own node; `None` if it does not answer within a second.
 pub(crate) async fn ask(engine: &Arc<dyn Engine>, container: &Container, words: &[&str]) -> Option<String> {
-    let address = container.slot.address.to_string();
-    let exec = Exec::new("redis-cli").args(["-t", "1", "-h", &address]).args(words).timeout(Duration::from_secs(2));
-    let output = engine.node().output(exec).await.ok()?;
-    (output.code == 0).then(|| output.text())
+    let (node, address) = (Arc::clone(engine.node()), container.slot.address);
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    tokio::task::spawn_blocking(move || redis::ask(&node, address, &words)).await.unwrap()
 }
 
 /// Asks until redis answers.

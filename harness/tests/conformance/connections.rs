@@ -1,13 +1,10 @@
 //! What CRIU is told of connections reaches it.
 
-use crate::bed::{spec, within};
+use crate::bed::{redis, spec, within};
 use crate::pair::{Pair, answer, ask, refused, restore, shown, start_as};
 use podferry::engine::ContainerSpec;
-use podferry::process::Exec;
 use podferry::record::{CriuChoices, ErrorClass, TcpChoice};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub(crate) async fn clients_are_refused_or_dropped_as_criu_is_told(pair: Arc<Pair>) {
     let engine = &pair.a;
@@ -16,9 +13,8 @@ pub(crate) async fn clients_are_refused_or_dropped_as_criu_is_told(pair: Arc<Pai
         let criu = CriuChoices { tcp, ..CriuChoices::default() };
         let source = start_as(engine, &ContainerSpec { criu, ..spec("redis", &image) }).await;
         answer(engine, &source, &["set", "mark", "here"]).await;
-        let address = source.slot.address.to_string();
-        let client = Exec::new("redis-cli").args(["-h", &address, "subscribe", "news"]);
-        let mut client = engine.node().spawn(client, Path::new("/tmp/client.log")).await.unwrap();
+        let subscribe = ["subscribe", "news"].map(str::to_owned);
+        let client = redis::send(engine.node(), source.slot.address, &subscribe).unwrap();
         let connected = async || (ask(engine, &source, &["pubsub", "channels"]).await? == "news").then_some(());
         within("a connected client", connected).await;
         let result = engine.checkpoint(&source, "connected").await;
@@ -33,7 +29,7 @@ pub(crate) async fn clients_are_refused_or_dropped_as_criu_is_told(pair: Arc<Pai
         }
         // The source's client has noticed nothing.
         assert_eq!(ask(engine, &source, &["pubsub", "channels"]).await.as_deref(), Some("news"));
-        client.stop(Duration::from_secs(1)).await.unwrap();
+        drop(client);
         pair.clean(&[&source], &[]).await;
     }
 }

@@ -19,7 +19,7 @@ mod probes;
 mod refusals;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use pair::{Pair, given, variable};
+use pair::{Pair, given, nodes, variable};
 use podferry::record::{EngineKind, Given};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -106,7 +106,9 @@ fn main() -> std::process::ExitCode {
         // which takes many minutes once: a lane of its own does that.
         let lacks = match kind.given() {
             Some(Given::Program(program)) if given(kind).is_none() => Some(variable(program)),
-            Some(Given::Cluster) if bed::kubernetes().is_empty() => Some("PODFERRY_TEST_KUBERNETES".to_owned()),
+            Some(Given::Cluster) if bed::kubernetes().is_empty() && nodes(kind).is_none() => {
+                Some("PODFERRY_TEST_KUBERNETES".to_owned())
+            }
             _ => None,
         };
         match lacks {

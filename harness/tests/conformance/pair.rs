@@ -34,6 +34,11 @@ pub(crate) fn variable(program: &str) -> String {
     format!("PODFERRY_TEST_{}", program.to_uppercase())
 }
 
+/// Other nodes than podferry's own that an engine is to be tried on, by arguments of `podferry run`: `PODFERRY_TEST_NODES="--provider kind"`.
+pub(crate) fn nodes(kind: EngineKind) -> Option<String> {
+    std::env::var("PODFERRY_TEST_NODES").ok().filter(|_| kind == EngineKind::Kubelet)
+}
+
 struct FromBed<'a>(&'a Bed, &'a OnceCell<Arc<Cluster>>);
 
 #[async_trait]
@@ -44,6 +49,9 @@ impl Supplies for FromBed<'_> {
 
     async fn cluster(&self) -> Result<Arc<Cluster>, EngineError> {
         let up = async {
+            if let Some(cluster) = self.0.cluster().await {
+                return Ok(cluster);
+            }
             // Of its registry it has no need.
             let (node, _) = self.0.node("control-plane").await;
             Cluster::up(node, None).await
@@ -55,7 +63,11 @@ impl Supplies for FromBed<'_> {
 impl Pair {
     pub(crate) async fn up(kind: EngineKind) -> Result<Pair, EngineError> {
         let given = given(kind).map(|(program, path)| (path, Path::new("/usr/bin").join(program)));
-        let (bed, cluster) = (Bed::with(given.into_iter().collect()).await, OnceCell::new());
+        let bed = match nodes(kind) {
+            Some(args) => Bed::by(&args).await,
+            None => Bed::with(given.into_iter().collect()).await,
+        };
+        let cluster = OnceCell::new();
         let connect = |node: &SharedNode| {
             let (node, supplies) = (Arc::clone(node), FromBed(&bed, &cluster));
             async move { engine::connect(kind, node, &supplies).await }
@@ -226,14 +238,16 @@ pub(crate) async fn goes_on(engine: &Shared, container: &Container) -> Told {
     tells(engine, container, at + 2).await
 }
 
-/// Hides the program `criu` of a node while something is done.
+/// Hides the program `criu` of a node while something is done: all that it has.
 pub(crate) async fn without_criu<T>(node: &SharedNode, work: impl Future<Output = T>) -> T {
     let at = |name: &str| node.host_path(Path::new(name));
-    let place = ["/usr/sbin/criu", "/usr/bin/criu"].into_iter().find(|p| at(p).exists()).expect("criu on the node");
-    let hidden = format!("{place}.hidden");
-    std::fs::rename(at(place), at(&hidden)).unwrap();
+    let hidden = |place: &str| at(&format!("{place}.hidden"));
+    let mut places = ["/usr/local/sbin/criu", "/usr/sbin/criu", "/usr/bin/criu"].to_vec();
+    places.retain(|place| at(place).exists());
+    assert!(!places.is_empty(), "criu on the node");
+    places.iter().for_each(|place| std::fs::rename(at(place), hidden(place)).unwrap());
     let done = work.await;
-    std::fs::rename(at(&hidden), at(place)).unwrap();
+    places.iter().for_each(|place| std::fs::rename(hidden(place), at(place)).unwrap());
     done
 }
 

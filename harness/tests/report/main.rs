@@ -3,6 +3,7 @@
 mod golden;
 mod hostile;
 mod html;
+mod schemas;
 mod survey;
 
 use podferry::record::{Line, Run, fold};

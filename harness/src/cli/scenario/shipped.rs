@@ -52,12 +52,15 @@ fn plan_of_the_shipped_suite() {
 }
 
 #[test]
-fn the_schema_is_fresh() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/scenario.schema.json");
-    let fresh = crate::scenario::schema();
-    if std::env::var_os("PODFERRY_UPDATE").is_some() {
-        std::fs::write(&path, &fresh).unwrap();
+fn the_schemas_are_fresh() {
+    for (file, fresh) in
+        [("scenario.schema.json", crate::scenario::schema()), ("run.schema.json", crate::report::json_schema())]
+    {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(file);
+        if std::env::var_os("PODFERRY_UPDATE").is_some() {
+            std::fs::write(&path, &fresh).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == fresh, "fixtures/{file} is stale: set PODFERRY_UPDATE=1 and run this test again");
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == fresh, "fixtures/scenario.schema.json is stale: set PODFERRY_UPDATE=1 and run this test again");
 }

@@ -1,6 +1,7 @@
 //! What a kind cluster's nodes are made of.
 
 use super::{Stack, refusal};
+use crate::cli::args::KindArgs;
 use crate::cli::run::Refusal;
 use crate::component::{self, Cache, NodeImageSpec, Progress, Wanted};
 use crate::provider::kind::{PROGRAMS, Parts};
@@ -27,6 +28,14 @@ const OF_KUBERNETES: [&str; 3] = ["kubeadm", "kubectl", "kube-proxy"];
 
 /// The components that are taken from the packages of the stack's own node image.
 const OF_IMAGE: [&str; 2] = ["runc", "criu"];
+
+impl KindArgs {
+    /// The option by which clusters are to outlive a run, if one is given.
+    pub(super) fn outlives(&self) -> Option<&'static str> {
+        let options = [(self.keep_on_failure, "--keep-on-failure"), (self.reuse, "--reuse")];
+        options.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+    }
+}
 
 /// Gets and builds all of it; what the user gives takes its place.
 pub(super) async fn prepare(

@@ -6,43 +6,46 @@
 //! node. What a node is broken by (links, pauses, disks) is not to be had of a guest.
 
 mod config;
+mod creation;
+mod kept;
+mod logs;
 mod parts;
 mod preflight;
 
+pub use kept::sweep;
 pub use parts::{PROGRAMS, Parts};
 
-use super::Provider;
-use super::dock::{self, Dock};
+use super::dock::{Container, Dock};
 use super::local::LocalConfig;
 use super::network::{self, Worker};
+use super::{Ending, Provider};
 use crate::client::Vantage;
 use crate::cluster::Cluster;
 use crate::component::Progress;
 use crate::ledger::KIND_CLUSTER;
 use crate::node::{Guest, Place, SharedNode};
-use crate::process::Exec;
 use crate::record::{Chain, ComponentRecord, Failure, MachineRecord, Millis};
 use async_trait::async_trait;
-use config::Driver;
+use config::{Driver, Shape};
+use creation::{create, has_network, known_as};
+use kept::Kept;
 use nix::sched::{CloneFlags, setns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What clusters are called.
 const NAME: &str = "podferry";
-/// 26 s on two busy cores.
-const CREATE_LIMIT: Duration = Duration::from_secs(600);
 /// A node is ready a second after it has a network.
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// Where kubeadm leaves the administrator's kubeconfig, on the control plane's node.
 const ADMIN: &str = "/etc/kubernetes/admin.conf";
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6443);
-const LOG_LINES: usize = 30;
 
 /// What a kind cluster is made of.
 #[derive(Clone)]
@@ -59,8 +62,12 @@ pub struct KindConfig {
     pub components: Vec<ComponentRecord>,
     /// The workers, by their names in scenarios.
     pub workers: Vec<String>,
-    /// Where a kubeconfig for the user goes.
+    /// Where a kubeconfig for the user goes, into the run's own folder.
     pub kubeconfig: PathBuf,
+    /// Whether the first cluster stays on which a case does not pass. Only under the user's dockerd.
+    pub keep_failed: bool,
+    /// Whether a cluster that an earlier run left is taken over, and left for the next. Only under the user's dockerd.
+    pub reuse: bool,
     /// Told what takes long.
     pub progress: Arc<dyn Progress>,
 }
@@ -69,6 +76,8 @@ pub struct KindConfig {
 pub struct KindProvider {
     config: KindConfig,
     state: tokio::sync::Mutex<State>,
+    /// How many clusters were begun.
+    begun: AtomicUsize,
     /// The network that clients stand in: the control plane's.
     network: Arc<Mutex<Option<File>>>,
 }
@@ -78,9 +87,17 @@ struct State {
     up: Option<Up>,
     /// The workers that are in use.
     taken: BTreeSet<String>,
+    /// Why the last cluster could not be made.
+    failed: Option<Failure>,
+    /// Whether one on which a case did not pass was left.
+    failed_kept: bool,
+    /// What the nodes said of a cluster that could not be made.
+    said: Option<PathBuf>,
 }
 
 struct Up {
+    /// The cluster's name; its nodes' begin with it.
+    name: String,
     dock: Dock,
     workers: BTreeMap<String, Arc<Guest>>,
     cluster: Arc<Cluster>,
@@ -89,71 +106,135 @@ struct Up {
 impl KindProvider {
     /// One that has made nothing yet.
     pub fn new(config: KindConfig) -> KindProvider {
-        KindProvider { config, state: tokio::sync::Mutex::default(), network: Arc::default() }
+        let (state, begun) = (tokio::sync::Mutex::default(), AtomicUsize::new(0));
+        KindProvider { config, state, begun, network: Arc::default() }
     }
 
-    async fn bring_up(&self) -> Result<Up, Failure> {
+    async fn bring_up(&self, state: &mut State) -> Result<Up, Failure> {
         let config = &self.config;
         let from = Instant::now();
+        let nth = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let dock = match &config.docker {
             None => {
                 config.progress.say("kind: starting a dockerd of its own");
                 Dock::up(config.dock.clone(), &config.kind).await?
             }
-            Some(socket) => {
-                let claimed = config.dock.claims.claim(KIND_CLUSTER, &self.claim(socket));
-                claimed.map_err(|e| failure("can't note the claim on a kind cluster", &e))?;
-                Dock::of_user(socket, &config.kind).await?
-            }
+            Some(socket) => Dock::of_user(socket, &config.kind).await?,
         };
-        let made = self.in_dock(&dock).await;
-        match made {
+        let mut name = self.name(nth);
+        match self.in_dock(&dock, &mut name).await {
             Ok((workers, cluster)) => {
                 let took = Millis::from(from.elapsed());
                 config.progress.say(&format!("kind: {} workers ready after {took}", workers.len()));
-                Ok(Up { dock, workers, cluster })
+                Ok(Up { name, dock, workers, cluster })
             }
-            Err(e) => {
+            Err(mut e) => {
+                let folder = config.kubeconfig.with_file_name(format!("kind-{}-{nth}", config.dock.run_id));
+                match logs::of_all(&dock, &name, &folder).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        e.hint = e.hint.or(Some(format!("what its nodes said is in {}", folder.display())));
+                        e.log.extend(logs::last_words(&folder));
+                        state.said = Some(folder);
+                    }
+                    Err(error) => e.log.push(format!("can't keep what its nodes said: {error}")),
+                }
                 // The first error is the one to tell.
-                let _ = self.end(dock).await;
+                let _ = self.end(dock, &name).await;
                 Err(e)
             }
         }
     }
 
-    /// The cluster's name; its nodes' begin with it. Under a dockerd that others use it is the run's own.
-    fn name(&self) -> String {
-        match &self.config.docker {
-            None => NAME.to_owned(),
-            Some(_) => format!("{NAME}-{}", self.config.dock.run_id),
+    /// A cluster's name. Under a dockerd that others use it is the run's own.
+    fn name(&self, nth: usize) -> String {
+        match (&self.config.docker, nth) {
+            (None, _) => NAME.to_owned(),
+            (Some(_), 1) => format!("{NAME}-{}", self.config.dock.run_id),
+            // One before it may have been left.
+            (Some(_), nth) => format!("{NAME}-{}-n{nth}", self.config.dock.run_id),
         }
     }
 
-    fn claim(&self, socket: &Path) -> String {
-        format!("{} {}", self.name(), socket.display())
+    /// Notes the claim on a cluster, where nothing else would end it.
+    fn claim(&self, name: &str) -> io::Result<()> {
+        let Some(socket) = &self.config.docker else { return Ok(()) };
+        self.config.dock.claims.claim(KIND_CLUSTER, &format!("{name} {}", socket.display()))
     }
 
-    async fn end(&self, dock: Dock) -> Result<(), Failure> {
-        dock.down(&self.name()).await?;
-        if let Some(socket) = &self.config.docker {
-            let released = self.config.dock.claims.release(KIND_CLUSTER, &self.claim(socket));
-            released.map_err(|e| failure("can't note that the kind cluster is gone", &e))?;
+    fn release(&self, name: &str) -> Result<(), Failure> {
+        let Some(socket) = &self.config.docker else { return Ok(()) };
+        let released = self.config.dock.claims.release(KIND_CLUSTER, &format!("{name} {}", socket.display()));
+        released.map_err(|e| failure("can't note that the kind cluster is gone", &e))
+    }
+
+    async fn end(&self, dock: Dock, name: &str) -> Result<(), Failure> {
+        dock.down(name).await?;
+        self.release(name)
+    }
+
+    /// Takes over a cluster that an earlier run left, if there is one like that; its name.
+    async fn take_over(&self, dock: &Dock, shape: &Shape) -> Result<Option<String>, Failure> {
+        let Some(socket) = self.config.docker.as_ref().filter(|_| self.config.reuse) else { return Ok(None) };
+        let cannot = |e: String| Failure::surroundings(format!("can't look for kind clusters of earlier runs: {e}"));
+        let all = kept::all(socket).map_err(cannot)?;
+        if all.is_empty() {
+            self.config.progress.say("kind: no earlier run left a cluster that could be taken over");
         }
-        Ok(())
+        for kept in all {
+            let name = kept.name.clone();
+            match kept.misfit(dock, shape).await {
+                Some(why) => {
+                    let told = format!("kind: the cluster {name} is not taken over: {why} (podferry clean removes it)");
+                    self.config.progress.say(&told);
+                }
+                None if kept.take(|| self.claim(&name)).map_err(cannot)? => return Ok(Some(name)),
+                None => self.config.progress.say(&format!("kind: another run has taken over the cluster {name}")),
+            }
+        }
+        Ok(None)
     }
 
-    async fn in_dock(&self, dock: &Dock) -> Result<(BTreeMap<String, Arc<Guest>>, Arc<Cluster>), Failure> {
-        let config = &self.config;
-        config.progress.say("kind: building its node image");
-        let image = config.parts.build(dock).await?;
-        config.progress.say(&format!("kind: creating a cluster of {} workers", config.workers.len()));
-        let cluster_name = self.name();
+    /// What the cluster is made of, with its node image built.
+    async fn shape(&self, dock: &Dock) -> Result<Shape, Failure> {
+        self.config.progress.say("kind: building its node image");
+        let image = self.config.parts.build(dock).await?;
         let own_network = !has_network(dock, &image).await?;
-        create(dock, &cluster_name, &image, config.workers.len(), own_network).await?;
+        let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").is_file();
+        let driver = if unified { Driver::Systemd } else { Driver::Cgroupfs };
+        Ok(Shape { image, workers: self.config.workers.len(), own_network, driver })
+    }
+
+    /// Makes the cluster, or takes one over: that has another `name` then.
+    async fn in_dock(
+        &self,
+        dock: &Dock,
+        name: &mut String,
+    ) -> Result<(BTreeMap<String, Arc<Guest>>, Arc<Cluster>), Failure> {
+        let shape = self.shape(dock).await?;
+        if let Some(taken) = self.take_over(dock, &shape).await? {
+            self.config.progress.say(&format!("kind: takes over the cluster {taken} of an earlier run"));
+            *name = taken;
+        } else {
+            self.config.progress.say(&format!("kind: creating a cluster of {} workers", shape.workers));
+            self.claim(name).map_err(|e| failure("can't note the claim on a kind cluster", &e))?;
+            create(dock, name, &shape).await?;
+        }
+        self.joined(dock, name, &shape).await
+    }
+
+    /// Joins the nodes of a cluster that is there.
+    async fn joined(
+        &self,
+        dock: &Dock,
+        cluster_name: &str,
+        shape: &Shape,
+    ) -> Result<(BTreeMap<String, Arc<Guest>>, Arc<Cluster>), Failure> {
+        let config = &self.config;
         let from = Instant::now();
-        let control = known_as(&cluster_name, None);
+        let control = known_as(cluster_name, None);
         let at = dock.container(&control).await?;
-        let place = |name: &str, known_as: &str, container: &dock::Container, pods| Place {
+        let place = |name: &str, known_as: &str, container: &Container, pods| Place {
             name: name.to_owned(),
             known_as: known_as.to_owned(),
             address: container.address,
@@ -170,7 +251,7 @@ impl KindProvider {
         let mut guests = vec![control_plane];
         let mut workers = BTreeMap::new();
         for (i, name) in config.workers.iter().enumerate() {
-            let known_as = known_as(&cluster_name, Some(i));
+            let known_as = known_as(cluster_name, Some(i));
             let container = dock.container(&known_as).await?;
             let range = cluster.pods_of(&known_as).await?;
             let pods = range.split('/').next().and_then(|address| address.parse().ok());
@@ -183,7 +264,7 @@ impl KindProvider {
             workers.insert(name.clone(), guest);
         }
         let nodes: Vec<(&Guest, &Worker)> = guests.iter().map(AsRef::as_ref).zip(&seen).collect();
-        if own_network {
+        if shape.own_network {
             network::connect(&nodes).await?;
         }
         // The control plane's keeps its taint.
@@ -212,58 +293,24 @@ impl KindProvider {
     }
 }
 
-/// What kind calls the nodes of a cluster: the control plane, or the worker of this number from 0.
-fn known_as(cluster: &str, worker: Option<usize>) -> String {
-    match worker {
-        None => format!("{cluster}-control-plane"),
-        Some(0) => format!("{cluster}-worker"),
-        Some(n) => format!("{cluster}-worker{}", n + 1),
-    }
-}
-
-/// Whether a node image brings the pods' network that kind gives its clusters.
-async fn has_network(dock: &Dock, image: &str) -> Result<bool, Failure> {
-    const MANIFEST: &str = "/kind/manifests/default-cni.yaml";
-    let look = Exec::new("docker").args(["run", "--rm", "--network", "none", "--entrypoint", "ls", image, MANIFEST]);
-    Ok(dock.output(look.timeout(CREATE_LIMIT)).await?.code == 0)
-}
-
-/// Has kind make the cluster.
-async fn create(dock: &Dock, name: &str, image: &str, workers: usize, own_network: bool) -> Result<(), Failure> {
-    let path = dock.folder("kind.yaml");
-    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").is_file();
-    let driver = if unified { Driver::Systemd } else { Driver::Cgroupfs };
-    let written = std::fs::write(dock.host_path(&path), config::cluster(name, workers, own_network, driver));
-    written.map_err(|e| failure("can't write kind's configuration", &e))?;
-    let kubeconfig = dock.folder("kubeconfig");
-    // Under the user's dockerd nothing else would end it when podferry is killed.
-    let exec = Exec::new("setpriv").args(["--pdeathsig", "KILL"]).arg(dock.tool());
-    let exec = exec.args(["create", "cluster", "--image", image, "--retain", "--config"]).arg(&path);
-    let exec = exec.arg("--kubeconfig").arg(&kubeconfig).args(["-v", "1"]).timeout(CREATE_LIMIT);
-    let output = dock.output(exec).await?;
-    if output.code == 0 {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let mut log: Vec<String> = said.lines().map(str::to_owned).collect();
-    let why = log.iter().find(|line| line.starts_with("ERROR: ")).cloned();
-    log.drain(..log.len().saturating_sub(LOG_LINES));
-    for node in std::iter::once(None).chain((0..workers).map(Some)).map(|worker| known_as(name, worker)) {
-        let exec = Exec::new("docker").args(["logs", "--tail", "10", &node]);
-        let Ok(output) = dock.output(exec).await else { continue };
-        let said = [output.stdout, output.stderr].concat();
-        log.extend(String::from_utf8_lossy(&said).lines().map(|line| format!("{node}: {line}")));
-    }
-    let why = why.unwrap_or_else(|| format!("kind ended with {}", output.code));
-    Err(Failure { log, ..Failure::surroundings(format!("can't make a kind cluster: {why}")) })
-}
-
 #[async_trait]
 impl Provider for KindProvider {
     async fn node(&self, name: &str) -> Result<SharedNode, Failure> {
+        let begun = self.begun.load(Ordering::Relaxed);
         let mut state = self.state.lock().await;
         if state.up.is_none() {
-            state.up = Some(self.bring_up().await?);
+            // Who has waited for a cluster that could not be made does not try once more: that may take minutes.
+            if let Some(failure) = state.failed.take().filter(|_| self.begun.load(Ordering::Relaxed) != begun) {
+                state.failed = Some(failure.clone());
+                return Err(failure);
+            }
+            match self.bring_up(&mut state).await {
+                Ok(up) => state.up = Some(up),
+                Err(failure) => {
+                    state.failed = Some(failure.clone());
+                    return Err(failure);
+                }
+            }
         }
         let found = state.up.as_ref().and_then(|up| up.workers.get(name).cloned());
         let Some(guest) = found else {
@@ -285,10 +332,50 @@ impl Provider for KindProvider {
         if !state.taken.is_empty() {
             return Ok(());
         }
-        let Some(Up { dock, workers, cluster }) = state.up.take() else { return Ok(()) };
+        let Some(Up { name, dock, workers, cluster }) = state.up.take() else { return Ok(()) };
         *self.network.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop((workers, cluster));
-        self.end(dock).await
+        self.end(dock, &name).await
+    }
+
+    async fn leave(&self, ending: Ending<'_>) -> Result<Option<String>, Failure> {
+        let mut state = self.state.lock().await;
+        let wanted = match ending {
+            Ending::NotPassed(_) => self.config.keep_failed && !state.failed_kept,
+            Ending::Done => self.config.reuse,
+        };
+        let Some(socket) = self.config.docker.as_ref().filter(|_| wanted) else { return Ok(None) };
+        let Some(up) = &state.up else { return Ok(None) };
+        let case = match ending {
+            Ending::NotPassed(case) => Some(case),
+            Ending::Done => None,
+        };
+        let kept = Kept::new(&up.name, case.is_some(), socket);
+        let workers = &self.config.workers;
+        let told = kept.keep(&up.dock, case, &self.config.kubeconfig, workers, &*self.config.dock.claims).await?;
+        self.release(&up.name)?;
+        self.config.progress.say(told.trim_end());
+        state.failed_kept |= case.is_some();
+        state.taken.clear();
+        state.up = None;
+        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(Some(told))
+    }
+
+    async fn collect_logs(&self, into: &Path) -> Result<(), Failure> {
+        let mut state = self.state.lock().await;
+        let cannot = |e: io::Error| failure("can't keep what the nodes of the kind cluster said", &e);
+        if let Some(up) = &state.up {
+            let container = known_as(&up.name, None);
+            return logs::of_node(&up.dock, &container, &into.join("control-plane")).await.map_err(cannot);
+        }
+        let Some(said) = state.said.take() else { return Ok(()) };
+        std::fs::create_dir_all(into).map_err(cannot)?;
+        for node in std::fs::read_dir(&said).map_err(cannot)? {
+            let node = node.map_err(cannot)?;
+            std::fs::rename(node.path(), into.join(node.file_name())).map_err(cannot)?;
+        }
+        std::fs::remove_dir(&said).map_err(cannot)
     }
 
     fn vantage(&self) -> Vantage {
@@ -306,6 +393,10 @@ impl Provider for KindProvider {
         up.map(Some).ok_or_else(|| Failure::surroundings("the kind cluster is not up".to_owned()))
     }
 
+    async fn keeps_failed(&self) -> bool {
+        self.config.keep_failed && !self.state.lock().await.failed_kept
+    }
+
     fn foreign(&self) -> Option<&'static str> {
         Some(FOREIGN)
     }
@@ -313,29 +404,6 @@ impl Provider for KindProvider {
 
 fn failure(what: &str, e: &dyn std::error::Error) -> Failure {
     Failure::surroundings(format!("{what}: {}", Chain(e)))
-}
-
-/// Removes what a dead run left of its cluster under the user's dockerd. `claimed`: the claim's name.
-///
-/// # Errors
-/// Why something is still there.
-pub fn sweep(claimed: &str) -> Result<(), String> {
-    let (cluster, socket) = claimed.split_once(' ').ok_or("the claim names no socket")?;
-    let (label, host) = (format!("label={LABEL}={cluster}"), format!("unix://{socket}"));
-    let docker = move |args: &[&str]| {
-        let exec = Exec::new("docker").args(args).env("DOCKER_HOST", &host).timeout(CREATE_LIMIT);
-        crate::process::output_here(&exec).map(|output| output.text()).map_err(|e| Chain(&e).to_string())
-    };
-    let work = || {
-        let nodes = docker(&["ps", "--all", "--quiet", "--filter", &label])?;
-        let nodes: Vec<&str> = nodes.split_whitespace().collect();
-        match nodes.is_empty() {
-            true => Ok(()),
-            false => docker(&[&["rm", "--force", "--volumes"][..], &nodes].concat()).map(drop),
-        }
-    };
-    // A thread of its own: the caller's may belong to a runtime.
-    std::thread::scope(|s| s.spawn(work).join().unwrap_or_else(|_| Err("a thread ended early".to_owned())))
 }
 
 /// Why its nodes can't be broken.

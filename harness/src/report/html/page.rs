@@ -1,6 +1,6 @@
 use super::lanes::Lanes;
 use super::plot::{Plot, plots};
-use crate::record::{CaseRecord, Millis, Run};
+use crate::record::{CaseRecord, Millis, PartKind, Run};
 use crate::report::text;
 use crate::report::view::{CaseView, MigrationView, RunView, Status, state_sentence};
 use base64::Engine as _;
@@ -114,12 +114,19 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
     env.set_auto_escape_callback(|_| AutoEscape::Html);
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     env.add_filter("ms", |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| Millis(v).to_string()));
+    env.add_filter("part", part_title);
     env.add_filter("bytes", |v: f64| text::bytes(v));
     env.add_filter("thousands", |v: Option<u64>| v.map_or_else(|| "?".to_owned(), text::thousands));
     for (name, source) in TEMPLATES {
         env.add_template(name, source)?;
     }
     Ok(env)
+}
+
+/// What a part of a checkpoint is, by its name in the view.
+fn part_title(kind: String) -> String {
+    let known: Result<PartKind, _> = serde_json::from_value(kind.clone().into());
+    known.map_or(kind, |known| known.title().to_owned())
 }
 
 /// Nothing is fetched, and only the embedded style and script count, by their digests.

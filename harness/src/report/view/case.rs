@@ -2,13 +2,15 @@ use super::{
     ClientView, FaultView, InstanceView, KnownView, MetricView, MigrationView, NodesView, PastView, PhaseView, Problem,
     fault, known, migration, ms, problem, state,
 };
-use crate::record::{At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Origin, Outcome};
+use crate::record::{
+    ArchivePart, At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Origin, Outcome,
+};
 use crate::report::text;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How a case ended, or that it did not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Every check passed.
@@ -91,7 +93,7 @@ impl Status {
 }
 
 /// One case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CaseView {
     /// Its name, stable from run to run.
     pub id: String,
@@ -162,7 +164,7 @@ pub struct CaseView {
 }
 
 /// One step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct StepView {
     /// Its id in the scenario.
     pub id: String,
@@ -192,7 +194,7 @@ pub struct StepView {
 }
 
 /// One check.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CheckView {
     /// Its name in scenarios.
     pub name: &'static str,
@@ -214,7 +216,7 @@ pub struct CheckView {
 }
 
 /// A checkpoint.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CheckpointView {
     /// Its name in the scenario.
     pub name: String,
@@ -234,10 +236,13 @@ pub struct CheckpointView {
     pub criu_frozen_ms: Option<f64>,
     /// CRIU's count of pages.
     pub criu_pages_written: Option<u64>,
+    /// What it is made of, the largest part first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<ArchivePart>,
 }
 
 /// A checkpoint that was carried.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct TransferView {
     /// The checkpoint.
     pub checkpoint: String,
@@ -399,6 +404,7 @@ fn checkpoint(c: &CheckpointRecord, epoch: At) -> CheckpointView {
         digest: text::line(&c.digest),
         criu_frozen_ms: c.criu_frozen_us.map(|us| us as f64 / 1e3),
         criu_pages_written: c.criu_pages_written,
+        parts: c.parts.clone(),
     }
 }
 

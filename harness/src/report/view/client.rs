@@ -4,7 +4,7 @@ use crate::report::text;
 use serde::Serialize;
 
 /// What one client saw.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ClientView {
     /// Its name.
     pub name: String,
@@ -42,7 +42,7 @@ pub struct ClientView {
 }
 
 /// From `at_ms` on, the client talked to this instance.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Endpoint {
     /// When.
     pub at_ms: f64,
@@ -53,7 +53,7 @@ pub struct Endpoint {
 }
 
 /// Latency by percentile (nearest rank), in ms.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Latency {
     /// The least.
     pub min: f64,
@@ -70,7 +70,7 @@ pub struct Latency {
 }
 
 /// A span without any answer.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Outage {
     /// When the last answer before it arrived. The figure `downtime` takes off half an interval of the schedule, for the
     /// outage began that much later on average; this is the bare gap.

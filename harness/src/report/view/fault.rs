@@ -4,7 +4,7 @@ use crate::report::text;
 use serde::Serialize;
 
 /// Something that was broken on purpose.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct FaultView {
     /// What was broken, for people.
     pub title: String,

@@ -5,7 +5,7 @@ use crate::record::{CaseRecord, NODE_IMAGE, NodeRecord, Run, SIDE};
 use serde::Serialize;
 
 /// The node images of a run that had several.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ImagesView {
     /// Their names, in order.
     pub names: Vec<String>,
@@ -18,7 +18,7 @@ pub struct ImagesView {
 }
 
 /// One thing on each image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct OnImages {
     /// The component, or the case without its image.
     pub name: String,

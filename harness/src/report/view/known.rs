@@ -4,7 +4,7 @@ use crate::report::text;
 use serde::Serialize;
 
 /// A known issue of a case, and what became of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct KnownView {
     /// Where it is written down.
     pub link: String,

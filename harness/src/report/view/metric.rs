@@ -3,7 +3,7 @@ use crate::report::text;
 use serde::Serialize;
 
 /// A figure over the repetitions of a case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct MetricView {
     /// Its name.
     pub name: String,

@@ -4,7 +4,7 @@ use crate::report::text;
 use serde::Serialize;
 
 /// One migration.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct MigrationView {
     /// The step.
     pub step: String,
@@ -31,7 +31,7 @@ pub struct MigrationView {
 }
 
 /// A part of an outage.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Part {
     /// The phase that ran; `null` for time in which none did.
     pub phase: Option<Phase>,
@@ -47,7 +47,7 @@ impl Part {
 }
 
 /// A timed part of a checkpoint, transfer or restore.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct PhaseView {
     /// Which.
     pub phase: Phase,

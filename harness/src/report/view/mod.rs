@@ -42,7 +42,7 @@ use serde::Serialize;
 pub const SCHEMA: u32 = 1;
 
 /// A run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct RunView {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -87,7 +87,7 @@ pub struct RunView {
 }
 
 /// The verdict on a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct RunVerdict {
     /// One word.
     pub word: RunWord,
@@ -96,7 +96,7 @@ pub struct RunVerdict {
 }
 
 /// The verdict on a run in a word: the worst that holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunWord {
     /// Every case passed or was skipped with a reason, and at least one passed.
@@ -150,7 +150,7 @@ impl RunWord {
 }
 
 /// How many cases ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Counts {
     /// All that were planned.
     pub planned: usize,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// How a case did in earlier runs whose folders lie beside this one's.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct PastView {
     /// The runs, the latest first; those that skipped it are not among them.
     pub runs: Vec<PastRun>,
@@ -17,7 +17,7 @@ pub struct PastView {
 }
 
 /// How a case did in one earlier run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct PastRun {
     /// The run.
     pub run: String,

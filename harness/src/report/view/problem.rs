@@ -3,7 +3,7 @@ use crate::report::text;
 use serde::Serialize;
 
 /// What kind of thing is the matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     /// A step met an error that was not expected, or did not meet one that was.
@@ -35,7 +35,7 @@ impl ProblemKind {
 }
 
 /// One thing that is the matter with a case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Problem {
     /// What kind of thing.
     pub kind: ProblemKind,

@@ -4,7 +4,7 @@ use crate::report::text;
 use serde::Serialize;
 
 /// One instance with its state at the end of the case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct InstanceView {
     /// Its name in the scenario.
     pub name: String,

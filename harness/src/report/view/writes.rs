@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 
 /// What became of a writer's writes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct WritesView {
     /// Acknowledged to the writer.
     pub acknowledged: u64,

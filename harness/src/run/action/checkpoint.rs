@@ -108,7 +108,8 @@ pub(super) fn record_at(run: &CaseRun<'_>, instance: &str, name: &str, held: &He
         digest: known.digest.clone(),
         criu_frozen_us: stats.as_ref().map(|s| u64::from(s.frozen_us)),
         criu_pages_written: stats.as_ref().map(|s| s.pages_written),
-        trailing_bytes: path.and_then(|p| archive::trailing(&p).ok().flatten()),
+        trailing_bytes: path.as_ref().and_then(|p| archive::trailing(p).ok().flatten()),
+        parts: path.and_then(|p| archive::makeup(&p).ok()).unwrap_or_default(),
     }));
 }
 

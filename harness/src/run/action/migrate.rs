@@ -100,7 +100,14 @@ async fn attempt(
             return Err(e);
         }
     };
-    let restored = restore::into_slot(run, &engine, &slot, &held, &what.to, restore::How::Verified).await?;
+    let restored = match restore::into_slot(run, &engine, &slot, &held, &what.to, restore::How::Verified).await {
+        Ok(restored) => restored,
+        Err(e) => {
+            // What could not be restored is told of too; the first error is the one to tell.
+            let _ = account(run, step, what, held).await;
+            return Err(e);
+        }
+    };
     arrive(run, step, what, source, restored, seen).await?;
     account(run, step, what, held).await
 }

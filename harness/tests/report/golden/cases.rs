@@ -1,9 +1,9 @@
 use super::client::Load;
 use super::events::{Script, StepEnd, at, origin};
 use podferry::record::{
-    AckedWritesCheck, BudgetCheck, Capture, Check, CheckRecord, CheckSpec, CheckpointRecord, CounterCheck, EngineKind,
-    ErrorCheck, ErrorClass, Event, Failure, InstanceRecord, Leak, LossPolicy, Metric, MigrationRecord, Outcome,
-    OutsideReport, Phase, SameProcessCheck, SelfReport, SourceFate, TransferRecord, Verdict,
+    AckedWritesCheck, ArchivePart, BudgetCheck, Capture, Check, CheckRecord, CheckSpec, CheckpointRecord, CounterCheck,
+    EngineKind, ErrorCheck, ErrorClass, Event, Failure, InstanceRecord, Leak, LossPolicy, Metric, MigrationRecord,
+    Outcome, OutsideReport, PartKind, Phase, SameProcessCheck, SelfReport, SourceFate, TransferRecord, Verdict,
 };
 
 const FENCED: &str = "redis-migrates[engine=cri,data=64Mi]";
@@ -144,6 +144,7 @@ pub(crate) fn failed_restore(s: &mut Script) {
             (Phase::Create, "b", 10_402.0, 31.0),
         ],
     );
+    checkpoint(s, 9_700.0, EngineKind::Cri, 539_219_968);
     s.step(2, "move", "migrate redis to b, fenced", 842.0, StepEnd::Failed(failure));
     s.say(Event::Migration(MigrationRecord {
         step: "move".to_owned(),
@@ -284,14 +285,23 @@ fn migrate(s: &mut Script, how: &str, took: f64) {
     s.step(2, "move", &format!("migrate redis to b, {how}"), took, StepEnd::Fine);
 }
 
-fn end_of_migration(s: &mut Script, triggered: f64, answered: f64, source: SourceFate, bytes: u64) {
-    let via = if source == SourceFate::Fenced { "file" } else { "shared" };
-    let moved = if via == "file" { bytes } else { 0 };
+fn parts(bytes: u64) -> Vec<ArchivePart> {
+    let part = |kind, files, bytes| ArchivePart { kind, files, bytes };
+    vec![
+        part(PartKind::Memory, 1, bytes - (1 << 19)),
+        part(PartKind::Images, 31, 1 << 18),
+        part(PartKind::Logs, 2, 1 << 17),
+        part(PartKind::Rest, 3, 14_208),
+        part(PartKind::Files, 1, 1_180),
+    ]
+}
+
+fn checkpoint(s: &mut Script, triggered: f64, engine: EngineKind, bytes: u64) {
     s.say(Event::Checkpoint(CheckpointRecord {
         name: "redis@move".to_owned(),
         of: "redis".to_owned(),
         node: "a".to_owned(),
-        engine: if via == "file" { EngineKind::Cri } else { EngineKind::Runc },
+        engine,
         from: at(triggered + 223.0),
         to: at(triggered + 284.0),
         bytes,
@@ -299,7 +309,14 @@ fn end_of_migration(s: &mut Script, triggered: f64, answered: f64, source: Sourc
         criu_frozen_us: Some(41_230),
         criu_pages_written: Some(16_402),
         trailing_bytes: None,
+        parts: parts(bytes),
     }));
+}
+
+fn end_of_migration(s: &mut Script, triggered: f64, answered: f64, source: SourceFate, bytes: u64) {
+    let fenced = source == SourceFate::Fenced;
+    let (via, moved, engine) = if fenced { ("file", bytes, EngineKind::Cri) } else { ("shared", 0, EngineKind::Runc) };
+    checkpoint(s, triggered, engine, bytes);
     s.say(Event::Transfer(TransferRecord {
         checkpoint: "redis@move".to_owned(),
         from_node: "a".to_owned(),

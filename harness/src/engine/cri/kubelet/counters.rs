@@ -1,26 +1,29 @@
 //! What a kubelet and its containerd count of themselves.
 
-use super::{Own, Started, words};
+use super::{Own, words};
+use crate::cluster::CONTAINERD_METRICS;
 use crate::engine::EngineError;
 use crate::record::{Chain, ErrorClass};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// containerd's own default. Of all containerds of a node only this one has it.
-const PORT: u16 = 1338;
-/// Has containerd serve what it counts there.
+/// Has containerd serve what it counts. Of all containerds of a node only this one does.
 pub(in crate::engine::cri) const CONTAINERD_COUNTS: &str = "\n[metrics]\naddress = \"127.0.0.1:1338\"\n";
 /// Both answer within some milliseconds; on a node that was broken they may not answer at all.
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl Own {
-    /// By the kubelet's own port: the right `nodes/metrics` is enough for it.
-    pub(super) async fn kubelet_counters(&self, own: &Started) -> Result<String, EngineError> {
+    /// Of podferry's own by the kubelet's port: the right `nodes/metrics` is enough for it. Of somebody else's, who knows no
+    /// certificate of podferry's, by the API server, which takes `get nodes/proxy`.
+    pub(super) async fn kubelet_counters(&self) -> Result<String, EngineError> {
         let what = "read the kubelet's metrics";
-        let request = words::get("/metrics").map_err(|e| self.refused(what, &e))?;
-        match tokio::time::timeout(LIMIT, own.direct.client.request_text(request)).await {
+        let (client, path) = match &self.started {
+            Some(own) => (own.direct.client.clone(), "/metrics".to_owned()),
+            None => (self.cluster.client(), format!("/api/v1/nodes/{}/proxy/metrics", self.node().known_as())),
+        };
+        let request = words::get(&path).map_err(|e| self.refused(what, &e))?;
+        match tokio::time::timeout(LIMIT, client.request_text(request)).await {
             Ok(text) => text.map_err(|e| self.refused(what, &e)),
             Err(_) => Err(self.silent(what)),
         }
@@ -30,7 +33,7 @@ impl Own {
     pub(super) async fn containerd_counters(&self) -> Result<String, EngineError> {
         let (what, node) = ("read containerd's metrics", Arc::clone(self.node()));
         let ask = tokio::task::spawn_blocking(move || {
-            let mut stream = node.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)), LIMIT)?;
+            let mut stream = node.connect(CONTAINERD_METRICS, LIMIT)?;
             stream.set_read_timeout(Some(LIMIT))?;
             stream.write_all(b"GET /v1/metrics HTTP/1.0\r\n\r\n")?;
             let mut said = String::new();
@@ -66,7 +69,7 @@ mod tests {
 
     #[test]
     fn containerd_is_asked_where_it_serves() {
-        assert!(CONTAINERD_COUNTS.contains(&format!("address = \"127.0.0.1:{PORT}\"")));
+        assert!(CONTAINERD_COUNTS.contains(&format!("address = \"{CONTAINERD_METRICS}\"")));
     }
 
     #[test]
