@@ -1,7 +1,7 @@
 //! What a kind node of podferry's is made of, and the image that is built of it.
 
 use super::dock::Dock;
-use crate::component::NodeImage;
+use crate::component::{NodeImage, short_digest};
 use crate::image::{ImageError, Layer, libraries, loader, program_layout};
 use crate::process::Exec;
 use crate::record::{Chain, Failure};
@@ -14,6 +14,7 @@ const SETUP: &str = include_str!("../../../../fixtures/kind/setup.sh");
 const IMPORT: &str = include_str!("../../../../fixtures/kind/import-images.sh");
 const IMAGES_UNIT: &str = include_str!("../../../../fixtures/kind/podferry-images.service");
 const CONTAINERD_UNIT: &str = include_str!("../../../../fixtures/kind/containerd.conf");
+const KUBELET_UNIT: &str = include_str!("../../../../fixtures/kind/kubelet.conf");
 
 /// Where CRIU lies with all of its libraries, so that it runs in any root.
 const CRIU_HOME: &str = "/opt/podferry/criu";
@@ -117,6 +118,7 @@ impl Parts {
         layer.host_file("/usr/local/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
         self.criu(&mut layer).await?;
         layer.text("/etc/systemd/system/containerd.service.d/podferry.conf", CONTAINERD_UNIT, 0o644);
+        layer.text("/etc/systemd/system/kubelet.service.d/podferry.conf", KUBELET_UNIT, 0o644);
         if self.base.is_none() {
             self.as_kind_has_it(&mut layer).map_err(ImageError::io("read", &self.kind_files))?;
         }
@@ -227,7 +229,9 @@ impl Parts {
 
     /// Has Docker build the image, unless it has it, and gives its name.
     pub(super) async fn build(&self, dock: &Dock) -> Result<String, Failure> {
-        let name = format!("podferry/kind-node:{}", self.key);
+        // A dockerd of the user's keeps the image of another podferry, whose files may be others.
+        let files = [SETUP, IMPORT, IMAGES_UNIT, CONTAINERD_UNIT, KUBELET_UNIT, DOCKERFILE];
+        let name = format!("podferry/kind-node:{}", short_digest(&(&self.key, files)));
         if dock.has(&name).await {
             return Ok(name);
         }
