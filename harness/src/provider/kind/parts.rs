@@ -2,7 +2,7 @@
 
 use super::super::dock::Dock;
 use super::super::pieces::{self, broken};
-use crate::component::NodeImage;
+use crate::component::{NodeImage, short_digest};
 use crate::image::{ImageError, Layer, program_layout};
 use crate::record::Failure;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ const SETUP: &str = include_str!("../../../../fixtures/kind/setup.sh");
 const IMPORT: &str = include_str!("../../../../fixtures/kind/import-images.sh");
 const IMAGES_UNIT: &str = include_str!("../../../../fixtures/kind/podferry-images.service");
 const CONTAINERD_UNIT: &str = include_str!("../../../../fixtures/kind/containerd.conf");
+const KUBELET_UNIT: &str = include_str!("../../../../fixtures/kind/kubelet.conf");
 
 /// The parts of a node, on the host.
 #[derive(Clone, Debug)]
@@ -122,6 +123,7 @@ impl Parts {
         layer.host_file("/usr/local/bin/busybox", &self.stack.join("usr/bin/busybox"), 0o755);
         pieces::criu(&mut layer, &self.stack, &self.of_stack("criu")).await?;
         layer.text("/etc/systemd/system/containerd.service.d/podferry.conf", CONTAINERD_UNIT, 0o644);
+        layer.text("/etc/systemd/system/kubelet.service.d/podferry.conf", KUBELET_UNIT, 0o644);
         if self.base.is_none() {
             self.as_kind_has_it(&mut layer).map_err(ImageError::io("read", &self.kind_files))?;
         }
@@ -153,7 +155,9 @@ impl Parts {
 
     /// Has Docker build the image, unless it has it, and gives its name.
     pub(super) async fn build(&self, dock: &Dock) -> Result<String, Failure> {
-        let name = format!("podferry/kind-node:{}", self.key);
+        // A dockerd of the user's keeps the image of another podferry, whose files may be others.
+        let files = [SETUP, IMPORT, IMAGES_UNIT, CONTAINERD_UNIT, KUBELET_UNIT, DOCKERFILE];
+        let name = format!("podferry/kind-node:{}", short_digest(&(&self.key, files)));
         if dock.has(&name).await {
             return Ok(name);
         }
