@@ -55,6 +55,8 @@ pub(super) enum Command {
     Component(ComponentArgs),
     /// Sweep up what killed runs left behind
     Clean,
+    /// Write the image of the agent that `--provider existing` starts on each node, and print its name
+    AgentImage(AgentImageArgs),
     /// Render a stored run again
     Report(ReportArgs),
     /// Judge a stored run again, with today's checks, and say what is judged otherwise
@@ -185,6 +187,8 @@ pub(crate) struct StackArgs {
     pub(crate) provider: ProviderArg,
     #[command(flatten)]
     pub(crate) kind: KindArgs,
+    #[command(flatten)]
+    pub(crate) existing: ExistingArgs,
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<String>,
@@ -195,7 +199,7 @@ impl ProviderArg {
     pub(crate) fn engines(self) -> &'static [EngineKind] {
         match self {
             ProviderArg::Local => &[EngineKind::Cri, EngineKind::Runc],
-            ProviderArg::Kind => &[EngineKind::Kubelet],
+            ProviderArg::Kind | ProviderArg::Existing => &[EngineKind::Kubelet],
         }
     }
 }
@@ -213,6 +217,31 @@ pub(crate) struct KindArgs {
     pub(crate) image: Option<String>,
 }
 
+/// What is special to a cluster that is there already.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct ExistingArgs {
+    /// The kubeconfig for `--provider existing`; no other is looked for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context in it; the one that it calls the current is never taken
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// A node of that cluster that may be used, in the order of the scenarios' nodes; without, those that are ready and have no
+    /// taint, by name
+    #[arg(long = "node", value_name = "NAME")]
+    pub(crate) nodes: Vec<String>,
+    /// The image of the agent, if its nodes have it by another name than `podferry agent-image` gave it
+    #[arg(long = "agent-image", value_name = "IMAGE")]
+    pub(crate) agent_image: Option<String>,
+}
+
+impl ExistingArgs {
+    /// Whether such a cluster is named.
+    pub(crate) fn named(&self) -> bool {
+        self.kubeconfig.is_some()
+    }
+}
+
 /// What makes nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ProviderArg {
@@ -221,6 +250,8 @@ pub(crate) enum ProviderArg {
     Local,
     /// Containers of a kind cluster, in a dockerd of podferry's own; only for the engine kubelet
     Kind,
+    /// Nodes of a cluster that is there already (--kubeconfig, --context); only for the engine kubelet
+    Existing,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -351,6 +382,13 @@ pub(super) struct OtlpArgs {
     /// Export the timeline as traces of OpenTelemetry: to a file of JSON lines, or to an endpoint (http://localhost:4318)
     #[arg(long = "otlp", value_name = "FILE|URL")]
     pub(super) targets: Vec<OtlpTarget>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct AgentImageArgs {
+    /// The file, an OCI archive
+    #[arg(long, value_name = "FILE", default_value = "agent.tar")]
+    pub(super) out: PathBuf,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

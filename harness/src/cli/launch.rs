@@ -1,11 +1,12 @@
 //! What a run stands on, from its arguments: a name and a ledger, a folder with the record in it, and grounds for its cases.
 
-use super::args::StackArgs;
+use super::args::{ExistingArgs, StackArgs};
 use super::run::{Refusal, close_ledger, drop_images, local as local_nodes, make_folder, new_ledger, now};
 use super::stack::{self, Kind, Stack};
 use crate::component;
-use crate::image::Store;
+use crate::image::{self, Store};
 use crate::ledger::Ledger;
+use crate::provider::existing::{ExistingConfig, ExistingProvider};
 use crate::provider::kind::{KindConfig, KindProvider};
 use crate::provider::local::{LocalConfig, LocalProvider};
 use crate::provider::{Provider, local};
@@ -18,8 +19,8 @@ use std::sync::Arc;
 pub(crate) struct Asked<'a> {
     /// What runs on the nodes.
     pub(crate) stack: &'a StackArgs,
-    /// What a kind cluster is told, if the stack is on one.
-    pub(crate) kind: Option<OfKind>,
+    /// What a cluster is told, if the stack is on one of kind's, or on one that is there already.
+    pub(crate) of_cluster: Option<OfCluster>,
     /// Where the run's folder is made.
     pub(crate) out: &'a Path,
     /// How many cases may run side by side: so many grounds there are of each node image.
@@ -28,10 +29,12 @@ pub(crate) struct Asked<'a> {
     pub(crate) command: Vec<String>,
 }
 
-/// What a kind cluster is told.
-pub(crate) struct OfKind {
-    /// The socket of the user's dockerd; without, one is started.
+/// What a cluster is told.
+pub(crate) struct OfCluster {
+    /// The socket of the user's dockerd for kind; without, one is started.
     pub(crate) docker: Option<PathBuf>,
+    /// The cluster that is there already, if it is to be that.
+    pub(crate) existing: Option<ExistingArgs>,
     /// The workers, by their names in scenarios.
     pub(crate) workers: Vec<String>,
     /// Told what takes long.
@@ -72,13 +75,13 @@ impl Launch {
         let mut launch = Launch { id, ledger, dir, recorder, stores, grounds: Vec::new(), further: Vec::new() };
         for (name, stack) in &stacks {
             for _ in 0..asked.lanes {
-                launch.add_ground(stack, asked.kind.as_ref(), (stacks.len() > 1).then(|| name.clone()))?;
+                launch.add_ground(stack, asked.of_cluster.as_ref(), (stacks.len() > 1).then(|| name.clone()))?;
             }
         }
         Ok(launch)
     }
 
-    fn add_ground(&mut self, stack: &Stack, of_kind: Option<&OfKind>, image: Option<String>) -> Result<(), Refusal> {
+    fn add_ground(&mut self, stack: &Stack, told: Option<&OfCluster>, image: Option<String>) -> Result<(), Refusal> {
         // Nodes of two grounds have the same names: their control groups must not.
         let id = match self.grounds.len() {
             0 => self.id.clone(),
@@ -91,8 +94,11 @@ impl Launch {
         };
         let kubeconfig = self.dir.join(kubeconfig);
         let config = local_nodes(&id, stack, Arc::clone(&self.ledger))?;
-        let provider: Arc<dyn Provider> = match (&stack.kind, of_kind) {
-            (Some(kind), Some(of_kind)) => Arc::new(kind_nodes(kind, of_kind, config, &kubeconfig)),
+        let provider: Arc<dyn Provider> = match (told, &stack.kind) {
+            (Some(told), Some(kind)) => Arc::new(kind_nodes(kind, told, config, &kubeconfig)),
+            (Some(told @ OfCluster { existing: Some(existing), .. }), None) => {
+                Arc::new(ExistingProvider::new(existing_nodes(existing, told, config)?)?)
+            }
             _ => Arc::new(LocalProvider::new(config)?),
         };
         let preparations = Preparations::new(&stack.image, Arc::clone(&self.stores.lasting), provider.vantage());
@@ -146,7 +152,7 @@ pub(super) fn sweep_last(id: &RunId, further: &[RunId], ledger: &Ledger, recorde
     }
 }
 
-fn kind_nodes(kind: &Kind, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
+fn kind_nodes(kind: &Kind, asked: &OfCluster, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
     KindProvider::new(KindConfig {
         docker: asked.docker.clone(),
         // Nothing of the stack under test runs beside its nodes.
@@ -157,6 +163,25 @@ fn kind_nodes(kind: &Kind, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path)
         workers: asked.workers.clone(),
         kubeconfig: kubeconfig.to_owned(),
         progress: Arc::clone(&asked.progress),
+    })
+}
+
+fn existing_nodes(args: &ExistingArgs, told: &OfCluster, own: LocalConfig) -> Result<ExistingConfig, Refusal> {
+    let agent_image = match &args.agent_image {
+        Some(image) => image.clone(),
+        None => image::agent_reference(&own.podferry).map_err(|e| Failure::surroundings(Chain(&e).to_string()))?,
+    };
+    // That both are named was looked at first of all.
+    let named = || Failure::surroundings("no kubeconfig or no context is named".to_owned());
+    Ok(ExistingConfig {
+        run_id: own.run_id,
+        kubeconfig: args.kubeconfig.clone().ok_or_else(named)?,
+        context: args.context.clone().ok_or_else(named)?,
+        nodes: args.nodes.clone(),
+        agent_image,
+        workers: told.workers.clone(),
+        claims: own.claims,
+        progress: Arc::clone(&told.progress),
     })
 }
 

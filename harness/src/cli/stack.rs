@@ -1,5 +1,6 @@
 //! The stack under test, as the command line names it: node image and binaries of the user's own.
 
+mod existing;
 mod kind;
 
 use super::args::{DEFAULT_NODE_IMAGE, ImageArgs, ProviderArg, StackArgs};
@@ -30,6 +31,8 @@ pub(super) struct Stack {
     programs: Vec<Built>,
     /// What the nodes of a kind cluster are made of, if there is to be one.
     pub(super) kind: Option<Kind>,
+    /// Whether its nodes are those of a cluster that is there already.
+    joined: bool,
 }
 
 impl Stack {
@@ -40,7 +43,7 @@ impl Stack {
 
     /// Whether the nodes are to join a Kubernetes cluster.
     pub(super) fn kubernetes(&self) -> bool {
-        self.kind.is_some() || !self.programs.is_empty()
+        self.kind.is_some() || self.joined || !self.programs.is_empty()
     }
 
     /// Programs of the host that the nodes see beside their own.
@@ -100,7 +103,11 @@ pub(super) fn words(args: &StackArgs, more: &str) -> BTreeMap<Option<String>, St
 /// Nothing is said of the default.
 fn one_in_words(args: &StackArgs) -> String {
     let image = args.images.names.iter().filter(|name| *name != DEFAULT_NODE_IMAGE);
-    let provider = (args.provider == ProviderArg::Kind).then(|| " --provider kind".to_owned());
+    let provider = match args.provider {
+        ProviderArg::Local => None,
+        ProviderArg::Kind => Some(" --provider kind".to_owned()),
+        ProviderArg::Existing => Some(" --provider existing".to_owned() + &existing::words(&args.existing)),
+    };
     let docker = args.kind.docker.iter().map(|socket| format!(" --docker {}", socket.display()));
     let base = args.kind.image.iter().map(|image| format!(" --kind-image {image}"));
     image
@@ -116,6 +123,13 @@ fn one_in_words(args: &StackArgs) -> String {
 /// Whether arguments go together: engines with the nodes that they run on, and what is said of nodes with what makes them.
 /// `engines`: those that are named.
 pub(super) fn fits(args: &StackArgs, engines: &[EngineKind]) -> Result<(), Refusal> {
+    if args.provider == ProviderArg::Existing {
+        return existing::fits(args, engines);
+    }
+    if let Some(option) = existing::named(&args.existing) {
+        let hint = Some("add `--provider existing`".to_owned());
+        return Err(usage(format!("{option} is said of an existing cluster, and there is none"), hint));
+    }
     if args.provider == ProviderArg::Kind {
         let hint = || Some("leave --engine out".to_owned());
         let other = engines.iter().find(|kind| !args.provider.engines().contains(kind));
@@ -140,8 +154,13 @@ pub(super) fn skip(args: &StackArgs, case: &Case) -> Option<String> {
         }
         _ => {}
     }
-    if let (ProviderArg::Kind, Some(what)) = (args.provider, run::breaks_nodes(case)) {
-        return Some(format!("{what} on a node is not to be had: {}", crate::provider::kind::FOREIGN));
+    let foreign = match args.provider {
+        ProviderArg::Local => None,
+        ProviderArg::Kind => Some(crate::provider::kind::FOREIGN),
+        ProviderArg::Existing => Some(crate::provider::existing::FOREIGN),
+    };
+    if let Some((whose, what)) = foreign.zip(run::breaks_nodes(case)) {
+        return Some(format!("{what} on a node is not to be had: {whose}"));
     }
     let has = case.host_lacks.iter().find(|lacked| doctor::host_has(**lacked))?;
     Some(match has {
@@ -251,6 +270,10 @@ fn local(args: &StackArgs) -> Result<(), Refusal> {
         ProviderArg::Kind => {
             Err(usage("a kind cluster is for `podferry run` alone".to_owned(), Some("leave --provider out".to_owned())))
         }
+        ProviderArg::Existing => {
+            let hint = Some("leave --provider out".to_owned());
+            Err(usage("an existing cluster is for `podferry run` alone".to_owned(), hint))
+        }
     }
 }
 
@@ -265,6 +288,7 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
     let kubernetes = match args.provider {
         ProviderArg::Local => args.kubernetes.clone(),
         ProviderArg::Kind => Some(args.kubernetes.clone().unwrap_or_else(|| KUBERNETES.to_owned())),
+        ProviderArg::Existing => None,
     };
     let programs = match &kubernetes {
         // It has its own.
@@ -280,12 +304,13 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
         },
     };
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
-    if args.images.names == [DEFAULT_NODE_IMAGE] && own.overrides.iter().all(|it| it.name != "containerd") {
+    if args.provider != ProviderArg::Existing && args.images.names == [DEFAULT_NODE_IMAGE] && own.overrides.iter().all(|it| it.name != "containerd") {
         stand_in(&image, &mut own, &cache, progress).await?;
     }
     let overrides = component::resolve(&own.overrides, &image, progress).await;
     let overrides = overrides.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
-    let mut stack = Stack { image, cache, overrides, programs, kind: None };
+    let joined = args.provider == ProviderArg::Existing;
+    let mut stack = Stack { image, cache, overrides, programs, kind: None, joined };
     if args.provider == ProviderArg::Kind {
         stack.kind = Some(kind::prepare(&stack, args.kind.image.as_ref(), &stack.cache, progress).await?);
     }

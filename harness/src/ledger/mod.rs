@@ -32,6 +32,10 @@ pub const UNFINISHED_IMAGE: &str = "unfinished-image";
 /// Sweeping is `provider::kind::sweep`.
 pub const KIND_CLUSTER: &str = "kind-cluster";
 
+/// Claim kind of a namespace in a cluster of somebody else's; its name is an object of JSON with the namespace, and context and
+/// path of the kubeconfig. Sweeping is `provider::existing::sweep`.
+pub const CLUSTER_NAMESPACE: &str = "cluster-namespace";
+
 /// Why the ledger could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {

@@ -1,5 +1,6 @@
 //! Providers make nodes.
 
+pub mod existing;
 pub mod kind;
 pub mod local;
 
