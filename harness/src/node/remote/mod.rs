@@ -65,6 +65,8 @@ pub(crate) struct Remote {
     sockets: Sockets,
     programs: Programs,
     on: Handle,
+    /// The line ends when this is dropped, whoever else would still open streams on it.
+    _end: oneshot::Sender<()>,
 }
 
 impl Remote {
@@ -81,10 +83,12 @@ impl Remote {
         let come = accepted.clone();
         let (opener, drive) = line(io, Mode::Client, move |stream| come.take(stream));
         let (heard, silent) = oneshot::channel();
+        let (end, told) = oneshot::channel();
         on.spawn(async move {
             tokio::select! {
                 () = drive => {}
                 _ = silent => {}
+                _ = told => {}
             }
         });
         let greeted = timeout(HELLO, opener.call::<Agent>(&Call::Hello)).await;
@@ -102,7 +106,8 @@ impl Remote {
         let (name, address) = (place.name.clone(), place.address.to_string());
         let record = NodeRecord { name: name.clone(), address, ..NodeRecord::default() };
         let sockets = Sockets::new(opener.clone(), on.clone(), accepted)?;
-        Ok(Remote { place, record, opener, files, sockets, programs: Programs::new(name, control), on: on.clone() })
+        let (programs, on) = (Programs::new(name, control), on.clone());
+        Ok(Remote { place, record, opener, files, sockets, programs, on, _end: end })
     }
 
     /// Completes what is recorded of it.

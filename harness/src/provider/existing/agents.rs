@@ -15,6 +15,8 @@ use tokio::runtime::Handle;
 
 /// Its image may have to be pulled.
 const START_LIMIT: Duration = Duration::from_secs(180);
+/// An agent answers at once.
+const JOIN_LIMIT: Duration = Duration::from_secs(60);
 /// What the agents and the workloads run as: a service account without rights, of which no token is mounted.
 const ACCOUNT: &str = "workload";
 const PROGRAM: &str = "/podferry";
@@ -149,7 +151,9 @@ pub(super) async fn join(
         address: worker.address,
         pod_network: worker.pod_network,
     };
-    Remote::new(place, tokio::io::join(output, input), on).await.map_err(|e| {
+    let joined = tokio::time::timeout(JOIN_LIMIT, Remote::new(place, tokio::io::join(output, input), on)).await;
+    let late = |_| std::io::Error::new(std::io::ErrorKind::TimedOut, format!("not joined within {JOIN_LIMIT:?}"));
+    joined.map_err(late).flatten().map_err(|e| {
         ended.abort();
         let said = said.lock().unwrap_or_else(PoisonError::into_inner);
         let log = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect();

@@ -93,6 +93,9 @@ fn streams() -> io::Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)> {
     let (input, output) = (io::stdin().as_fd().try_clone_to_owned()?, io::stdout().as_fd().try_clone_to_owned()?);
     nix::unistd::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     nix::unistd::dup2_stdout(io::stderr())?;
+    for stream in [&input, &output] {
+        rustix::io::ioctl_fionbio(stream, true)?;
+    }
     Ok((input, output))
 }
 
