@@ -304,7 +304,10 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
         },
     };
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
-    if args.provider != ProviderArg::Existing && args.images.names == [DEFAULT_NODE_IMAGE] && own.overrides.iter().all(|it| it.name != "containerd") {
+    if args.provider != ProviderArg::Existing
+        && args.images.names == [DEFAULT_NODE_IMAGE]
+        && own.overrides.iter().all(|it| it.name != "containerd")
+    {
         stand_in(&image, &mut own, &cache, progress).await?;
     }
     let overrides = component::resolve(&own.overrides, &image, progress).await;

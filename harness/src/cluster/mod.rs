@@ -16,6 +16,7 @@ mod relay;
 
 pub use api::{Api, wait_for};
 pub use control_plane::PROGRAMS;
+pub(crate) use existing::prompt_client_of;
 pub use existing::{client_of, contexts};
 pub use kubelet::{Kubelet, KubeletPlaces};
 
@@ -181,7 +182,8 @@ impl Cluster {
     /// No port can be listened on.
     pub fn direct(&self, node: &SharedNode) -> Result<Direct, Failure> {
         let to = (node.address(), kubelet::PORT).into();
-        let relay = Relay::to(Arc::clone(self.reachable()?), to).map_err(|e| failure("can't listen for a kubelet", &e))?;
+        let relay =
+            Relay::to(Arc::clone(self.reachable()?), to).map_err(|e| failure("can't listen for a kubelet", &e))?;
         let own = self.authority()?.issue(rbac::USER, None, &[]);
         let own = own.map_err(|e| failure("can't make a certificate", &e))?;
         let url = format!("https://{}", relay.address());

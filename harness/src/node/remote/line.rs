@@ -65,15 +65,20 @@ impl Opener {
 }
 
 /// Two ends of a line: who opens streams on it, and the future that carries them, which must run for that. `inbound` gets
-/// the streams that the other side opens.
-pub(super) fn line<T>(io: T, mode: Mode, inbound: impl FnMut(Stream)) -> (Opener, impl Future<Output = ()>)
+/// the streams that the other side opens. The line is closed when `close` comes back.
+pub(super) fn line<T>(
+    io: T,
+    mode: Mode,
+    close: impl Future<Output = ()>,
+    inbound: impl FnMut(Stream),
+) -> (Opener, impl Future<Output = ()>)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let (wanted, requests) = mpsc::channel(WAITING);
     let (tell, ended) = watch::channel(None);
     let drive = async move {
-        let why = drive(io, mode, requests, inbound).await;
+        let why = drive(io, mode, requests, close, inbound).await;
         tell.send_replace(Some(why));
     };
     (Opener { wanted, ended }, drive)
@@ -84,6 +89,7 @@ async fn drive<T>(
     io: T,
     mode: Mode,
     mut requests: mpsc::Receiver<oneshot::Sender<io::Result<Stream>>>,
+    close: impl Future<Output = ()>,
     mut inbound: impl FnMut(Stream),
 ) -> String
 where
@@ -94,8 +100,10 @@ where
     let mut connection = Connection::new(io.compat(), config, mode);
     let mut waiting: Option<oneshot::Sender<io::Result<Stream>>> = None;
     let mut closing = false;
+    let mut close = Box::pin(close);
     std::future::poll_fn(move |cx| {
         loop {
+            closing = closing || close.as_mut().poll(cx).is_ready();
             if closing {
                 let _ = ready!(connection.poll_close(cx));
                 return Poll::Ready("it was closed".to_owned());

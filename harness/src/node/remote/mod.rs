@@ -81,18 +81,20 @@ impl Remote {
     {
         let accepted = sockets::Accepting::default();
         let come = accepted.clone();
-        let (opener, drive) = line(io, Mode::Client, move |stream| come.take(stream));
         let (heard, silent) = oneshot::channel();
-        let (end, told) = oneshot::channel();
+        let (end, told) = oneshot::channel::<()>();
+        // An error: its sender was dropped, which is the sign.
+        let close = async { drop(told.await) };
+        let (opener, drive) = line(io, Mode::Client, close, move |stream| come.take(stream));
         on.spawn(async move {
             tokio::select! {
                 () = drive => {}
                 _ = silent => {}
-                _ = told => {}
             }
         });
         let greeted = timeout(HELLO, opener.call::<Agent>(&Call::Hello)).await;
-        let (_, agent) = greeted.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "its agent does not answer"))??;
+        let (_, agent) =
+            greeted.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "its agent does not answer"))??;
         let own = env!("CARGO_PKG_VERSION");
         if agent.version != own {
             return Err(io::Error::other(format!("its agent is podferry {}, and this is {own}", agent.version)));

@@ -62,7 +62,8 @@ impl Files {
         let device = OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open("/dev/fuse");
         let device = device.map_err(cannot)?;
         let number = device.as_raw_fd().to_string();
-        let options = [("source", "podferry"), ("fd", &number), ("rootmode", "40000"), ("user_id", "0"), ("group_id", "0")];
+        let options =
+            [("source", "podferry"), ("fd", &number), ("rootmode", "40000"), ("user_id", "0"), ("group_id", "0")];
         let mount = mounted("fuse", &options, &["allow_other"]);
         let mount = mount.map_err(|e| io::Error::new(e.kind(), format!("can't mount a FUSE file system: {e}")))?;
         on.spawn(async move {

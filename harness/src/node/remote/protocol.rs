@@ -55,9 +55,7 @@ impl<T> Answer<T> {
     pub(super) fn of(done: io::Result<T>) -> Answer<T> {
         match done {
             Ok(value) => Answer::Done(value),
-            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                Answer::Failed(Some(nix::libc::ETIMEDOUT), e.to_string())
-            }
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => Answer::Failed(Some(nix::libc::ETIMEDOUT), e.to_string()),
             Err(e) => Answer::Failed(e.raw_os_error(), e.to_string()),
         }
     }

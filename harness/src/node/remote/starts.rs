@@ -61,13 +61,7 @@ impl Drop for Start {
 }
 
 impl Start {
-    async fn run(
-        self,
-        opener: Opener,
-        spawn: Spawn,
-        files: Vec<OwnedFd>,
-        told: mpsc::UnboundedReceiver<(i32, bool)>,
-    ) {
+    async fn run(self, opener: Opener, spawn: Spawn, files: Vec<OwnedFd>, told: mpsc::UnboundedReceiver<(i32, bool)>) {
         let mut started = false;
         let Err(e) = self.relay(&opener, spawn, files, told, &mut started).await else { return };
         if !started {

@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// Its image may have to be pulled.
 const START_LIMIT: Duration = Duration::from_secs(180);
 /// An agent answers at once.
 const JOIN_LIMIT: Duration = Duration::from_secs(60);
+/// It removes some files.
+const END_LIMIT: Duration = Duration::from_secs(20);
 /// What the agents and the workloads run as: a service account without rights, of which no token is mounted.
 const ACCOUNT: &str = "workload";
 const PROGRAM: &str = "/podferry";
@@ -37,8 +40,7 @@ pub(super) async fn make_namespace(client: &kube::Client, name: &str, run: &RunI
     let namespace: Namespace = object(json!({"metadata": {"name": name, "labels": labels}}));
     let namespaces: Api<Namespace> = Api::all(client.clone());
     namespaces.create(&PostParams::default(), &namespace).await.map_err(|e| failure(&cannot, &e))?;
-    let account: ServiceAccount =
-        object(json!({"metadata": {"name": ACCOUNT}, "automountServiceAccountToken": false}));
+    let account: ServiceAccount = object(json!({"metadata": {"name": ACCOUNT}, "automountServiceAccountToken": false}));
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), name);
     accounts.create(&PostParams::default(), &account).await.map_err(|e| failure(&cannot, &e))?;
     Ok(())
@@ -109,7 +111,8 @@ fn running(pod: Option<&Pod>) -> Result<Option<()>, String> {
         let words = [status.reason.as_deref(), status.message.as_deref()];
         return Err(words.into_iter().flatten().collect::<Vec<_>>().join(": "));
     }
-    let container = status.and_then(|status| status.container_statuses.as_ref()?.first()).and_then(|c| c.state.as_ref());
+    let container =
+        status.and_then(|status| status.container_statuses.as_ref()?.first()).and_then(|c| c.state.as_ref());
     match container {
         Some(ContainerState { running: Some(_), .. }) => Ok(Some(())),
         Some(ContainerState { terminated: Some(end), .. }) => Err(format!("it ended with {}", end.exit_code)),
@@ -130,7 +133,7 @@ pub(super) async fn join(
     namespace: &str,
     worker: &Worker,
     on: &Handle,
-) -> Result<Remote, Failure> {
+) -> Result<(Remote, Ended), Failure> {
     let cannot = format!("can't join node {}", worker.known_as);
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let how = AttachParams {
@@ -144,7 +147,15 @@ pub(super) async fn join(
         return Err(Failure::surroundings(format!("{cannot}: it has no streams")));
     };
     let said = listen(&mut agent, on);
-    let ended = on.spawn(agent.join());
+    // The way in is held by who writes to it: `join` would close it.
+    let status = agent.take_status();
+    let ended = on.spawn(async move {
+        if let Some(status) = status {
+            status.await;
+        }
+        agent.abort();
+        agent.join().await.map_err(|e| kube::Error::Service(Box::new(e)))
+    });
     let place = Far {
         name: worker.name.clone(),
         known_as: worker.known_as.clone(),
@@ -153,12 +164,34 @@ pub(super) async fn join(
     };
     let joined = tokio::time::timeout(JOIN_LIMIT, Remote::new(place, tokio::io::join(output, input), on)).await;
     let late = |_| std::io::Error::new(std::io::ErrorKind::TimedOut, format!("not joined within {JOIN_LIMIT:?}"));
-    joined.map_err(late).flatten().map_err(|e| {
-        ended.abort();
+    let stop = ended.abort_handle();
+    let ended = Ended { node: worker.known_as.clone(), task: ended };
+    joined.map_err(late).flatten().map(|remote| (remote, ended)).map_err(|e| {
+        stop.abort();
         let said = said.lock().unwrap_or_else(PoisonError::into_inner);
         let log = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect();
         Failure { log, ..failure(&cannot, &e) }
     })
+}
+
+/// The end of an agent.
+pub(super) struct Ended {
+    node: String,
+    task: JoinHandle<Result<(), kube::Error>>,
+}
+
+impl Ended {
+    /// Waits for it, when its node has been let go of.
+    pub(super) async fn wait(mut self) -> Result<(), String> {
+        match tokio::time::timeout(END_LIMIT, &mut self.task).await {
+            // How it ended matters to nobody any more.
+            Ok(_) => Ok(()),
+            Err(_) => {
+                self.task.abort();
+                Err(format!("existing: the agent on node {} did not end within {END_LIMIT:?}", self.node))
+            }
+        }
+    }
 }
 
 /// Keeps what the agent says on standard error.
@@ -196,7 +229,8 @@ mod tests {
         let pod = pod("podferry-1", "podferry/agent:1", &worker);
         assert_eq!(pod.spec.as_ref().unwrap().node_name.as_deref(), Some("node-1"));
         let seen = |state: Value| {
-            let status = json!({"name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+            let status =
+                json!({"name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
             let pod: Pod = object(json!({"status": {"containerStatuses": [status]}}));
             running(Some(&pod))
         };

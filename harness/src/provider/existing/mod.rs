@@ -13,11 +13,12 @@ mod rights;
 use super::Provider;
 use super::local::Claims;
 use crate::client::{Attempt, Stand, Vantage};
-use crate::cluster::{Api, Cluster, client_of, wait_for};
+use crate::cluster::{Api, Cluster, client_of, prompt_client_of, wait_for};
 use crate::component::Progress;
 use crate::ledger::CLUSTER_NAMESPACE;
 use crate::node::{Node, Remote, SharedNode, Way};
 use crate::record::{Chain, Failure, MachineRecord, Millis, RunId};
+use agents::Ended;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DeleteParams;
@@ -80,7 +81,9 @@ struct Up {
     client: kube::Client,
     workers: BTreeMap<String, Arc<Remote>>,
     /// Where clients stand, if that is no worker.
-    _outside: Option<Remote>,
+    outside: Option<Remote>,
+    /// The agents' ends.
+    ends: Vec<Ended>,
     cluster: Arc<Cluster>,
 }
 
@@ -140,7 +143,12 @@ impl ExistingProvider {
             .enable_all()
             .build()
             .map_err(|e| failure("can't start a thread", &e))?;
-        Ok(ExistingProvider { config, state: tokio::sync::Mutex::default(), from: Arc::default(), runtime: Some(runtime) })
+        Ok(ExistingProvider {
+            config,
+            state: tokio::sync::Mutex::default(),
+            from: Arc::default(),
+            runtime: Some(runtime),
+        })
     }
 
     fn runtime(&self) -> &Runtime {
@@ -167,7 +175,8 @@ impl ExistingProvider {
         let namespace = self.namespace();
         rights::ask(&client, &config.context, &namespace).await?;
         let chosen = nodes::choose(&client, &config.nodes, &config.workers).await?;
-        let told: Vec<String> = chosen.workers.iter().map(|worker| format!("{} is {}", worker.name, worker.known_as)).collect();
+        let told: Vec<String> =
+            chosen.workers.iter().map(|worker| format!("{} is {}", worker.name, worker.known_as)).collect();
         config.progress.say(&format!("existing: {}; a namespace {namespace}", told.join(", ")));
         let claimed = config.claims.claim(CLUSTER_NAMESPACE, &self.claim()?);
         claimed.map_err(|e| failure("can't note the claim on a namespace", &e))?;
@@ -191,17 +200,18 @@ impl ExistingProvider {
         let from = Instant::now();
         let all: Vec<&Worker> = chosen.workers.iter().chain(&chosen.outside).collect();
         agents::make(client, namespace, &config.agent_image, &all).await?;
-        let mut joined = Vec::new();
+        let (mut joined, mut ends) = (Vec::new(), Vec::new());
         for worker in &all {
             // A client of its own: what it does goes on where this one's tasks run.
             let (kubeconfig, context) = (config.kubeconfig.clone(), config.context.clone());
             let (on, worker, namespace) = (self.runtime().handle().clone(), (*worker).clone(), namespace.to_owned());
             let join = async move {
-                let client = client_of(&kubeconfig, &context).await?;
+                let client = prompt_client_of(&kubeconfig, &context).await?;
                 agents::join(&client, &namespace, &worker, &tokio::runtime::Handle::current()).await
             };
-            let remote = on.spawn(join).await.map_err(|e| failure("can't join a node", &e))??;
+            let (remote, end) = on.spawn(join).await.map_err(|e| failure("can't join a node", &e))??;
             joined.push(remote);
+            ends.push(end);
         }
         let outside = if chosen.outside.is_some() { joined.pop() } else { None };
         let mut workers = BTreeMap::new();
@@ -217,7 +227,7 @@ impl ExistingProvider {
             *self.from.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stands.way(), round_trip));
         }
         let cluster = Cluster::existing(client.clone(), namespace.to_owned());
-        Ok(Up { client: client.clone(), workers, _outside: outside, cluster })
+        Ok(Up { client: client.clone(), workers, outside, ends, cluster })
     }
 
     async fn record(&self, remote: &mut Remote, worker: &Worker, from: Instant) -> Result<(), Failure> {
@@ -272,9 +282,15 @@ impl Provider for ExistingProvider {
         if !state.taken.is_empty() {
             return Ok(());
         }
-        let Some(Up { client, workers, _outside, cluster }) = state.up.take() else { return Ok(()) };
+        let Some(Up { client, workers, outside, ends, cluster }) = state.up.take() else { return Ok(()) };
         *self.from.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        drop((workers, _outside, cluster));
+        drop((workers, outside, cluster));
+        // Each removes first what podferry has on its node's disk.
+        for ended in ends {
+            if let Err(late) = ended.wait().await {
+                self.config.progress.say(&late);
+            }
+        }
         self.end(&client).await
     }
 
@@ -298,7 +314,9 @@ async fn remove(client: &kube::Client, namespace: &str) -> Result<(), Failure> {
     let Some(there) = namespaces.get_opt(namespace).await.map_err(|e| failure(&cannot, &e))? else { return Ok(()) };
     let labels = there.metadata.labels.unwrap_or_default();
     if labels.get(RUN_LABEL).is_none_or(|run| namespace != format!("podferry-{run}")) {
-        return Err(Failure::surroundings(format!("{cannot}: it has no label {RUN_LABEL} of its run, so it is another's")));
+        return Err(Failure::surroundings(format!(
+            "{cannot}: it has no label {RUN_LABEL} of its run, so it is another's"
+        )));
     }
     match namespaces.delete(namespace, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),

@@ -54,10 +54,8 @@ fn chosen(all: &[Node], named: &[String], wanted: &[String]) -> Result<Chosen, S
         use_these.clone_from(&fit);
     }
     if use_these.len() < wanted.len() {
-        let why: Vec<String> = all
-            .iter()
-            .filter_map(|node| unfit(node).map(|why| format!("{}: {why}", called(node))))
-            .collect();
+        let why: Vec<String> =
+            all.iter().filter_map(|node| unfit(node).map(|why| format!("{}: {why}", called(node)))).collect();
         let why = if why.is_empty() || !named.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
         return Err(format!(
             "the scenarios need {} nodes, {}, and there are {} to use{why}",
@@ -66,7 +64,8 @@ fn chosen(all: &[Node], named: &[String], wanted: &[String]) -> Result<Chosen, S
             use_these.len()
         ));
     }
-    let workers = wanted.iter().zip(&use_these).map(|(name, node)| worker(name, node)).collect::<Result<Vec<_>, _>>()?;
+    let workers =
+        wanted.iter().zip(&use_these).map(|(name, node)| worker(name, node)).collect::<Result<Vec<_>, _>>()?;
     let taken = |node: &&&Node| !workers.iter().any(|worker| worker.known_as == called(node));
     let outside = match named.is_empty() {
         true => fit.iter().find(taken),

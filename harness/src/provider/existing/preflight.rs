@@ -32,7 +32,8 @@ pub(super) async fn components(remote: &Remote, worker: &Worker) -> Result<Vec<C
             // What is not on its path need not be missing: but no checkpoint comes from a node without these.
             Err(e) if needed => {
                 let cannot = format!("node {} has no working {name}", worker.known_as);
-                let hint = "containers are checkpointed and restored by containerd with runc and criu, on every node".to_owned();
+                let hint = "containers are checkpointed and restored by containerd with runc and criu, on every node"
+                    .to_owned();
                 return Err(Failure { hint: Some(hint), ..failure(&cannot, &e) });
             }
             Err(_) => {}

@@ -42,7 +42,8 @@ pub(super) async fn ask(client: &kube::Client, context: &str, namespace: &str) -
     for right in wanted() {
         let review = review(right, namespace);
         let answer = reviews.create(&PostParams::default(), &review).await;
-        let answer = answer.map_err(|e| failure(&format!("can't ask what the user of context {context} may do"), &e))?;
+        let answer =
+            answer.map_err(|e| failure(&format!("can't ask what the user of context {context} may do"), &e))?;
         if !answer.status.is_some_and(|status| status.allowed) {
             missing.push(named(right));
         }
@@ -51,9 +52,10 @@ pub(super) async fn ask(client: &kube::Client, context: &str, namespace: &str) -
         return Ok(());
     }
     let message = format!("the user of context {context} may not {}", missing.join(", "));
-    let hint = "fixtures/kubernetes/rbac-existing.json has all that is needed (`kubectl apply -f`): bind its cluster role \
+    let hint =
+        "fixtures/kubernetes/rbac-existing.json has all that is needed (`kubectl apply -f`): bind its cluster role \
                 `podferry-existing` to that user"
-        .to_owned();
+            .to_owned();
     Err(Failure { hint: Some(hint), ..Failure::surroundings(message) })
 }
 

@@ -95,7 +95,8 @@ async fn containerd(node: &SharedNode, socket: &str) -> Result<Containerd, Engin
         let own = flag(&line, "config").or_else(|| flag(&line, "c"));
         let dump = Exec::new(&line[0]).args(own.iter().flat_map(|path| ["--config", path])).args(["config", "dump"]);
         let said = node.run(dump.env("PATH", PATH)).await.map_err(|e| broken(node, what, e))?.text();
-        let config: Containerd = toml::from_str(&said).map_err(|e| broken(node, "read containerd's configuration", e))?;
+        let config: Containerd =
+            toml::from_str(&said).map_err(|e| broken(node, "read containerd's configuration", e))?;
         if config.grpc.address == socket || config.grpc.address == socket.replacen("/var/run/", "/run/", 1) {
             return Ok(config);
         }

@@ -72,11 +72,7 @@ fn files(root: &Path) -> io::Result<Files> {
     Ok(Server::new(PassthroughFs::new(config)?))
 }
 
-fn work(
-    files: &Files,
-    asked: &Mutex<mpsc::Receiver<Vec<u8>>>,
-    reply: &tokio::sync::mpsc::UnboundedSender<Vec<u8>>,
-) {
+fn work(files: &Files, asked: &Mutex<mpsc::Receiver<Vec<u8>>>, reply: &tokio::sync::mpsc::UnboundedSender<Vec<u8>>) {
     let Ok(mut answer) = memfd_create("podferry-answer", MFdFlags::MFD_CLOEXEC).map(File::from) else { return };
     let mut buffer = vec![0; ANSWER];
     loop {

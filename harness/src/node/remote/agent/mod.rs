@@ -54,7 +54,8 @@ pub(in crate::node) fn serve() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let served = runtime.block_on(async move {
         use tokio::net::unix::pipe::{Receiver, Sender};
-        let (input, output) = (Receiver::from_file_unchecked(input.into())?, Sender::from_file_unchecked(output.into())?);
+        let (input, output) =
+            (Receiver::from_file_unchecked(input.into())?, Sender::from_file_unchecked(output.into())?);
         serve_over(tokio::io::join(input, output), guest).await
     });
     // Questions that wait in the kernel wait for nobody.
@@ -64,7 +65,7 @@ pub(in crate::node) fn serve() -> io::Result<()> {
 
 async fn serve_over(io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, guest: Guest) -> io::Result<()> {
     let (streams, mut came) = tokio::sync::mpsc::unbounded_channel();
-    let (opener, drive) = line(io, Mode::Server, move |stream| drop(streams.send(stream)));
+    let (opener, drive) = line(io, Mode::Server, std::future::pending(), move |stream| drop(streams.send(stream)));
     let owned = Owned::new(Path::new(ROOT));
     let node = Arc::new(Node { guest, opener, owned: owned.clone(), silent: Notify::new() });
     let silent = {

@@ -40,7 +40,10 @@ impl Owned {
             return vec![path];
         }
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.filter(|entry| matches(&entry.file_name().to_string_lossy(), &parts)).map(|entry| entry.path()).collect()
+        entries
+            .filter(|entry| matches(&entry.file_name().to_string_lossy(), &parts))
+            .map(|entry| entry.path())
+            .collect()
     }
 }
 
@@ -68,7 +71,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         };
-        let all = ["run/own/a", "k/checkpoints/checkpoint-x_ns-1-y.tar", "k/checkpoints/checkpoint-x_other-y.tar", "k/z"];
+        let all =
+            ["run/own/a", "k/checkpoints/checkpoint-x_ns-1-y.tar", "k/checkpoints/checkpoint-x_other-y.tar", "k/z"];
         all.iter().for_each(|path| write(path));
         let owned = Owned::new(root.path());
         owned.add(vec!["/run/own".to_owned(), "/k/checkpoints/*_ns-1-*".to_owned(), "/no/such".to_owned()]);

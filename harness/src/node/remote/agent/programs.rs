@@ -64,7 +64,6 @@ impl Guest {
     }
 }
 
-
 fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<u64, mpsc::UnboundedSender<Reply>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -75,7 +74,8 @@ pub(super) async fn run(stream: Stream, guest: &Guest, spawn: Spawn, files: usiz
     let (tell, mut told) = mpsc::unbounded_channel();
     lock(&guest.waiting).insert(id, tell);
     let (mut from, mut to) = tokio::io::split(stream);
-    let (mut out, mut err, input) = start(guest, spawn, files).inspect_err(|_| drop(lock(&guest.waiting).remove(&id)))?;
+    let (mut out, mut err, input) =
+        start(guest, spawn, files).inspect_err(|_| drop(lock(&guest.waiting).remove(&id)))?;
     // A message that was read in part can't be read anew: it has a task of its own.
     let (say, mut said) = mpsc::unbounded_channel();
     let mut listening = tokio::task::JoinSet::new();
