@@ -1,6 +1,6 @@
 mod provider;
 
-pub(crate) use provider::{MinikubeArgs, ProviderArg};
+pub(crate) use provider::{ExistingArgs, MinikubeArgs, ProviderArg};
 
 use super::perf::PerfArgs;
 use super::scenario::{Format, PlanFormat, SchemaOf};
@@ -63,6 +63,8 @@ pub(super) enum Command {
     Component(ComponentArgs),
     /// Sweep up what killed runs left behind
     Clean,
+    /// Write the image of the agent that `--provider existing` starts on each node, and print its name
+    AgentImage(AgentImageArgs),
     /// Render a stored run again
     Report(ReportArgs),
     /// Judge a stored run again, with today's checks, and say what is judged otherwise
@@ -195,6 +197,8 @@ pub(crate) struct StackArgs {
     pub(crate) kind: KindArgs,
     #[command(flatten)]
     pub(crate) minikube: MinikubeArgs,
+    #[command(flatten)]
+    pub(crate) existing: ExistingArgs,
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<String>,
@@ -347,6 +351,13 @@ pub(super) struct OtlpArgs {
     /// Export the timeline as traces of OpenTelemetry: to a file of JSON lines, or to an endpoint (http://localhost:4318)
     #[arg(long = "otlp", value_name = "FILE|URL")]
     pub(super) targets: Vec<OtlpTarget>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct AgentImageArgs {
+    /// The file, an OCI archive
+    #[arg(long, value_name = "FILE", default_value = "agent.tar")]
+    pub(super) out: PathBuf,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -1,11 +1,12 @@
 //! What a run stands on, from its arguments: a name and a ledger, a folder with the record in it, and grounds for its cases.
 
-use super::args::{KindArgs, StackArgs};
+use super::args::{ExistingArgs, KindArgs, StackArgs};
 use super::run::{Refusal, close_ledger, drop_images, local as local_nodes, make_folder, new_ledger, now};
 use super::stack::{self, Kind, Minikube, Stack};
 use crate::component;
-use crate::image::Store;
+use crate::image::{self, Store};
 use crate::ledger::Ledger;
+use crate::provider::existing::{ExistingConfig, ExistingProvider};
 use crate::provider::kind::{KindConfig, KindProvider};
 use crate::provider::local::{LocalConfig, LocalProvider};
 use crate::provider::minikube::{MinikubeConfig, MinikubeProvider};
@@ -19,8 +20,8 @@ use std::sync::Arc;
 pub(crate) struct Asked<'a> {
     /// What runs on the nodes.
     pub(crate) stack: &'a StackArgs,
-    /// What a kind or minikube cluster is told, if the stack is on one.
-    pub(crate) kind: Option<OfKind>,
+    /// What a cluster is told, if the stack is on one of kind's or minikube's, or on one that is there already.
+    pub(crate) of_cluster: Option<OfCluster>,
     /// Where the run's folder is made.
     pub(crate) out: &'a Path,
     /// How many cases may run side by side: so many grounds there are of each node image.
@@ -29,8 +30,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) command: Vec<String>,
 }
 
-/// What a kind or minikube cluster is told.
-pub(crate) struct OfKind {
+/// What a cluster is told.
+pub(crate) struct OfCluster {
+    /// The cluster that is there already, if it is to be that.
+    pub(crate) existing: Option<ExistingArgs>,
     /// The workers, by their names in scenarios.
     pub(crate) workers: Vec<String>,
     /// Told what takes long.
@@ -74,7 +77,7 @@ impl Launch {
                 launch.add_ground(
                     stack,
                     &asked.stack.kind,
-                    asked.kind.as_ref(),
+                    asked.of_cluster.as_ref(),
                     (stacks.len() > 1).then(|| name.clone()),
                 )?;
             }
@@ -86,7 +89,7 @@ impl Launch {
         &mut self,
         stack: &Stack,
         args: &KindArgs,
-        of_kind: Option<&OfKind>,
+        told: Option<&OfCluster>,
         image: Option<String>,
     ) -> Result<(), Refusal> {
         // Nodes of two grounds have the same names: their control groups must not.
@@ -101,9 +104,12 @@ impl Launch {
         };
         let kubeconfig = self.dir.join(kubeconfig);
         let config = local_nodes(&id, stack, Arc::clone(&self.ledger))?;
-        let provider: Arc<dyn Provider> = match (&stack.kind, &stack.minikube, of_kind) {
-            (Some(kind), _, Some(of_kind)) => Arc::new(kind_nodes(kind, args, of_kind, config, &kubeconfig)),
-            (_, Some(minikube), Some(asked)) => Arc::new(minikube_nodes(minikube, args, asked, config, &kubeconfig)),
+        let provider: Arc<dyn Provider> = match (told, &stack.kind, &stack.minikube) {
+            (Some(told), Some(kind), _) => Arc::new(kind_nodes(kind, args, told, config, &kubeconfig)),
+            (Some(told), _, Some(minikube)) => Arc::new(minikube_nodes(minikube, args, told, config, &kubeconfig)),
+            (Some(told @ OfCluster { existing: Some(existing), .. }), None, None) => {
+                Arc::new(ExistingProvider::new(existing_nodes(existing, told, config)?)?)
+            }
             _ => Arc::new(LocalProvider::new(config)?),
         };
         let preparations = Preparations::new(&stack.image, Arc::clone(&self.stores.lasting), provider.vantage());
@@ -157,7 +163,7 @@ pub(super) fn sweep_last(id: &RunId, further: &[RunId], ledger: &Ledger, recorde
     }
 }
 
-fn kind_nodes(kind: &Kind, args: &KindArgs, asked: &OfKind, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
+fn kind_nodes(kind: &Kind, args: &KindArgs, asked: &OfCluster, dock: LocalConfig, kubeconfig: &Path) -> KindProvider {
     KindProvider::new(KindConfig {
         docker: args.docker.clone(),
         keep_failed: args.keep_on_failure,
@@ -176,7 +182,7 @@ fn kind_nodes(kind: &Kind, args: &KindArgs, asked: &OfKind, dock: LocalConfig, k
 fn minikube_nodes(
     minikube: &Minikube,
     args: &KindArgs,
-    asked: &OfKind,
+    asked: &OfCluster,
     dock: LocalConfig,
     kubeconfig: &Path,
 ) -> MinikubeProvider {
@@ -191,6 +197,25 @@ fn minikube_nodes(
         workers: asked.workers.clone(),
         kubeconfig: kubeconfig.to_owned(),
         progress: Arc::clone(&asked.progress),
+    })
+}
+
+fn existing_nodes(args: &ExistingArgs, told: &OfCluster, own: LocalConfig) -> Result<ExistingConfig, Refusal> {
+    let agent_image = match &args.agent_image {
+        Some(image) => image.clone(),
+        None => image::agent_reference(&own.podferry).map_err(|e| Failure::surroundings(Chain(&e).to_string()))?,
+    };
+    // That both are named was looked at first of all.
+    let named = || Failure::surroundings("no kubeconfig or no context is named".to_owned());
+    Ok(ExistingConfig {
+        run_id: own.run_id,
+        kubeconfig: args.kubeconfig.clone().ok_or_else(named)?,
+        context: args.context.clone().ok_or_else(named)?,
+        nodes: args.nodes.clone(),
+        agent_image,
+        workers: told.workers.clone(),
+        claims: own.claims,
+        progress: Arc::clone(&told.progress),
     })
 }
 

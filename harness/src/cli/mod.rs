@@ -1,5 +1,6 @@
 //! The command line: parses, calls one function of the library for each command, and prints.
 
+mod agent_image;
 pub(crate) mod args;
 mod bench;
 mod bundle;
@@ -76,6 +77,7 @@ async fn dispatch(args: args::Args) -> u8 {
         args::Command::Doctor(args) => doctor::doctor(&args).await as u8,
         args::Command::Component(args) => component::component(&args).await as u8,
         args::Command::Clean => clean::clean() as u8,
+        args::Command::AgentImage(args) => agent_image::agent_image(&args).await as u8,
         args::Command::Survey(args) => survey::survey(args).await as u8,
         args::Command::Bench(args) => bench::bench(&args).await as u8,
         args::Command::Perf(args) => perf::perf(args).await as u8,

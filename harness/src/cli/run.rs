@@ -1,7 +1,7 @@
 //! `podferry run`: from arguments to an exit code.
 
 use super::args::{OtlpArgs, ProviderArg, RunArgs, SelectArgs};
-use super::launch::{Asked, Launch, OfKind};
+use super::launch::{Asked, Launch, OfCluster};
 use super::progress::Progress;
 use super::terminal::{coloured, complain, print};
 use super::{clean, doctor, scenario, stack};
@@ -24,6 +24,11 @@ pub(super) const DATA_SIZE: u64 = 16 << 30;
 pub(super) async fn run(args: RunArgs) -> Exit {
     if let Err(refusal) = stack::fits(&args.stack, &args.select.engines) {
         return refusal.tell();
+    }
+    if args.stack.provider == ProviderArg::Existing && args.jobs > 1 {
+        complain("error: --jobs has no meaning for an existing cluster: two cases would share its nodes");
+        complain("hint: use --shard, each part with nodes of its own (--node)");
+        return Exit::Usage;
     }
     let plan = match chosen(&args.select, args.stack.provider) {
         Ok(plan) => plan,
@@ -104,9 +109,13 @@ async fn prepared(args: &RunArgs, plan: Plan, seed: Option<u64>) -> Result<Exit,
     sweep_first();
     let progress = Progress::new(args.quiet);
     let workers: BTreeSet<String> = plan.cases.iter().flat_map(|case| case.nodes.iter().cloned()).collect();
-    let kind = OfKind { workers: workers.into_iter().collect(), progress: Arc::new(progress.clone()) };
-    let asked =
-        Asked { stack: &args.stack, kind: Some(kind), out: &args.out, lanes: args.jobs.into(), command: command() };
+    let told = OfCluster {
+        existing: args.stack.existing.named().then(|| args.stack.existing.clone()),
+        workers: workers.into_iter().collect(),
+        progress: Arc::new(progress.clone()),
+    };
+    let lanes = args.jobs.into();
+    let asked = Asked { stack: &args.stack, of_cluster: Some(told), out: &args.out, lanes, command: command() };
     let mut launch = Launch::new(asked, &progress, progress.listener()).await?;
     keep_scenarios(&args.select, &plan, &launch.recorder);
     if let Some(seed) = seed {

@@ -1,5 +1,6 @@
 //! The stack under test, as the command line names it: node image and binaries of the user's own.
 
+mod existing;
 mod kind;
 mod minikube;
 
@@ -34,6 +35,8 @@ pub(super) struct Stack {
     pub(super) kind: Option<Kind>,
     /// The same of a minikube cluster.
     pub(super) minikube: Option<Minikube>,
+    /// Whether its nodes are those of a cluster that is there already.
+    joined: bool,
 }
 
 impl Stack {
@@ -44,7 +47,7 @@ impl Stack {
 
     /// Whether the nodes are to join a Kubernetes cluster.
     pub(super) fn kubernetes(&self) -> bool {
-        self.kind.is_some() || self.minikube.is_some() || !self.programs.is_empty()
+        self.kind.is_some() || self.minikube.is_some() || self.joined || !self.programs.is_empty()
     }
 
     /// Programs of the host that the nodes see beside their own.
@@ -110,6 +113,7 @@ fn one_in_words(args: &StackArgs) -> String {
     image
         .map(|name| format!(" --node-image {name}"))
         .chain(provider)
+        .chain(Some(existing::words(&args.existing)).filter(|words| !words.is_empty()))
         .chain(docker)
         .chain(base)
         .chain(minikube::words(&args.minikube))
@@ -121,6 +125,13 @@ fn one_in_words(args: &StackArgs) -> String {
 /// Whether arguments go together: engines with the nodes that they run on, and what is said of nodes with what makes them.
 /// `engines`: those that are named.
 pub(super) fn fits(args: &StackArgs, engines: &[EngineKind]) -> Result<(), Refusal> {
+    if args.provider == ProviderArg::Existing {
+        return existing::fits(args, engines);
+    }
+    if let Some(option) = existing::named(&args.existing) {
+        let hint = Some("add `--provider existing`".to_owned());
+        return Err(usage(format!("{option} is said of an existing cluster, and there is none"), hint));
+    }
     let options = [
         ("--docker", args.kind.docker.is_some(), &["kind", "minikube"][..]),
         ("--kind-image", args.kind.image.is_some(), &["kind"]),
@@ -272,7 +283,7 @@ pub(super) async fn of(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Pro
 fn local(args: &StackArgs) -> Result<(), Refusal> {
     let Some((cluster, _)) = args.provider.foreign() else { return fits(args, &[]) };
     let hint = Some("leave --provider out".to_owned());
-    Err(usage(format!("a {cluster} cluster is for `podferry run` alone"), hint))
+    Err(usage(format!("--provider {cluster} is for `podferry run` alone"), hint))
 }
 
 /// Gets the node image (made once, then cached) and tries the user's binaries in it.
@@ -288,6 +299,7 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
         ProviderArg::Kind | ProviderArg::Minikube => {
             Some(args.kubernetes.clone().unwrap_or_else(|| KUBERNETES.to_owned()))
         }
+        ProviderArg::Existing => None,
     };
     let programs = match &kubernetes {
         // It has its own.
@@ -305,14 +317,18 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
         },
     };
     let image = component::node_image(&spec, &cache, progress).await.map_err(refusal)?;
-    if args.images.names == [DEFAULT_NODE_IMAGE] && own.overrides.iter().all(|it| it.name != "containerd") {
+    if args.provider != ProviderArg::Existing
+        && args.images.names == [DEFAULT_NODE_IMAGE]
+        && own.overrides.iter().all(|it| it.name != "containerd")
+    {
         stand_in(&image, &mut own, &cache, progress).await?;
     }
     let overrides = component::resolve(&own.overrides, &image, progress).await;
     let overrides = overrides.map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
-    let mut stack = Stack { image, cache, overrides, programs, kind: None, minikube: None };
+    let joined = args.provider == ProviderArg::Existing;
+    let mut stack = Stack { image, cache, overrides, programs, kind: None, minikube: None, joined };
     match args.provider {
-        ProviderArg::Local => {}
+        ProviderArg::Local | ProviderArg::Existing => {}
         ProviderArg::Kind => {
             stack.kind = Some(kind::prepare(&stack, args.kind.image.as_ref(), &stack.cache, progress).await?);
         }
@@ -444,7 +460,7 @@ mod tests {
             let message = format!("{option} is said of a kind cluster, and there is none");
             assert_eq!(told(fits(&outlives, &[])), Some(message));
         }
-        assert_eq!(told(super::local(&kind)).unwrap(), "a kind cluster is for `podferry run` alone");
+        assert_eq!(told(super::local(&kind)).unwrap(), "--provider kind is for `podferry run` alone");
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! One connection at a time, never waited for.
 
+use super::vantage::{Attempt, Stand};
 use crate::record::At;
-use nix::errno::Errno;
 use nix::poll::PollFlags;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
-use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// How long a connection may take to come about. While CRIU dumps or restores with established connections, it locks
@@ -22,16 +20,16 @@ pub(super) enum Link {
     /// There is none; the next attempt is due then.
     Down { retry: At },
     /// One is being made; it is given up then.
-    Connecting { stream: TcpStream, until: At },
+    Connecting { attempt: Attempt, until: At },
     /// There is one.
     Up { stream: TcpStream },
 }
 
 impl Link {
     /// Begins to connect.
-    pub(super) fn open(address: SocketAddr, now: At) -> Link {
-        match begin(address) {
-            Ok(stream) => Link::Connecting { stream, until: now + CONNECT_TIMEOUT },
+    pub(super) fn open(from: &dyn Stand, address: SocketAddr, now: At) -> Link {
+        match from.begin(address) {
+            Ok(attempt) => Link::Connecting { attempt, until: now + from.patience() },
             Err(_) => Link::lost(now),
         }
     }
@@ -45,7 +43,7 @@ impl Link {
     pub(super) fn interest(&self, has_pending: bool) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match self {
             Link::Down { .. } => None,
-            Link::Connecting { stream, .. } => Some((stream.as_fd(), PollFlags::POLLOUT)),
+            Link::Connecting { attempt, .. } => Some(attempt.interest()),
             Link::Up { stream } if has_pending => Some((stream.as_fd(), PollFlags::POLLIN | PollFlags::POLLOUT)),
             Link::Up { stream } => Some((stream.as_fd(), PollFlags::POLLIN)),
         }
@@ -61,33 +59,22 @@ impl Link {
     }
 
     /// Takes what time alone changes one step further.
-    pub(super) fn tick(self, address: SocketAddr, now: At) -> Link {
+    pub(super) fn tick(self, from: &dyn Stand, address: SocketAddr, now: At) -> Link {
         match self {
-            Link::Down { retry } if retry <= now => Link::open(address, now),
+            Link::Down { retry } if retry <= now => Link::open(from, address, now),
             Link::Connecting { until, .. } if until <= now => Link::lost(now),
             same => same,
         }
     }
 
-    /// The socket of a connection being made became writable, or failed.
+    /// A connection that was being made is there, or failed.
     pub(super) fn settle(self, now: At) -> Link {
         match self {
-            Link::Connecting { stream, .. } => match stream.take_error() {
-                Ok(None) => Link::Up { stream },
-                _ => Link::lost(now),
+            Link::Connecting { attempt, .. } => match attempt.settle() {
+                Ok(stream) => Link::Up { stream },
+                Err(_) => Link::lost(now),
             },
             same => same,
         }
-    }
-}
-
-fn begin(address: SocketAddr) -> io::Result<TcpStream> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let stream = TcpStream::from(socket(family, SockType::Stream, flags, None)?);
-    stream.set_nodelay(true)?;
-    match connect(stream.as_raw_fd(), &SockaddrStorage::from(address)) {
-        Ok(()) | Err(Errno::EINPROGRESS) => Ok(stream),
-        Err(e) => Err(e.into()),
     }
 }

@@ -9,11 +9,13 @@ mod link;
 mod log_line;
 mod open_loop;
 mod pipeline;
+mod vantage;
 mod watch;
 mod wire;
 
 pub use history_file::{HistoryFileError, read_history, write_history};
 pub use log_line::LogLine;
+pub use vantage::{Attempt, Stand, Vantage};
 pub use watch::{Answer, WaitError, Watch};
 
 use crate::clock;
@@ -31,10 +33,6 @@ use std::time::Duration;
 
 /// The list that redis writers append to.
 pub const JOURNAL: &str = "podferry:journal";
-
-/// Takes the calling thread to where clients stand (for local nodes: into the network namespace that the nodes'
-/// addresses can be reached from). Called once, at the start of a client's thread; sockets made there stay there.
-pub type Vantage = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +154,7 @@ impl Client {
         let thread = std::thread::Builder::new().name(format!("client {}", config.name)).spawn(move || {
             let _closed = their_watch.close_on_drop();
             hurry();
-            let arrived = (config.vantage)().and_then(|()| Ok(nix::sys::prctl::set_timerslack(1)?));
+            let arrived = config.vantage.enter().and_then(|()| Ok(nix::sys::prctl::set_timerslack(1)?));
             let go_on = arrived.is_ok();
             // The other end is gone only when the caller is: then there is nobody to tell.
             let _ = ready.send(arrived);

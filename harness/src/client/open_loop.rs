@@ -1,10 +1,10 @@
 //! The loop of a client that asks on a schedule.
 
-use super::link::{CONNECT_TIMEOUT, Link};
+use super::link::Link;
 use super::pipeline::Pipeline;
 use super::watch::{Answer, Watch};
 use super::wire::{self, Said};
-use super::{ClientConfig, Command, Endpoint, Kind, Mailbox};
+use super::{ClientConfig, Command, Endpoint, Kind, Mailbox, Vantage};
 use crate::clock;
 use crate::record::{At, Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
 use nix::errno::Errno;
@@ -31,6 +31,7 @@ struct OpenLoop<'a> {
     interval: Duration,
     op_timeout: Option<Duration>,
     max_ops: usize,
+    from: Vantage,
     address: SocketAddr,
     link: Link,
     pipeline: Pipeline,
@@ -61,8 +62,9 @@ impl<'a> OpenLoop<'a> {
             interval,
             op_timeout: config.op_timeout,
             max_ops: config.max_ops,
+            from: config.vantage.clone(),
             address,
-            link: Link::open(address, clock::now()),
+            link: Link::open(&*config.vantage, address, clock::now()),
             pipeline: Pipeline::default(),
             arrived: Vec::with_capacity(wire::LONGEST_LINE),
             chunk: vec![0; wire::LONGEST_LINE].into_boxed_slice(),
@@ -75,7 +77,7 @@ impl<'a> OpenLoop<'a> {
     }
 
     fn run(&mut self, mailbox: &Mailbox) -> io::Result<()> {
-        let begin = clock::now() + CONNECT_TIMEOUT;
+        let begin = clock::now() + self.from.patience();
         loop {
             let now = clock::now();
             self.tick_link(now);
@@ -127,7 +129,7 @@ impl<'a> OpenLoop<'a> {
 
     fn tick_link(&mut self, now: At) {
         let link = std::mem::replace(&mut self.link, Link::Down { retry: now });
-        self.link = link.tick(self.address, now);
+        self.link = link.tick(&*self.from, self.address, now);
     }
 
     /// Records and, if there is a connection, queues all operations that are due.
@@ -268,7 +270,7 @@ impl<'a> OpenLoop<'a> {
                     self.connection_ended(now, ConnectionEnd::Left);
                     self.address = tcp(&endpoint);
                     self.history.endpoints.push(change);
-                    self.link = Link::open(self.address, now);
+                    self.link = Link::open(&*self.from, self.address, now);
                 }
                 Command::Moved(at, instance) => {
                     let address = self.address.to_string();

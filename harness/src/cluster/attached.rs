@@ -59,7 +59,8 @@ impl Cluster {
         rbac::apply(&admin).await?;
         rbac::apply_kubeadm(&admin).await?;
         let ends = Ends::default();
-        Ok(Arc::new(Cluster { node, authority: None, admin, client: own, _ends: ends, _relay: relay }))
+        let (node, relay, namespace) = (Some(node), Some(relay), super::NAMESPACE.to_owned());
+        Ok(Arc::new(Cluster { node, namespace, authority: None, admin, client: own, _ends: ends, _relay: relay }))
     }
 
     /// The range that a node's pods get their addresses from, as the controller manager gives it some time after the node's

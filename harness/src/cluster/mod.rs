@@ -7,6 +7,7 @@
 mod api;
 mod attached;
 mod control_plane;
+mod existing;
 mod kubeconfig;
 mod kubelet;
 mod pki;
@@ -15,6 +16,8 @@ mod relay;
 
 pub use api::{Api, wait_for};
 pub use control_plane::PROGRAMS;
+pub(crate) use existing::prompt_client_of;
+pub use existing::{client_of, contexts};
 pub use kubelet::{Kubelet, KubeletPlaces};
 
 use crate::node::SharedNode;
@@ -30,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The namespace that podferry's pods are in.
+/// The namespace that podferry's pods are in, in a cluster that was made for it.
 pub const NAMESPACE: &str = "podferry";
 
 /// Where containerds of podferry's clusters serve what they count, in the node: containerd's own default, and open to anybody
@@ -42,7 +45,9 @@ const GONE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A cluster that is up. One that podferry made ends with its node.
 pub struct Cluster {
-    node: SharedNode,
+    /// The control plane's; `None`: it is out of reach.
+    node: Option<SharedNode>,
+    namespace: String,
     /// `None`: somebody else made the cluster, with its kubelets.
     authority: Option<Authority>,
     /// Who may do everything: for making the cluster, and for nothing else.
@@ -50,7 +55,7 @@ pub struct Cluster {
     /// Who has the rights of the manifest.
     client: kube::Client,
     _ends: Ends,
-    _relay: Relay,
+    _relay: Option<Relay>,
 }
 
 impl Cluster {
@@ -80,7 +85,9 @@ impl Cluster {
         control_plane::ready(&node, &admin, &ends).await?;
         rbac::apply(&admin).await?;
         control_plane::manage(&node, &authority, &mut ends).await?;
-        Ok(Arc::new(Cluster { node, authority: Some(authority), admin, client, _ends: ends, _relay: relay }))
+        let (node, namespace) = (Some(node), NAMESPACE.to_owned());
+        let (authority, relay) = (Some(authority), Some(relay));
+        Ok(Arc::new(Cluster { node, namespace, authority, admin, client, _ends: ends, _relay: relay }))
     }
 
     /// Whether podferry starts its kubelets.
@@ -101,9 +108,14 @@ impl Cluster {
         Ok(self.client.apiserver_version().await?.git_version)
     }
 
-    /// The node that the control plane is on.
-    pub fn node(&self) -> &SharedNode {
-        &self.node
+    /// The node that the control plane is on; `None`: it is out of reach.
+    pub fn node(&self) -> Option<&SharedNode> {
+        self.node.as_ref()
+    }
+
+    /// The namespace that podferry's pods are in.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Removes what a cluster of podferry's knows of a node and of the pods on it: a node that was made anew has none of them.
@@ -144,7 +156,8 @@ impl Cluster {
 
     /// Whether the kubelet of a node takes connections.
     pub async fn serves(&self, node: &SharedNode) -> bool {
-        let (from, to) = (Arc::clone(&self.node), (node.address(), kubelet::PORT).into());
+        let Some(from) = self.node.clone() else { return false };
+        let to = (node.address(), kubelet::PORT).into();
         let connected = tokio::task::spawn_blocking(move || from.connect(to, relay::CONNECT));
         connected.await.is_ok_and(|connected| connected.is_ok())
     }
@@ -154,8 +167,12 @@ impl Cluster {
     /// # Errors
     /// Its certificates can't be made.
     pub fn kubelet(&self, node: &SharedNode, places: KubeletPlaces) -> Result<Kubelet, Failure> {
-        let issued = Kubelet::new(node, self.authority()?, &control_plane::url(&self.node), places);
+        let issued = Kubelet::new(node, self.authority()?, &control_plane::url(self.reachable()?), places);
         issued.map_err(|e| failure(&format!("can't make the certificates of node {}", node.name()), &e))
+    }
+
+    fn reachable(&self) -> Result<&SharedNode, Failure> {
+        self.node.as_ref().ok_or_else(|| Failure::surroundings("the control plane's node is out of reach".to_owned()))
     }
 
     fn authority(&self) -> Result<&Authority, Failure> {
@@ -170,7 +187,8 @@ impl Cluster {
     /// No port can be listened on.
     pub fn direct(&self, node: &SharedNode) -> Result<Direct, Failure> {
         let to = (node.address(), kubelet::PORT).into();
-        let relay = Relay::to(Arc::clone(&self.node), to).map_err(|e| failure("can't listen for a kubelet", &e))?;
+        let relay =
+            Relay::to(Arc::clone(self.reachable()?), to).map_err(|e| failure("can't listen for a kubelet", &e))?;
         let own = self.authority()?.issue(rbac::USER, None, &[]);
         let own = own.map_err(|e| failure("can't make a certificate", &e))?;
         let url = format!("https://{}", relay.address());

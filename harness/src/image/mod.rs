@@ -1,6 +1,7 @@
 //! Container images as OCI content on the host: made from node packages and the harness's own programs, or taken from
 //! an archive of the user's; and what serves them to the nodes.
 
+mod agent;
 mod build;
 mod bundle;
 mod checkpoint;
@@ -15,6 +16,7 @@ mod registry;
 mod store;
 mod unpack;
 
+pub use agent::{agent_layout, agent_reference};
 pub use build::{ImageSpec, NodeRoot, WorkloadBinaries, build};
 pub use checkpoint::checkpoint_image;
 pub use error::ImageError;

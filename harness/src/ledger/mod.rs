@@ -39,6 +39,10 @@ pub const MINIKUBE_PROFILE: &str = "minikube-profile";
 /// the cluster's, how it was left, and dockerd's socket.
 pub const KEPT_KIND_CLUSTER: &str = "kept-kind-cluster";
 
+/// Claim kind of a namespace in a cluster of somebody else's; its name is an object of JSON with the namespace, and context and
+/// path of the kubeconfig. Sweeping is `provider::existing::sweep`.
+pub const CLUSTER_NAMESPACE: &str = "cluster-namespace";
+
 /// Why the ledger could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {

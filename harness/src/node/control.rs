@@ -91,8 +91,9 @@ impl Drop for Started {
 }
 
 impl Control {
-    /// Takes over the line to `init`, which has said that it is ready.
-    pub(super) fn new(channel: Channel, init: Child, name: &str) -> io::Result<Arc<Control>> {
+    /// Takes over the line to `init`, which has said that it is ready. `None`: it is no child of this process, and ends with
+    /// the line.
+    pub(super) fn new(channel: Channel, init: Option<Child>, name: &str) -> io::Result<Arc<Control>> {
         let (tell_end, ended) = watch::channel(false);
         let waiting = Mutex::new(Some(HashMap::new()));
         let control = Arc::new(Control { channel, next: AtomicU64::new(1), waiting, ended, orphans: Mutex::default() });
@@ -154,17 +155,19 @@ impl Control {
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 
-    fn read(&self, mut init: Child, tell_end: &watch::Sender<bool>) {
+    fn read(&self, init: Option<Child>, tell_end: &watch::Sender<bool>) {
         // An error here is a broken line: the node can't be used any more, so it shall end.
         while let Ok(Some((reply, _))) = self.channel.recv::<Reply>() {
             self.deliver(reply);
         }
         self.hang_up();
         // Nobody may take the number for this node's any more, before it is free for another process.
-        wait_without_reaping(&init);
+        if let Some(init) = &init {
+            wait_without_reaping(init);
+        }
         tell_end.send_replace(true);
         *self.waiting() = None;
-        let _ = init.wait();
+        let _ = init.map(|mut init| init.wait());
     }
 
     fn deliver(&self, reply: Reply) {

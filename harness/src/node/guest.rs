@@ -48,7 +48,7 @@ impl Guest {
         expect(&channel, |reply| matches!(reply, Reply::Ready))?;
         channel.set_patience(None).map_err(io("can't lift the time limit"))?;
         let pid = agent.id();
-        let control = Control::new(channel, agent.done(), &place.name).map_err(io("can't start a thread"))?;
+        let control = Control::new(channel, Some(agent.done()), &place.name).map_err(io("can't start a thread"))?;
         let (name, address) = (place.name.clone(), place.address.to_string());
         let record = NodeRecord { name: name.clone(), address, ..NodeRecord::default() };
         Ok(Guest { place, pid, record, programs: Programs::new(name, control) })

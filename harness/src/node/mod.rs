@@ -9,6 +9,7 @@ mod pause;
 mod processes;
 mod programs;
 mod reach;
+mod remote;
 mod running;
 mod sandbox;
 mod talk;
@@ -17,6 +18,7 @@ mod wire;
 pub(crate) use guest::{Guest, Place};
 pub(crate) use memory::MemoryGroup;
 pub(crate) use processes::{Process, host_id, processes};
+pub(crate) use remote::{Far, Remote, Way};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wire::{CgroupMounts, Cgroups, Setup};
 
@@ -79,6 +81,18 @@ pub trait Node: Send + Sync {
     /// The path on the host at which a path inside the node can be read and written. Absolute links inside the node
     /// are not followed right from there: name files by their real place.
     fn host_path(&self, inside: &Path) -> PathBuf;
+
+    /// The path on the host at which a socket of the node's file system is connected to.
+    ///
+    /// # Errors
+    /// There can be none.
+    fn socket_path(&self, inside: &Path) -> io::Result<PathBuf> {
+        Ok(self.host_path(inside))
+    }
+
+    /// Says what is to be removed from the node when it is let go of, however that comes: folders and files by their paths; the
+    /// last part may have `*` for anything. Of a node that ends itself all goes.
+    fn own(&self, _paths: Vec<String>) {}
 
     /// A folder inside the node that all nodes of the run share (memory-backed): what one writes there, the others
     /// read. `None` if the provider has none.

@@ -76,7 +76,7 @@ impl Sandbox {
         expect(&channel, |reply| matches!(reply, Reply::Ready))?;
         plugged.map_err(io("can't plug the node into the network"))?;
         channel.set_patience(None).map_err(io("can't lift the time limit"))?;
-        let control = Control::new(channel, init.done(), &name).map_err(io("can't start a thread"))?;
+        let control = Control::new(channel, Some(init.done()), &name).map_err(io("can't start a thread"))?;
         let address = fabric::address(number).to_string();
         let record = NodeRecord { name: name.clone(), address, ..NodeRecord::default() };
         Ok(Sandbox { number, pid, record, programs: Programs::new(name, control), cable: fabric.cable(number) })

@@ -1,6 +1,7 @@
 //! Providers make nodes.
 
 mod dock;
+pub mod existing;
 pub mod kind;
 pub mod local;
 pub mod minikube;

@@ -234,7 +234,7 @@ impl World {
         self.roots().clear();
         let mut names: Vec<String> = nodes.keys().cloned().collect();
         nodes.clear();
-        names.extend(self.cluster.lock().await.take().map(|cluster| cluster.node().name().to_owned()));
+        names.extend(self.cluster.lock().await.take().and_then(|cluster| Some(cluster.node()?.name().to_owned())));
         for done in join_all(names.iter().map(|name| self.provider.down(name))).await {
             failures.extend(done.err());
         }

@@ -2,7 +2,7 @@
 
 use super::setup::Decided;
 use super::{EngineKind, Failed};
-use crate::cli::launch::{Asked, Launch, OfKind};
+use crate::cli::launch::{Asked, Launch, OfCluster};
 use crate::cli::run::{link_latest, sweep_first};
 use crate::cli::terminal::complain;
 use crate::component;
@@ -132,10 +132,14 @@ pub(super) async fn launch(decided: &Decided) -> Result<Launch, Failed> {
         return Err(Failed::skip(format!("{}: {}{remedy}", missing.name, missing.detail)));
     }
     sweep_first();
-    let kind = OfKind { workers: decided.case.nodes.clone(), progress: Arc::new(()) };
+    let told = OfCluster {
+        existing: decided.stack.existing.named().then(|| decided.stack.existing.clone()),
+        workers: decided.case.nodes.clone(),
+        progress: Arc::new(()),
+    };
     let asked = Asked {
         stack: &decided.stack,
-        kind: Some(kind),
+        of_cluster: Some(told),
         out: &decided.out,
         lanes: 1,
         command: std::env::args().collect(),

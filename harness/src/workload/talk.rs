@@ -14,15 +14,9 @@ pub trait Connect: Send + Sync {
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream>;
 }
 
-/// A socket stays in the network namespace that it was made in, so a thread that went there can make it for others.
 impl Connect for Vantage {
     fn connect(&self, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-        let go = || {
-            self()?;
-            TcpStream::connect_timeout(&address, timeout)
-        };
-        let ended = std::thread::scope(|scope| scope.spawn(go).join());
-        ended.unwrap_or_else(|_| Err(io::Error::other("the connecting thread panicked")))
+        self.as_ref().connect(address, timeout)
     }
 }
 

@@ -20,7 +20,7 @@ fn at(address: Ipv4Addr, port: u16) -> SocketAddr {
 /// What a client at this place hears.
 fn hear(vantage: Vantage, address: SocketAddr) -> String {
     let client = move || {
-        vantage().unwrap();
+        vantage.enter().unwrap();
         let mut text = String::new();
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap();
         stream.read_to_string(&mut text).unwrap();

@@ -19,7 +19,7 @@ mod watchdog;
 
 pub(super) use daemon::{broken, probe, write};
 pub(super) use outside::Outside;
-pub(super) use places::{FOREIGN_KUBELET_ROOT, KUBELET_ROOT, Places};
+pub(super) use places::{FOREIGN_HOME, KUBELET_ROOT, Places};
 pub(super) use watchdog::{Watched, watch_restore};
 
 use super::daemon::Daemon;
@@ -64,23 +64,33 @@ struct Hold {
 impl Containerd {
     /// A containerd that is to be started. `namespace`: where its containers are; CRI's are in `k8s.io`.
     pub(super) async fn new(node: SharedNode, kind: EngineKind, namespace: &'static str, runtime: &str) -> Containerd {
-        Self::at(Places::of(kind), node, kind, namespace, runtime).await
+        let places = Places::of(kind);
+        let socket = node.host_path(Path::new(&places.socket));
+        Self::at(places, &socket, node, kind, namespace, runtime).await
     }
 
     /// One that runs already, and that others are clients of too.
-    pub(super) async fn foreign(node: SharedNode, kind: EngineKind, runtime: &str) -> Containerd {
-        Containerd { foreign: true, ..Self::at(Places::foreign(kind), node, kind, "k8s.io", runtime).await }
+    pub(super) async fn foreign(
+        places: Places,
+        node: SharedNode,
+        kind: EngineKind,
+        runtime: &str,
+    ) -> Result<Containerd, EngineError> {
+        let socket = node.socket_path(Path::new(&places.socket));
+        let socket = socket.map_err(|e| broken(&node, "reach containerd's socket", e))?;
+        Ok(Containerd { foreign: true, ..Self::at(places, &socket, node, kind, "k8s.io", runtime).await })
     }
 
     async fn at(
         places: Places,
+        socket: &Path,
         node: SharedNode,
         kind: EngineKind,
         namespace: &'static str,
         runtime: &str,
     ) -> Containerd {
         Containerd {
-            client: Client::new(&node.host_path(Path::new(&places.socket)), namespace),
+            client: Client::new(socket, namespace),
             criu: CriuLog::new(node.host_path(Path::new(&places.criu_log()))),
             network_lock: criu_options::network_lock(&node).await,
             runtime: runtime.to_owned(),

@@ -26,8 +26,8 @@ pub(in crate::engine) struct Places {
 /// Where the kubelet keeps what it keeps.
 pub(in crate::engine) const KUBELET_ROOT: &str = "/data/kubelet";
 
-/// Where a kubelet of somebody else keeps what it keeps.
-pub(in crate::engine) const FOREIGN_KUBELET_ROOT: &str = "/var/lib/kubelet";
+/// What podferry keeps on the disk of a node of somebody else's.
+pub(in crate::engine) const FOREIGN_HOME: &str = "/var/lib/podferry";
 
 impl Places {
     pub(in crate::engine) fn of(kind: EngineKind) -> Places {
@@ -51,15 +51,15 @@ impl Places {
         }
     }
 
-    /// Those of a containerd that somebody else started, with a kubelet over it, as distributions and kind have them.
-    pub(in crate::engine) fn foreign(kind: EngineKind) -> Places {
+    /// Those of a containerd that somebody else started, with a kubelet over it that keeps its things at `kubelet`.
+    pub(in crate::engine) fn foreign(root: &str, state: &str, socket: &str, kubelet: &str) -> Places {
         Places {
-            root: "/var/lib/containerd".to_owned(),
-            state: "/run/containerd".to_owned(),
-            socket: "/run/containerd/containerd.sock".to_owned(),
-            home: format!("/run/podferry-{kind}"),
-            tmp: "/var/lib/podferry/tmp".to_owned(),
-            checkpoints: format!("{FOREIGN_KUBELET_ROOT}/podferry"),
+            root: root.to_owned(),
+            state: state.to_owned(),
+            socket: socket.to_owned(),
+            home: "/run/podferry-guest".to_owned(),
+            tmp: format!("{FOREIGN_HOME}/tmp"),
+            checkpoints: format!("{kubelet}/podferry"),
         }
     }
 

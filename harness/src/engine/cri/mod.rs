@@ -22,16 +22,14 @@ mod restore;
 mod tasks;
 
 use super::containerd::classify::During;
-use super::containerd::{self, Containerd, generated};
+use super::containerd::{self, Containerd, Places, generated};
 use super::cri_api::{Sandboxes, Served};
 use super::{
     BareCheckpoint, Capabilities, Checkpoint, Container, ContainerSpec, Engine, EngineError, Migration, Moved,
     Restored, Slot, Stored, Strategies, Supplies, cni, target_of, to_its_end,
 };
-use crate::engine::daemon::PATH;
 use crate::image::Image;
 use crate::node::SharedNode;
-use crate::process::Exec;
 use crate::record::{CriuChoices, EngineKind, ErrorClass, MemoryReport, OutsideReport, Strategy};
 use async_trait::async_trait;
 use generated::runtime::v1::PodSandboxConfig;
@@ -187,30 +185,25 @@ impl CriEngine {
         kind: EngineKind,
         node: SharedNode,
         options: CriOptions,
+        places: Places,
         groups: Groups,
+        switched_on: bool,
     ) -> Result<CriEngine, EngineError> {
         let asked = containerd::probe(&node, |support| (support.checkpoint.clone(), support.restore.clone())).await;
         let (mut capabilities, support) = asked?;
-        if support.switched && !switched_on(&node).await? {
+        if support.switched && !switched_on {
             let why =
                 format!("enable_experimental_restore_via_create is off in its configuration on node {}", node.name());
             (capabilities.restore, capabilities.restore_image) = (Err(why.clone()), Err(why));
         }
         capabilities.daemon = Err("systemd starts it again".to_owned());
-        let daemon = Containerd::foreign(node, kind, &options.runtime).await;
+        let daemon = Containerd::foreign(places, node, kind, &options.runtime).await?;
         let places = &daemon.places;
         containerd::write(&daemon.node, [], &[&places.home, &places.checkpoints])?;
         let inner = Inner::of(daemon, options, capabilities, groups);
         inner.same_version(&support).await?;
         Ok(CriEngine(inner))
     }
-}
-
-/// Whether a containerd whose restore is off unless it is switched on has it on.
-async fn switched_on(node: &SharedNode) -> Result<bool, EngineError> {
-    let dump = Exec::new("containerd").args(["config", "dump"]).env("PATH", PATH);
-    let dump = node.run(dump).await.map_err(|e| containerd::broken(node, "read containerd's configuration", e))?;
-    Ok(dump.text().lines().any(|line| line.trim() == "enable_experimental_restore_via_create = true"))
 }
 
 impl Sandboxes for Inner {

@@ -24,6 +24,12 @@ pub(crate) const SUBCOMMAND: &str = "__node-init";
 /// The hidden subcommand of a guest.
 pub(crate) const GUEST: &str = "__node-guest";
 
+/// The hidden subcommand of an agent on a node that is reached by its standard streams alone.
+pub(crate) const AGENT: &str = "__node-agent";
+
+/// The hidden subcommand of who keeps the place for such an agent.
+pub(crate) const PLACE: &str = "__node-place";
+
 ctor::declarative::ctor! {
     /// Before `main`, while there is one thread: whatever program the harness is part of, be it `podferry` or somebody's
     /// tests, becomes PID 1 of a node, or a guest in another's, when it is started for that.
@@ -44,11 +50,23 @@ fn asked(mut args: impl Iterator<Item = OsString>) -> Option<i32> {
     let served = match args.nth(1)? {
         asked if asked == SUBCOMMAND && std::process::id() != 1 => return Some(2),
         asked if asked == SUBCOMMAND => init(),
+        asked if asked == AGENT => return Some(told(super::remote::serve_agent())),
+        asked if asked == PLACE => loop {
+            // Until a signal ends it.
+            nix::unistd::pause();
+        },
         asked if asked == GUEST => guest(&args.next().unwrap_or_default()),
         _ => return None,
     };
     // The harness reads the cause from the channel; without a channel there is nobody to tell.
     Some(i32::from(served.is_err()))
+}
+
+/// What an agent says at its end is heard by who started it.
+fn told(served: io::Result<()>) -> i32 {
+    let Err(e) = served else { return 0 };
+    let _ = io::Write::write_all(&mut io::stderr(), format!("podferry's agent: {e}\n").as_bytes());
+    1
 }
 
 fn init() -> io::Result<()> {

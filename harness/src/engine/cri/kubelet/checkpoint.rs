@@ -1,7 +1,6 @@
 //! A checkpoint by the kubelet's endpoint, by the API server or directly.
 
 use super::{Own, words};
-use crate::cluster::NAMESPACE;
 use crate::engine::containerd::criu_log::Said;
 use crate::engine::containerd::generated::containerd::v1::types::Status as TaskStatus;
 use crate::engine::{Checkpoint, Container, EngineError};
@@ -61,7 +60,7 @@ impl Own {
     /// limit: see [`crate::engine::Engine`].
     async fn ask(&self, container: &Container) -> Result<String, kube::Error> {
         let of = &container.slot;
-        let inside = format!("checkpoint/{NAMESPACE}/{}/{}", of.handle, of.spec.name);
+        let inside = format!("checkpoint/{}/{}/{}", self.cluster.namespace(), of.handle, of.spec.name);
         let path = format!("/api/v1/nodes/{}/proxy/{inside}", self.node().known_as());
         let answered = self.cluster.client().request_text(words::post(&path)?).await;
         match (answered, &self.started) {
@@ -75,7 +74,8 @@ impl Own {
     /// A partial archive of a checkpoint that failed would be taken for a whole one.
     fn forget_partial(&self, container: &Container) {
         let folder = self.runtime.host(format!("{}/checkpoints", self.places.root));
-        let of = format!("checkpoint-{}_{NAMESPACE}-{}-", container.slot.handle, container.slot.spec.name);
+        let (slot, namespace) = (&container.slot, self.cluster.namespace());
+        let of = format!("checkpoint-{}_{namespace}-{}-", slot.handle, slot.spec.name);
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&of) {
                 let _ = std::fs::remove_file(entry.path());

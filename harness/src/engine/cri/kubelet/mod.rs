@@ -9,6 +9,7 @@
 mod checkpoint;
 mod counters;
 mod foreign;
+mod found;
 mod own;
 mod pod;
 mod restore;
@@ -17,7 +18,7 @@ mod words;
 pub(super) use counters::CONTAINERD_COUNTS;
 
 use super::{Groups, Inner};
-use crate::cluster::{Api, Cluster, Direct, KubeletPlaces, NAMESPACE, wait_for};
+use crate::cluster::{Api, Cluster, Direct, KubeletPlaces, wait_for};
 use crate::engine::containerd::classify::During;
 use crate::engine::containerd::generated;
 use crate::engine::cri_api::{LIMIT, Served};
@@ -134,7 +135,7 @@ impl Own {
     async fn run(&self, slot: &Slot, image: &str, pull: Pull) -> Result<Container, EngineError> {
         self.runtime.write_criu_config(&slot.spec.criu)?;
         let criu = self.runtime.places.criu_config(&slot.spec.criu);
-        let object = pod::object(&slot.spec, self.node(), image, pull, &criu);
+        let object = pod::object(self.cluster.namespace(), &slot.spec, self.node(), image, pull, &criu);
         let what = format!("make a pod for container {}", slot.spec.name);
         self.pods.create(&PostParams::default(), &object).await.map_err(|e| self.refused(&what, &e))?;
         let running = wait_for(&self.pods, &slot.handle, START_LIMIT, pod::running).await;
@@ -143,7 +144,7 @@ impl Own {
             self.runtime.error(During::Start, &format!("start container {}", slot.spec.name), &said, Vec::new())
         })?;
         self.adopt(slot, &running);
-        let log = pod::log(&self.places.logs, &slot.handle, &running.uid, &slot.spec.name);
+        let log = pod::log(&self.places.logs, self.cluster.namespace(), &slot.handle, &running.uid, &slot.spec.name);
         let slot = Slot { address: running.address, ..slot.clone() };
         Ok(Container { id: running.id, slot, log: PathBuf::from(log) })
     }
@@ -237,7 +238,11 @@ impl Own {
         });
         let checkpoints = std::fs::read_dir(self.runtime.host(format!("{}/checkpoints", self.places.root)));
         let checkpoints = checkpoints.into_iter().flatten().flatten();
-        left.extend(checkpoints.map(|entry| format!("checkpoint {}", entry.file_name().to_string_lossy())));
+        let names = checkpoints.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        // A kubelet of somebody else may have others'.
+        let ours = format!("_{}-", self.cluster.namespace());
+        let names = names.filter(|name| self.started.is_some() || name.contains(&ours));
+        left.extend(names.map(|name| format!("checkpoint {name}")));
         Ok(left)
     }
 
@@ -253,7 +258,7 @@ impl Own {
     }
 
     async fn collect_events(&self, into: &Path) -> Result<(), EngineError> {
-        let events: Api<Event> = Api::namespaced(self.cluster.client(), NAMESPACE);
+        let events: Api<Event> = Api::namespaced(self.cluster.client(), self.cluster.namespace());
         let events = events.list(&ListParams::default()).await.map_err(|e| self.refused("list events", &e))?;
         let lines: String = events.iter().map(words::event).collect();
         let written = std::fs::write(into.join("events.txt"), lines);

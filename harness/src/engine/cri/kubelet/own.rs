@@ -1,7 +1,7 @@
 //! A kubelet of podferry's own over a containerd of its own, in a cluster that podferry has made.
 
 use super::{Own, Started, capabilities};
-use crate::cluster::{Api, Cluster, KubeletPlaces, NAMESPACE};
+use crate::cluster::{Api, Cluster, KubeletPlaces};
 use crate::engine::containerd::{self, KUBELET_ROOT, Places};
 use crate::engine::cri::{CriEngine, CriOptions};
 use crate::engine::daemon::{Daemon, PATH};
@@ -30,7 +30,7 @@ pub(super) async fn connect(
     make_group(&node).map_err(|e| runtime.surroundings("make the pods' control group", e))?;
     let own = Own {
         capabilities: capabilities(&runtime.capabilities, &server),
-        pods: Api::namespaced(cluster.client(), NAMESPACE),
+        pods: Api::namespaced(cluster.client(), cluster.namespace()),
         started: Some(Started {
             direct: cluster.direct(&node)?,
             daemon: Daemon::new(Arc::clone(&node), "the kubelet", format!("{}/kubelet.log", places.home)),

@@ -1,6 +1,5 @@
 //! A pod, as it is asked for and as it is seen. Pure.
 
-use crate::cluster::NAMESPACE;
 use crate::engine::{ContainerSpec, Mount, criu_options};
 use crate::node::SharedNode;
 use k8s_openapi::api::core::v1::{ContainerState, Pod};
@@ -25,7 +24,14 @@ pub(super) enum Pull {
 }
 
 /// A pod of one container on a node. `criu`: the file with CRIU's options, which runc finds by the pod's annotation.
-pub(super) fn object(spec: &ContainerSpec, node: &SharedNode, image: &str, pull: Pull, criu: &str) -> Pod {
+pub(super) fn object(
+    namespace: &str,
+    spec: &ContainerSpec,
+    node: &SharedNode,
+    image: &str,
+    pull: Pull,
+    criu: &str,
+) -> Pod {
     let limits = spec.memory_limit.map(|bytes| json!({"limits": {"memory": bytes.to_string()}}));
     let env: Vec<Value> = spec.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let volume = |(n, mount): (usize, &Mount)| json!({"name": format!("mount-{n}"), "hostPath": {"path": mount.source, "type": "Directory"}});
@@ -33,7 +39,7 @@ pub(super) fn object(spec: &ContainerSpec, node: &SharedNode, image: &str, pull:
     let object = json!({
         "metadata": {
             "name": name(&spec.name, node.name()),
-            "namespace": NAMESPACE,
+            "namespace": namespace,
             "annotations": {criu_options::ANNOTATION: criu},
         },
         "spec": {
@@ -130,6 +136,7 @@ pub(super) fn group(below: &str, uid: &str, quality: &str, systemd: bool) -> Str
             }
         };
     }
+    let below = below.trim_end_matches('/');
     match quality {
         "Guaranteed" => format!("{below}/kubepods/pod{uid}"),
         other => format!("{below}/kubepods/{}/pod{uid}", other.to_lowercase()),
@@ -137,8 +144,8 @@ pub(super) fn group(below: &str, uid: &str, quality: &str, systemd: bool) -> Str
 }
 
 /// The log of a container that was never restarted.
-pub(super) fn log(logs: &str, pod: &str, uid: &str, container: &str) -> String {
-    format!("{logs}/{NAMESPACE}_{pod}_{uid}/{container}/0.log")
+pub(super) fn log(logs: &str, namespace: &str, pod: &str, uid: &str, container: &str) -> String {
+    format!("{logs}/{namespace}_{pod}_{uid}/{container}/0.log")
 }
 
 #[cfg(test)]
@@ -175,6 +182,11 @@ mod tests {
         assert_eq!(
             group("/kubelet", "u", "Guaranteed", true),
             "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podu.slice"
+        );
+        assert_eq!(group("/", "u", "BestEffort", false), "/kubepods/besteffort/podu");
+        assert_eq!(
+            group("/", "u-1", "BestEffort", true),
+            "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podu_1.slice"
         );
         let without = seen(json!({"containerStatuses": [container(json!({"running": {}}))]}));
         assert_eq!(running(Some(&without)).unwrap(), None);

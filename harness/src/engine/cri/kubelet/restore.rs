@@ -1,7 +1,7 @@
 //! A restore: the archive becomes an image on the node, and a pod of that image is the copy.
 
 use super::pod::Pull;
-use super::{Own, cri};
+use super::{Own, cri, found};
 use crate::clock::now;
 use crate::engine::containerd::Watched;
 use crate::engine::containerd::classify::{self, During};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Where archives are made images of, in the node.
+/// Where archives are made images of, in a node of podferry's.
 const IMAGES: &str = "/data/kubelet-images";
 /// CRI knows an image some milliseconds after containerd has it, and tells nobody (containerd#12980).
 const LOOK: Duration = Duration::from_millis(2);
@@ -126,9 +126,10 @@ impl Own {
         }
         let number = runtime.next();
         let reference = format!("localhost/podferry/checkpoint:{}-{number}", slot.handle);
-        let inside = Path::new(IMAGES).join(format!("{}-{number}.tar", slot.handle));
+        let images = if self.started.is_some() { IMAGES } else { found::IMAGES };
+        let inside = Path::new(images).join(format!("{}-{number}.tar", slot.handle));
         let layout = runtime.host(&inside);
-        std::fs::create_dir_all(runtime.host(IMAGES)).map_err(|e| runtime.surroundings(&what, e))?;
+        std::fs::create_dir_all(runtime.host(images)).map_err(|e| runtime.surroundings(&what, e))?;
         let written = {
             let (layout, container, reference) = (layout.clone(), name.clone(), reference.clone());
             let write = move || image::checkpoint_layout(&archive, &layout, &container, &reference);

@@ -1,0 +1,1 @@
+//! The parts of the line that need no root and no node.
