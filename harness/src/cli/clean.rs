@@ -74,6 +74,10 @@ fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
         }
         ledger::CLUSTER_NAMESPACE => crate::provider::existing::sweep(&claim.name),
         ledger::KIND_CLUSTER | ledger::KEPT_KIND_CLUSTER => crate::provider::kind::sweep(claim),
+        ledger::TEMP_DIR => match std::fs::remove_dir_all(&claim.name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.to_string()),
+            _ => Ok(()),
+        },
         ledger::MINIKUBE_PROFILE => crate::provider::minikube::sweep(&claim.name),
         other => Err(format!("this version of podferry does not know how to undo a `{other}`")),
     }

@@ -22,7 +22,7 @@ use super::network::{self, Worker};
 use crate::client::Vantage;
 use crate::cluster::Cluster;
 use crate::component::Progress;
-use crate::ledger::MINIKUBE_PROFILE;
+use crate::ledger::{MINIKUBE_PROFILE, TEMP_DIR};
 use crate::node::{Guest, Node, Place, SharedNode};
 use crate::process::{Exec, Output};
 use crate::record::{Chain, ComponentRecord, Failure, MachineRecord, Millis};
@@ -33,6 +33,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,8 @@ pub struct MinikubeConfig {
 pub struct MinikubeProvider {
     config: MinikubeConfig,
     state: tokio::sync::Mutex<State>,
+    /// How many clusters were begun.
+    begun: AtomicUsize,
     /// The network that clients stand in: the control plane's.
     network: Arc<Mutex<Option<File>>>,
 }
@@ -90,6 +93,8 @@ struct State {
     up: Option<Up>,
     /// The workers that are in use.
     taken: BTreeSet<String>,
+    /// Why the last cluster could not be made.
+    failed: Option<Failure>,
 }
 
 struct Up {
@@ -101,12 +106,14 @@ struct Up {
 impl MinikubeProvider {
     /// One that has made nothing yet.
     pub fn new(config: MinikubeConfig) -> MinikubeProvider {
-        MinikubeProvider { config, state: tokio::sync::Mutex::default(), network: Arc::default() }
+        let (state, begun) = (tokio::sync::Mutex::default(), AtomicUsize::new(0));
+        MinikubeProvider { config, state, begun, network: Arc::default() }
     }
 
     async fn bring_up(&self) -> Result<Up, Failure> {
         let config = &self.config;
         let from = Instant::now();
+        self.begun.fetch_add(1, Ordering::Relaxed);
         let dock = match &config.docker {
             None => {
                 config.progress.say("minikube: starting a dockerd of its own");
@@ -115,7 +122,11 @@ impl MinikubeProvider {
             Some(socket) => {
                 let claimed = config.dock.claims.claim(MINIKUBE_PROFILE, &self.claim(socket));
                 claimed.map_err(|e| failure("can't note the claim on a minikube profile", &e))?;
-                Dock::of_user(socket, &config.minikube).await?
+                let dock = Dock::of_user(socket, &config.minikube).await?;
+                // minikube's home, which would outlive a harness that is killed.
+                let claimed = config.dock.claims.claim(TEMP_DIR, &dock.folder("").display().to_string());
+                claimed.map_err(|e| failure("can't note the claim on a temporary folder", &e))?;
+                dock
             }
         };
         match self.in_dock(&dock, from).await {
@@ -147,12 +158,20 @@ impl MinikubeProvider {
     async fn end(&self, dock: Dock) -> Result<(), Failure> {
         let profile = self.name();
         let delete = minikube(&dock).args(command::delete(&profile));
+        let folder = dock.folder("").display().to_string();
         dock.end(delete, &format!("the minikube profile {profile}")).await?;
-        if let Some(socket) = &self.config.docker {
-            let released = self.config.dock.claims.release(MINIKUBE_PROFILE, &self.claim(socket));
-            released.map_err(|e| failure("can't note that the minikube profile is gone", &e))?;
-        }
-        Ok(())
+        let Some(socket) = &self.config.docker else { return Ok(()) };
+        let claim = self.claim(socket);
+        // minikube says that it has deleted all, and leaves the profile's network (1.38.1).
+        let swept = tokio::task::spawn_blocking({
+            let claim = claim.clone();
+            move || sweep(&claim)
+        });
+        let swept = swept.await.map_err(|e| failure("can't sweep up after minikube", &e))?;
+        swept.map_err(|e| Failure::surroundings(format!("can't sweep up after minikube: {e}")))?;
+        let claims = &self.config.dock.claims;
+        let released = claims.release(TEMP_DIR, &folder).and_then(|()| claims.release(MINIKUBE_PROFILE, &claim));
+        released.map_err(|e| failure("can't note that the minikube profile is gone", &e))
     }
 
     async fn in_dock(
@@ -322,9 +341,20 @@ fn minikube(dock: &Dock) -> Exec {
 #[async_trait]
 impl Provider for MinikubeProvider {
     async fn node(&self, name: &str) -> Result<SharedNode, Failure> {
+        let begun = self.begun.load(Ordering::Relaxed);
         let mut state = self.state.lock().await;
         if state.up.is_none() {
-            state.up = Some(self.bring_up().await?);
+            // Who has waited for a cluster that could not be made does not try once more: that may take minutes.
+            if let Some(failure) = state.failed.clone().filter(|_| self.begun.load(Ordering::Relaxed) != begun) {
+                return Err(failure);
+            }
+            match self.bring_up().await {
+                Ok(up) => state.up = Some(up),
+                Err(failure) => {
+                    state.failed = Some(failure.clone());
+                    return Err(failure);
+                }
+            }
         }
         let found = state.up.as_ref().and_then(|up| up.workers.get(name).cloned());
         let Some(guest) = found else {
