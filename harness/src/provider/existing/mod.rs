@@ -6,6 +6,7 @@
 //! kubelets' checkpoints are asked for through the API server. What it leaves on the nodes' disks the agents remove.
 
 mod agents;
+mod exec;
 mod nodes;
 mod preflight;
 mod rights;
