@@ -76,11 +76,8 @@ pub(super) async fn exec(
             let Message::Binary(bytes) = message else { continue };
             let Some((channel, bytes)) = bytes.split_first() else { continue };
             match *channel {
-                OUTPUT => {
-                    if output.write_all(bytes).await.is_err() {
-                        break;
-                    }
-                }
+                OUTPUT if output.write_all(bytes).await.is_err() => break,
+                OUTPUT => {}
                 ERROR => {
                     let mut said = hears.0.lock().unwrap_or_else(PoisonError::into_inner);
                     let room = MOST.saturating_sub(said.len());

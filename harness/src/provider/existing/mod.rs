@@ -254,7 +254,9 @@ impl ExistingProvider {
 impl Drop for ExistingProvider {
     fn drop(&mut self) {
         // Waiting for it may not be allowed here.
-        self.runtime.take().map(Runtime::shutdown_background);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
