@@ -92,14 +92,19 @@ fn on_nodes(name: &str, built: &Built, rootfs: &str) -> Result<u8, String> {
 /// What an engine must do, for the engine `kubelet`, and what users of its endpoint meet: with these programs of a cluster, parted
 /// by colons.
 pub(crate) fn kubelet(built: &Built, programs: &str) -> Result<u8, String> {
-    let rootfs = built.step().args(["component", "image", "--path"]).read()?;
-    let conforms = cargo(["test", "--package", "podferry", "--test", "conformance", "--", "kubelet::"])
-        .env("PODFERRY_TEST_ROOTFS", &rootfs)
-        .env("PODFERRY_TEST_KUBERNETES", programs)
-        .status()?;
+    let conforms = conformance(built, ("PODFERRY_TEST_KUBERNETES", programs))?;
     let endpoint = ignored(built, "kubernetes", programs)?;
-    let existing = ignored(built, "existing", programs)?;
-    Ok([conforms, endpoint, existing].into_iter().find(|code| *code != 0).unwrap_or(0))
+    Ok(if conforms == 0 { endpoint } else { conforms })
+}
+
+/// What an engine must do, for the engine `kubelet`. `on`: the variable that says where, with its value.
+pub(crate) fn conformance(built: &Built, on: (&str, &str)) -> Result<u8, String> {
+    let rootfs = built.step().args(["component", "image", "--path"]).read()?;
+    cargo(["test", "--package", "podferry", "--test", "conformance", "--", "kubelet::"])
+        .env("PODFERRY_TEST_ROOTFS", &rootfs)
+        .env("PODFERRY_WORKLOADS", built.workloads())
+        .env(on.0, on.1)
+        .status()
 }
 
 /// The tests of a file that a lane of their own runs, since what they need takes minutes to build; one after the other.
