@@ -1,6 +1,6 @@
 //! podferry on a cluster that is there already: one that the test makes, of local nodes, and that a second podferry finds by its
-//! kubeconfig alone. Needs root, and the programs of a cluster (`PODFERRY_TEST_KUBERNETES`): the lane
-//! `cargo xtask ci kubernetes` runs what is ignored here.
+//! kubeconfig alone. What is ignored here needs root, and the programs of a cluster (`PODFERRY_TEST_KUBERNETES`); no lane runs it
+//! yet.
 
 #[path = "../bed/mod.rs"]
 mod bed;
@@ -38,7 +38,7 @@ fn what_is_not_named_is_not_taken() {
 /// With the rights of the manifest and no more: a looper and a redis with its client move; nothing is left in the cluster, nor on
 /// its nodes. Without one of the rights that one is named. A run that is killed is swept up.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the programs of a cluster: cargo xtask ci kubernetes"]
+#[ignore = "needs the programs of a cluster"]
 async fn containers_move_on_a_cluster_that_was_there_before() {
     let place = Place::new();
     let held = Held::up(&place).await;

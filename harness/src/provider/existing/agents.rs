@@ -1,16 +1,15 @@
 //! The agents' pods, and the way to each.
 
+use super::exec::exec;
 use super::nodes::Worker;
 use super::{RUN_LABEL, failure};
 use crate::cluster::{Api, wait_for};
 use crate::node::{Far, Remote};
 use crate::record::{Failure, RunId};
 use k8s_openapi::api::core::v1::{ContainerState, Namespace, Pod, ServiceAccount};
-use kube::api::{AttachParams, AttachedProcess, PostParams};
+use kube::api::PostParams;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -26,8 +25,6 @@ const PROGRAM: &str = "/podferry";
 const PLACE: &str = "__node-place";
 const AGENT: &str = "__node-agent";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// What goes and comes of a stream before the one side waits for the other.
-const BUFFER: usize = 1 << 20;
 
 /// Makes the run's namespace, and the account of its pods.
 pub(super) async fn make_namespace(client: &kube::Client, name: &str, run: &RunId) -> Result<(), Failure> {
@@ -135,49 +132,27 @@ pub(super) async fn join(
     on: &Handle,
 ) -> Result<(Remote, Ended), Failure> {
     let cannot = format!("can't join node {}", worker.known_as);
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let how = AttachParams {
-        stdin: true,
-        max_stdin_buf_size: Some(BUFFER),
-        max_stdout_buf_size: Some(BUFFER),
-        ..AttachParams::default()
-    };
-    let mut agent = pods.exec(&name(worker), [PROGRAM, AGENT], &how).await.map_err(|e| failure(&cannot, &e))?;
-    let (Some(input), Some(output)) = (agent.stdin(), agent.stdout()) else {
-        return Err(Failure::surroundings(format!("{cannot}: it has no streams")));
-    };
-    let said = listen(&mut agent, on);
-    // The way in is held by who writes to it: `join` would close it.
-    let status = agent.take_status();
-    let ended = on.spawn(async move {
-        if let Some(status) = status {
-            status.await;
-        }
-        agent.abort();
-        agent.join().await.map_err(|e| kube::Error::Service(Box::new(e)))
-    });
+    let (streams, said, ended) = exec(client, namespace, &name(worker), &[PROGRAM, AGENT]).await?;
     let place = Far {
         name: worker.name.clone(),
         known_as: worker.known_as.clone(),
         address: worker.address,
         pod_network: worker.pod_network,
     };
-    let joined = tokio::time::timeout(JOIN_LIMIT, Remote::new(place, tokio::io::join(output, input), on)).await;
+    let joined = tokio::time::timeout(JOIN_LIMIT, Remote::new(place, streams, on)).await;
     let late = |_| std::io::Error::new(std::io::ErrorKind::TimedOut, format!("not joined within {JOIN_LIMIT:?}"));
     let stop = ended.abort_handle();
     let ended = Ended { node: worker.known_as.clone(), task: ended };
     joined.map_err(late).flatten().map(|remote| (remote, ended)).map_err(|e| {
         stop.abort();
-        let said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect();
-        Failure { log, ..failure(&cannot, &e) }
+        Failure { log: said.lines(), ..failure(&cannot, &e) }
     })
 }
 
 /// The end of an agent.
 pub(super) struct Ended {
     node: String,
-    task: JoinHandle<Result<(), kube::Error>>,
+    task: JoinHandle<()>,
 }
 
 impl Ended {
@@ -192,26 +167,6 @@ impl Ended {
             }
         }
     }
-}
-
-/// Keeps what the agent says on standard error.
-fn listen(agent: &mut AttachedProcess, on: &Handle) -> Arc<Mutex<Vec<u8>>> {
-    /// More than it ever says.
-    const MOST: u64 = 64 << 10;
-    let said = Arc::<Mutex<Vec<u8>>>::default();
-    if let Some(error) = agent.stderr() {
-        let said = Arc::clone(&said);
-        on.spawn(async move {
-            let mut bytes = [0; 1024];
-            let mut error = error.take(MOST);
-            while let Ok(n @ 1..) = error.read(&mut bytes).await {
-                said.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..n]);
-            }
-            // It is read to its end, or the agent would wait for that.
-            let _ = tokio::io::copy(&mut error.into_inner(), &mut tokio::io::sink()).await;
-        });
-    }
-    said
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! kubelets' checkpoints are asked for through the API server. What it leaves on the nodes' disks the agents remove.
 
 mod agents;
+mod exec;
 mod nodes;
 mod preflight;
 mod rights;
@@ -253,7 +254,9 @@ impl ExistingProvider {
 impl Drop for ExistingProvider {
     fn drop(&mut self) {
         // Waiting for it may not be allowed here.
-        self.runtime.take().map(Runtime::shutdown_background);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

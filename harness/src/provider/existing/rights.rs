@@ -94,7 +94,8 @@ mod tests {
             }
         }
         let mut asked: Vec<String> = wanted().into_iter().map(named).collect();
-        (given.sort(), asked.sort());
+        given.sort();
+        asked.sort();
         assert_eq!(given, asked);
     }
 }

@@ -78,15 +78,40 @@ fn work(files: &Files, asked: &Mutex<mpsc::Receiver<Vec<u8>>>, reply: &tokio::sy
     loop {
         let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(mut request) = next else { return };
+        let begins = opcode(&request) == Some(INIT);
         let Ok(reader) = Reader::<()>::from_fuse_buffer(FuseBuf::new(&mut request)) else { return };
         let Ok(writer) = FuseDevWriter::new(answer.as_raw_fd(), &mut buffer) else { return };
         // What could not be done is in the answer; of what has none (`FORGET`) nobody waits to hear.
         let _ = files.handle_message(reader, Writer::FuseDev(writer), None, None);
-        let Ok(bytes) = taken(&mut answer) else { return };
+        let Ok(mut bytes) = taken(&mut answer) else { return };
+        if begins {
+            large_writes(&mut bytes);
+        }
         if !bytes.is_empty() && reply.send(bytes).is_err() {
             return;
         }
     }
+}
+
+/// The first request of a kernel's (`linux/fuse.h`, 6.18).
+const INIT: u32 = 26;
+
+fn opcode(request: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(request.get(4..8)?.try_into().ok()?))
+}
+
+/// Takes writes of a mebibyte. A `PassthroughFs` by itself does not say so (fuse-backend-rs 0.14.0), and the kernel then writes
+/// 4 KiB at a time, each of which waits for its answer. Kernels that know no such pages (before 4.20) take what they know.
+fn large_writes(answer: &mut [u8]) {
+    /// `FUSE_ASYNC_READ`, `FUSE_BIG_WRITES` and `FUSE_MAX_PAGES`.
+    const FLAGS: u32 = 1 | 1 << 5 | 1 << 22;
+    const PAGES: u16 = 256;
+    // `fuse_out_header` has 16 bytes; in `fuse_init_out` the flags are at 12, `max_write` at 20 and `max_pages` at 28.
+    let Some(answer) = answer.get_mut(16..16 + 30) else { return };
+    let flags = u32::from_le_bytes([answer[12], answer[13], answer[14], answer[15]]) | FLAGS;
+    answer[12..16].copy_from_slice(&flags.to_le_bytes());
+    answer[20..24].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+    answer[28..30].copy_from_slice(&PAGES.to_le_bytes());
 }
 
 /// What was written into a file, which is empty afterwards.
