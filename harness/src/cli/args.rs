@@ -1,3 +1,7 @@
+mod existing;
+
+pub(crate) use existing::{AgentImageArgs, ExistingArgs};
+
 use super::perf::PerfArgs;
 use super::scenario::{Format, PlanFormat};
 use crate::bench::What;
@@ -217,31 +221,6 @@ pub(crate) struct KindArgs {
     pub(crate) image: Option<String>,
 }
 
-/// What is special to a cluster that is there already.
-#[derive(Clone, Debug, Default, ClapArgs)]
-pub(crate) struct ExistingArgs {
-    /// The kubeconfig for `--provider existing`; no other is looked for
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// The context in it; the one that it calls the current is never taken
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-    /// A node of that cluster that may be used, in the order of the scenarios' nodes; without, those that are ready and have no
-    /// taint, by name
-    #[arg(long = "node", value_name = "NAME")]
-    pub(crate) nodes: Vec<String>,
-    /// The image of the agent, if its nodes have it by another name than `podferry agent-image` gave it
-    #[arg(long = "agent-image", value_name = "IMAGE")]
-    pub(crate) agent_image: Option<String>,
-}
-
-impl ExistingArgs {
-    /// Whether such a cluster is named.
-    pub(crate) fn named(&self) -> bool {
-        self.kubeconfig.is_some()
-    }
-}
-
 /// What makes nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ProviderArg {
@@ -382,13 +361,6 @@ pub(super) struct OtlpArgs {
     /// Export the timeline as traces of OpenTelemetry: to a file of JSON lines, or to an endpoint (http://localhost:4318)
     #[arg(long = "otlp", value_name = "FILE|URL")]
     pub(super) targets: Vec<OtlpTarget>,
-}
-
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct AgentImageArgs {
-    /// The file, an OCI archive
-    #[arg(long, value_name = "FILE", default_value = "agent.tar")]
-    pub(super) out: PathBuf,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
