@@ -1,6 +1,8 @@
 mod existing;
+mod kind;
 
 pub(crate) use existing::{AgentImageArgs, ExistingArgs};
+pub(crate) use kind::KindArgs;
 
 use super::perf::PerfArgs;
 use super::scenario::{Format, PlanFormat};
@@ -206,19 +208,6 @@ impl ProviderArg {
             ProviderArg::Kind | ProviderArg::Existing => &[EngineKind::Kubelet],
         }
     }
-}
-
-/// What is special to a kind cluster.
-#[derive(Clone, Debug, Default, ClapArgs)]
-pub(crate) struct KindArgs {
-    /// The socket of a dockerd of yours for `--provider kind`: /var/run/docker.sock; without, podferry starts one in a node of
-    /// its own
-    #[arg(long = "docker", value_name = "SOCKET")]
-    pub(crate) docker: Option<PathBuf>,
-    /// A node image of kind's, kindest/node:v1.36.1, that containerd, runc and CRIU are laid over; without, podferry makes one of
-    /// packages and sources
-    #[arg(long = "kind-image", value_name = "IMAGE")]
-    pub(crate) image: Option<String>,
 }
 
 /// What makes nodes.
