@@ -1,6 +1,14 @@
+<<<<<<< HEAD
 mod provider;
 
 pub(crate) use provider::{ExistingArgs, MinikubeArgs, ProviderArg};
+=======
+mod existing;
+mod kind;
+
+pub(crate) use existing::{AgentImageArgs, ExistingArgs};
+pub(crate) use kind::KindArgs;
+>>>>>>> existing
 
 use super::perf::PerfArgs;
 use super::scenario::{Format, PlanFormat, SchemaOf};
@@ -204,6 +212,7 @@ pub(crate) struct StackArgs {
     pub(crate) kubernetes: Option<String>,
 }
 
+<<<<<<< HEAD
 /// What is special to a kind cluster.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct KindArgs {
@@ -221,6 +230,28 @@ pub(crate) struct KindArgs {
     /// Under --docker: take over the cluster that an earlier run left, if it is alike, and leave one for the next
     #[arg(long)]
     pub(crate) reuse: bool,
+=======
+impl ProviderArg {
+    /// The engines that are meant on its nodes where none is named.
+    pub(crate) fn engines(self) -> &'static [EngineKind] {
+        match self {
+            ProviderArg::Local => &[EngineKind::Cri, EngineKind::Runc],
+            ProviderArg::Kind | ProviderArg::Existing => &[EngineKind::Kubelet],
+        }
+    }
+}
+
+/// What makes nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ProviderArg {
+    /// Namespaces on this machine
+    #[default]
+    Local,
+    /// Containers of a kind cluster, in a dockerd of podferry's own; only for the engine kubelet
+    Kind,
+    /// Nodes of a cluster that is there already (--kubeconfig, --context); only for the engine kubelet
+    Existing,
+>>>>>>> existing
 }
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -351,13 +382,6 @@ pub(super) struct OtlpArgs {
     /// Export the timeline as traces of OpenTelemetry: to a file of JSON lines, or to an endpoint (http://localhost:4318)
     #[arg(long = "otlp", value_name = "FILE|URL")]
     pub(super) targets: Vec<OtlpTarget>,
-}
-
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct AgentImageArgs {
-    /// The file, an OCI archive
-    #[arg(long, value_name = "FILE", default_value = "agent.tar")]
-    pub(super) out: PathBuf,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
