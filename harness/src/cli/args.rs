@@ -1,14 +1,10 @@
-<<<<<<< HEAD
-mod provider;
-
-pub(crate) use provider::{ExistingArgs, MinikubeArgs, ProviderArg};
-=======
 mod existing;
 mod kind;
+mod provider;
 
 pub(crate) use existing::{AgentImageArgs, ExistingArgs};
 pub(crate) use kind::KindArgs;
->>>>>>> existing
+pub(crate) use provider::{MinikubeArgs, ProviderArg};
 
 use super::perf::PerfArgs;
 use super::scenario::{Format, PlanFormat, SchemaOf};
@@ -210,48 +206,6 @@ pub(crate) struct StackArgs {
     /// Have the nodes join a Kubernetes cluster of this version, for the engine kubelet; its programs are built if need be
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<String>,
-}
-
-<<<<<<< HEAD
-/// What is special to a kind cluster.
-#[derive(Clone, Debug, Default, ClapArgs)]
-pub(crate) struct KindArgs {
-    /// The socket of a dockerd of yours for `--provider kind` or `minikube`: /var/run/docker.sock; without, podferry starts one
-    /// in a node of its own
-    #[arg(long = "docker", value_name = "SOCKET")]
-    pub(crate) docker: Option<PathBuf>,
-    /// A node image of kind's, kindest/node:v1.36.1, that containerd, runc and CRIU are laid over; without, podferry makes one of
-    /// packages and sources
-    #[arg(long = "kind-image", value_name = "IMAGE")]
-    pub(crate) image: Option<String>,
-    /// Under --docker: leave the first cluster on which a case does not pass as it is, to look at; `podferry clean` removes it
-    #[arg(long)]
-    pub(crate) keep_on_failure: bool,
-    /// Under --docker: take over the cluster that an earlier run left, if it is alike, and leave one for the next
-    #[arg(long)]
-    pub(crate) reuse: bool,
-=======
-impl ProviderArg {
-    /// The engines that are meant on its nodes where none is named.
-    pub(crate) fn engines(self) -> &'static [EngineKind] {
-        match self {
-            ProviderArg::Local => &[EngineKind::Cri, EngineKind::Runc],
-            ProviderArg::Kind | ProviderArg::Existing => &[EngineKind::Kubelet],
-        }
-    }
-}
-
-/// What makes nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ProviderArg {
-    /// Namespaces on this machine
-    #[default]
-    Local,
-    /// Containers of a kind cluster, in a dockerd of podferry's own; only for the engine kubelet
-    Kind,
-    /// Nodes of a cluster that is there already (--kubeconfig, --context); only for the engine kubelet
-    Existing,
->>>>>>> existing
 }
 
 #[derive(Clone, Debug, ClapArgs)]

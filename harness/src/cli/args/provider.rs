@@ -2,7 +2,6 @@
 
 use crate::record::EngineKind;
 use clap::Args as ClapArgs;
-use std::path::PathBuf;
 
 /// What makes nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -59,30 +58,5 @@ impl MinikubeArgs {
     pub(crate) fn given(&self) -> Option<&'static str> {
         let image = self.image.as_ref().map(|_| "--base-image");
         image.or(self.cni.as_ref().map(|_| "--cni")).or(self.driver.as_ref().map(|_| "--driver"))
-    }
-}
-
-/// What is special to a cluster that is there already.
-#[derive(Clone, Debug, Default, ClapArgs)]
-pub(crate) struct ExistingArgs {
-    /// The kubeconfig for `--provider existing`; no other is looked for
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// The context in it; the one that it calls the current is never taken
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-    /// A node of that cluster that may be used, in the order of the scenarios' nodes; without, those that are ready and have no
-    /// taint, by name
-    #[arg(long = "node", value_name = "NAME")]
-    pub(crate) nodes: Vec<String>,
-    /// The image of the agent, if its nodes have it by another name than `podferry agent-image` gave it
-    #[arg(long = "agent-image", value_name = "IMAGE")]
-    pub(crate) agent_image: Option<String>,
-}
-
-impl ExistingArgs {
-    /// Whether such a cluster is named.
-    pub(crate) fn named(&self) -> bool {
-        self.kubeconfig.is_some()
     }
 }

@@ -10,8 +10,6 @@ mod mount;
 mod protocol;
 mod sockets;
 mod starts;
-#[cfg(test)]
-mod tests;
 
 pub(super) use agent::serve as serve_agent;
 

@@ -1,1 +1,0 @@
-//! The parts of the line that need no root and no node.
