@@ -77,7 +77,8 @@ fn parts(lane: &'static str) -> Vec<Cell> {
                 ..on("1.35")
             };
             let tests = Cell { name: ci::ENDPOINT.to_owned(), ..on(ci::KUBERNETES) };
-            vec![tests, pinned(1), pinned(2), other]
+            let there = Cell { name: ci::EXISTING.to_owned(), provider: "existing", ..tests.clone() };
+            vec![tests, there, pinned(1), pinned(2), other]
         }
         "kind" => {
             let cell = |shard: u32| Cell {
@@ -149,6 +150,7 @@ pub(crate) fn run(name: &str) -> Option<Result<u8, String>> {
     Some(match name {
         ci::ASKED => ci::asked(),
         ci::ENDPOINT => ci::endpoint(),
+        ci::EXISTING => ci::existing(),
         ci::KIND_RED => ci::kind_red(),
         ci::MINIKUBE_TOLD => ci::minikube_told(),
         ci::KIND_CONFORMS => ci::kind_conforms(),

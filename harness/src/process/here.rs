@@ -51,6 +51,27 @@ pub(crate) fn guest_in_pid_namespace(
     std::thread::scope(|s| s.spawn(start).join().expect("the thread that starts a guest does not panic"))
 }
 
+/// Starts `program` with a subcommand and two descriptors, its standard input and output. A thread that does nothing else is its
+/// parent, so that a signal at the parent's death (`PR_SET_PDEATHSIG`) comes with the harness's end and not before.
+pub(crate) fn start_between(program: &Path, subcommand: &str, input: OwnedFd, output: OwnedFd) -> io::Result<()> {
+    let mut command = agent(program, input);
+    command.arg(subcommand).stdout(Stdio::from(output));
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name(subcommand.to_owned()).spawn(move || {
+        let started = command.spawn();
+        // The command has descriptors of the child's, which must not stay open here.
+        drop(command);
+        match started {
+            Ok(mut child) => {
+                let _ = tell.send(Ok(()));
+                let _ = child.wait();
+            }
+            Err(e) => drop(tell.send(Err(e))),
+        }
+    })?;
+    told.recv().map_err(io::Error::other)?
+}
+
 fn agent(program: &Path, control: OwnedFd) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/").env_clear();

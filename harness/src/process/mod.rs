@@ -7,5 +7,5 @@ mod host;
 
 pub(crate) use count::{note_start, started};
 pub use exec::{Exec, ExecError, Output};
-pub(crate) use here::{guest_in_pid_namespace, init_in_new_pid_namespace, output_here};
+pub(crate) use here::{guest_in_pid_namespace, init_in_new_pid_namespace, output_here, start_between};
 pub use host::HostProgram;

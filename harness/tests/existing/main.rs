@@ -1,6 +1,6 @@
 //! podferry on a cluster that is there already: one that the test makes, of local nodes, and that a second podferry finds by its
-//! kubeconfig alone. What is ignored here needs root, and the programs of a cluster (`PODFERRY_TEST_KUBERNETES`); no lane runs it
-//! yet.
+//! kubeconfig alone. What is ignored here needs root, and the programs of a cluster (`PODFERRY_TEST_KUBERNETES`): the lane `kubernetes`
+//! has them.
 
 #[path = "../bed/mod.rs"]
 mod bed;
@@ -63,7 +63,7 @@ async fn containers_move_on_a_cluster_that_was_there_before() {
     let out = place.out();
     std::fs::rename(&out, place.path("passed")).unwrap();
     let seen = tokio::task::spawn_blocking(move || {
-        await_event(&out, &["checkpoint"], || child.try_wait().unwrap().is_some());
+        await_event(&out, &["\"phase\":\"checkpoint\""], || child.try_wait().unwrap().is_some());
         child.kill().unwrap();
         child.wait().unwrap();
     });

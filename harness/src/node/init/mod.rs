@@ -27,6 +27,9 @@ pub(crate) const GUEST: &str = "__node-guest";
 /// The hidden subcommand of an agent on a node that is reached by its standard streams alone.
 pub(crate) const AGENT: &str = "__node-agent";
 
+/// The hidden subcommand of who holds the kernel's end of such a node's files.
+pub(crate) const PUMP: &str = "__fuse-pump";
+
 /// The hidden subcommand of who keeps the place for such an agent.
 pub(crate) const PLACE: &str = "__node-place";
 
@@ -51,6 +54,8 @@ fn asked(mut args: impl Iterator<Item = OsString>) -> Option<i32> {
         asked if asked == SUBCOMMAND && std::process::id() != 1 => return Some(2),
         asked if asked == SUBCOMMAND => init(),
         asked if asked == AGENT => return Some(told(super::remote::serve_agent())),
+        // Its end is told by the mount.
+        asked if asked == PUMP => return Some(i32::from(super::remote::pump().is_err())),
         asked if asked == PLACE => loop {
             // Until a signal ends it.
             nix::unistd::pause();

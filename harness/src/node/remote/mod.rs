@@ -8,10 +8,12 @@ mod frame;
 mod line;
 mod mount;
 mod protocol;
+mod pump;
 mod sockets;
 mod starts;
 
 pub(super) use agent::serve as serve_agent;
+pub(super) use pump::serve as pump;
 
 use super::control::Control;
 use super::programs::Programs;

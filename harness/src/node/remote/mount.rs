@@ -1,22 +1,23 @@
 //! Mounts without a name: who has no path below the descriptor that holds one does not see it, and it goes with that, however
 //! the harness ends.
 
+use super::super::init::PUMP;
 use super::frame::{self, Tag};
 use super::line::Opener;
 use super::protocol::Call;
+use super::pump::{HEAD, REQUEST, length};
+use crate::process::start_between;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream as Line;
 use std::path::{Path, PathBuf};
-use tokio::net::unix::pipe::Receiver;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::runtime::Handle;
-
-/// What a request may be long: a mebibyte that is written, and its header.
-const REQUEST: usize = (1 << 20) + 4096;
 
 fn mounted(kind: &str, options: &[(&str, &str)], flags: &[&str]) -> io::Result<OwnedFd> {
     let file_system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -59,36 +60,43 @@ impl Files {
     pub(super) async fn mount(opener: &Opener, on: &Handle) -> io::Result<Files> {
         let (stream, ()) = opener.call(&Call::Files).await?;
         let cannot = |e: io::Error| io::Error::new(e.kind(), format!("can't open /dev/fuse: {e}"));
-        let device = OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open("/dev/fuse");
+        let device = OpenOptions::new().read(true).write(true).open("/dev/fuse");
         let device = device.map_err(cannot)?;
         let number = device.as_raw_fd().to_string();
         let options =
             [("source", "podferry"), ("fd", &number), ("rootmode", "40000"), ("user_id", "0"), ("group_id", "0")];
         let mount = mounted("fuse", &options, &["allow_other"]);
         let mount = mount.map_err(|e| io::Error::new(e.kind(), format!("can't mount a FUSE file system: {e}")))?;
+        let (line, theirs) = Line::pair()?;
+        start_between(Path::new("/proc/self/exe"), PUMP, theirs.into(), device.into())?;
+        line.set_nonblocking(true)?;
+        let line = {
+            let _runtime = on.enter();
+            UnixStream::from_std(line)?
+        };
         on.spawn(async move {
-            let read = device.try_clone().and_then(Receiver::from_file_unchecked);
-            let Ok(read) = read else { return };
-            let (mut from, mut to) = tokio::io::split(stream);
+            let ((mut asks, mut answers), (mut from, mut to)) = (line.into_split(), tokio::io::split(stream));
             let requests = async {
                 let mut bytes = vec![0; REQUEST];
-                // An error: the mount is gone.
-                while let Ok(n) = next(&read, &mut bytes).await {
-                    frame::write(&mut to, Tag::Data, &bytes[..n]).await?;
+                loop {
+                    asks.read_exact(&mut bytes[..HEAD]).await?;
+                    let length = length(&bytes[..HEAD])?;
+                    asks.read_exact(&mut bytes[HEAD..length]).await?;
+                    frame::write(&mut to, Tag::Data, &bytes[..length]).await?;
                 }
+                #[expect(unreachable_code, reason = "what it may fail with")]
                 io::Result::Ok(())
             };
-            let answers = async {
+            let answered = async {
                 while let Some((Tag::Data, answer)) = frame::read(&mut from).await? {
-                    // An error: who asked does not wait any more.
-                    let _ = io::Write::write(&mut &device, &answer);
+                    answers.write_all(&answer).await?;
                 }
                 io::Result::Ok(())
             };
-            // The device is closed by this, and with it all that waits is told.
+            // The line is closed by this, so that its other end closes the device, and with it all that waits is told.
             tokio::select! {
                 _ = requests => {}
-                _ = answers => {}
+                _ = answered => {}
             }
         });
         Ok(Files(mount))
@@ -97,19 +105,5 @@ impl Files {
     /// The path on this machine of a path of the node.
     pub(super) fn path(&self, inside: &Path) -> PathBuf {
         path(&self.0).join(inside.strip_prefix("/").unwrap_or(inside))
-    }
-}
-
-/// The kernel's next request. Read by tries until there is none: what reads a pipe to its end takes a short read for the sign
-/// of that, which it is not here.
-async fn next(device: &Receiver, into: &mut [u8]) -> io::Result<usize> {
-    loop {
-        device.readable().await?;
-        match device.try_read(into) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            // A request that was taken back meanwhile.
-            Err(e) if e.raw_os_error() == Some(nix::libc::ENOENT) => {}
-            read => return read,
-        }
     }
 }

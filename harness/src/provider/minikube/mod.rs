@@ -335,6 +335,8 @@ impl Start<'_> {
 fn minikube(dock: &Dock) -> Exec {
     let exec = Exec::new("setpriv").args(["--pdeathsig", "KILL"]).arg(dock.tool());
     let exec = exec.env("MINIKUBE_HOME", home(dock)).env("KUBECONFIG", dock.folder("minikube").join("kubeconfig"));
+    // Its logs and locks.
+    let exec = exec.env("TMPDIR", dock.folder("minikube"));
     exec.env("MINIKUBE_IN_STYLE", "false").env("MINIKUBE_WANTUPDATENOTIFICATION", "false")
 }
 
