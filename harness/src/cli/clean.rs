@@ -72,6 +72,7 @@ fn undo(run: &RunId, claim: &Claim, things: &mut usize) -> Result<(), String> {
         ledger::UNFINISHED_IMAGE => {
             crate::component::sweep_unfinished(Path::new(&claim.name)).map_err(|e| e.to_string())
         }
+        ledger::HIERARCHIES => crate::provider::hierarchies::sweep(&claim.name).map_err(|e| e.to_string()),
         ledger::CLUSTER_NAMESPACE => crate::provider::existing::sweep(&claim.name),
         ledger::KIND_CLUSTER | ledger::KEPT_KIND_CLUSTER => crate::provider::kind::sweep(claim),
         ledger::TEMP_DIR => match std::fs::remove_dir_all(&claim.name) {

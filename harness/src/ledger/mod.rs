@@ -35,6 +35,10 @@ pub const KIND_CLUSTER: &str = "kind-cluster";
 /// Sweeping is `provider::minikube::sweep`.
 pub const MINIKUBE_PROFILE: &str = "minikube-profile";
 
+/// Claim kind of hierarchies of control groups (version 1) that a node of somebody else's may mount, and the machine had not; its
+/// name is their controllers, with commas between. Sweeping is `provider::hierarchies::sweep`.
+pub const HIERARCHIES: &str = "cgroup-hierarchies";
+
 /// Claim kind of a kind cluster that a run left on purpose: only `podferry clean` sweeps it, no start of a run does. Its name is
 /// the cluster's, how it was left, and dockerd's socket.
 pub const KEPT_KIND_CLUSTER: &str = "kept-kind-cluster";

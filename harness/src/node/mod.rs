@@ -18,6 +18,7 @@ mod wire;
 pub(crate) use guest::{Guest, Place};
 pub(crate) use memory::MemoryGroup;
 pub(crate) use processes::{Process, host_id, processes};
+pub(crate) use remote::mounted;
 pub(crate) use remote::{Far, Remote, Way};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wire::{CgroupMounts, Cgroups, Setup};

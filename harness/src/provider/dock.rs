@@ -4,6 +4,7 @@
 use crate::node::{Program, SharedNode};
 use crate::process::{Exec, Output};
 use crate::provider::Provider;
+use crate::provider::hierarchies::Hierarchies;
 use crate::provider::local::{LocalConfig, LocalProvider};
 use crate::record::{Chain, Failure};
 use bollard::query_parameters::{BuildImageOptionsBuilder, InspectContainerOptions};
@@ -35,7 +36,13 @@ pub(super) struct Dock {
 
 enum Place {
     /// In a node of podferry's.
-    Node { provider: LocalProvider, node: SharedNode, tool: PathBuf, _dockerd: Box<dyn Program> },
+    Node {
+        provider: LocalProvider,
+        node: SharedNode,
+        tool: PathBuf,
+        hierarchies: Hierarchies,
+        _dockerd: Box<dyn Program>,
+    },
     /// On this machine, the user's.
     Host { socket: PathBuf, tool: PathBuf, work: tempfile::TempDir },
 }
@@ -54,16 +61,19 @@ impl Dock {
         let mut config = config;
         let inside = Path::new(TOOLS).join(tool.file_name().unwrap_or_default());
         config.binds.push((tool.to_owned(), inside.clone()));
+        let hierarchies = Hierarchies::claim(&config.claims)?;
         let provider = LocalProvider::new(config)?;
         let node = provider.node(NAME).await?;
         let started = start(&node).await;
         match started {
             Ok((docker, dockerd)) => {
-                Ok(Dock { place: Place::Node { provider, node, tool: inside, _dockerd: dockerd }, docker })
+                let place = Place::Node { provider, node, tool: inside, hierarchies, _dockerd: dockerd };
+                Ok(Dock { place, docker })
             }
             Err(e) => {
                 // The first error is the one to tell.
                 let _ = provider.down(NAME).await;
+                let _ = hierarchies.end().await;
                 Err(e)
             }
         }
@@ -87,8 +97,9 @@ impl Dock {
 
     /// Ends all of it: the node with all that is in it, or of the user's dockerd what the tool deletes.
     pub(super) async fn end(self, delete: Exec, what: &str) -> Result<(), Failure> {
-        if let Place::Node { provider, .. } = &self.place {
-            return provider.down(NAME).await;
+        if let Place::Node { provider, hierarchies, .. } = &self.place {
+            provider.down(NAME).await?;
+            return hierarchies.end().await;
         }
         let output = self.output(delete.timeout(DELETE_LIMIT)).await?;
         if output.code == 0 {

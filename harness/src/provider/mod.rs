@@ -2,6 +2,7 @@
 
 mod dock;
 pub mod existing;
+pub mod hierarchies;
 pub mod kind;
 pub mod local;
 pub mod minikube;

@@ -13,6 +13,7 @@ mod sockets;
 mod starts;
 
 pub(super) use agent::serve as serve_agent;
+pub(crate) use mount::mounted;
 pub(super) use pump::serve as pump;
 
 use super::control::Control;

@@ -19,7 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 
-fn mounted(kind: &str, options: &[(&str, &str)], flags: &[&str]) -> io::Result<OwnedFd> {
+/// A file system of this kind that is mounted nowhere: it goes with the descriptor.
+pub(crate) fn mounted(kind: &str, options: &[(&str, &str)], flags: &[&str]) -> io::Result<OwnedFd> {
     let file_system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
         fsconfig_set_string(&file_system, *key, *value)?;

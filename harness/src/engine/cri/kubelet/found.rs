@@ -34,7 +34,7 @@ pub(super) struct Found {
 struct Containerd {
     root: String,
     state: String,
-    grpc: Grpc,
+    grpc: Option<Grpc>,
     #[serde(default)]
     plugins: HashMap<String, toml::Value>,
 }
@@ -42,6 +42,14 @@ struct Containerd {
 #[derive(Deserialize)]
 struct Grpc {
     address: String,
+}
+
+impl Containerd {
+    /// Where it listens: from version 4 of the configuration on (containerd 2.3) a plugin has that.
+    fn address(&self) -> Option<&str> {
+        let server = || self.plugins.get("io.containerd.server.v1.grpc")?.get("address")?.as_str();
+        self.grpc.as_ref().map(|grpc| grpc.address.as_str()).or_else(server)
+    }
 }
 
 /// containerd's own default, and the kubelet's.
@@ -97,7 +105,8 @@ async fn containerd(node: &SharedNode, socket: &str) -> Result<Containerd, Engin
         let said = node.run(dump.env("PATH", PATH)).await.map_err(|e| broken(node, what, e))?.text();
         let config: Containerd =
             toml::from_str(&said).map_err(|e| broken(node, "read containerd's configuration", e))?;
-        if config.grpc.address == socket || config.grpc.address == socket.replacen("/var/run/", "/run/", 1) {
+        let listens = |at: &str| at == socket || at == socket.replacen("/var/run/", "/run/", 1);
+        if config.address().is_some_and(listens) {
             return Ok(config);
         }
     }
@@ -169,6 +178,16 @@ mod tests {
         let json = "{\n  \"cgroupRoot\": \"/podferry\",\n  \"containerRuntimeEndpoint\": \"unix:///run/c.sock\"\n}\n";
         assert_eq!(setting(json, "cgroupRoot").as_deref(), Some("/podferry"));
         assert_eq!(setting(json, "containerRuntimeEndpoint").as_deref(), Some("unix:///run/c.sock"));
+    }
+
+    #[test]
+    fn where_it_listens_is_found_in_every_version_of_the_form() {
+        let at = |text: &str| toml::from_str::<Containerd>(text).unwrap().address().map(str::to_owned);
+        let head = "root = '/r'\nstate = '/s'\n";
+        assert_eq!(at(&format!("version = 3\n{head}[grpc]\naddress = '/c.sock'\n")).as_deref(), Some("/c.sock"));
+        let four = format!("version = 4\n{head}[plugins.'io.containerd.server.v1.grpc']\naddress = '/c.sock'\n");
+        assert_eq!(at(&four).as_deref(), Some("/c.sock"));
+        assert_eq!(at(&format!("version = 4\n{head}")), None);
     }
 
     #[test]
