@@ -102,6 +102,12 @@ impl Freezer {
     pub(in crate::engine) fn count(&self) -> io::Result<usize> {
         Ok(fs::read_to_string(self.folder().join("cgroup.procs"))?.lines().count())
     }
+
+    /// Whether there is nothing in it that could stand still: neither a process nor a group.
+    pub(in crate::engine) fn is_empty(&self) -> io::Result<bool> {
+        let groups = fs::read_dir(self.folder())?.flatten().any(|entry| entry.path().is_dir());
+        Ok(!groups && self.count()? == 0)
+    }
 }
 
 /// A process of the node.

@@ -45,6 +45,10 @@ impl Inner {
     /// By the kernel's freezer, and podman is told nothing: what `podman pause` froze it would not checkpoint.
     pub(super) async fn freeze(&self, container: &Container) -> Result<(), EngineError> {
         let freezer = self.freezer("freeze", container)?;
+        // podman takes the group of a container away some time after it has said that the container has ended.
+        if freezer.is_empty().unwrap_or(true) {
+            return Err(self.no_tasks("freeze", container));
+        }
         let frozen = match freezer.freeze() {
             Ok(()) => freezer.settled().await,
             Err(e) => Err(e),
