@@ -94,7 +94,7 @@ impl Worlds {
         let nodes: BTreeSet<String> = cases.iter().flat_map(|c| c.nodes.iter().cloned()).collect();
         let (kinds, nodes): (Vec<_>, Vec<_>) = (kinds.into_iter().collect(), nodes.into_iter().collect());
         for world in &self.0 {
-            if let Err(failure) = world.raise(&kinds, &nodes).await {
+            if let Err(failure) = Box::pin(world.raise(&kinds, &nodes)).await {
                 recorder.error(failure);
                 return false;
             }
@@ -126,7 +126,7 @@ impl duel::Sides for Worlds {
     async fn round(&self, duel: &Duel<'_>, _case: &Case, both: &[Case; 2], round: u32) {
         let mut ended = [None, None];
         for (world, (case, ended)) in self.0.iter().zip(both.iter().zip(&mut ended)) {
-            *ended = match super::requirements::unmet(world, case).await {
+            *ended = match Box::pin(super::requirements::unmet(world, case)).await {
                 Ok(None) => None,
                 Ok(Some(reason)) => Some(Ended::new(Outcome::Skipped, Some(reason))),
                 Err(failure) => Some(Ended::new(Outcome::Errored, Some(failure.message))),

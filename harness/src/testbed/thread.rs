@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
+/// What a main thread has: unoptimised, a step takes most of the 2 MiB that another one has.
+const STACK: usize = 8 << 20;
+
 type Reply<T> = oneshot::Sender<T>;
 
 /// What the thread is asked.
@@ -49,7 +52,7 @@ pub(super) async fn start(decided: Decided) -> Result<Ready, Failed> {
     let (ready, made) = oneshot::channel();
     let gone = move || Failed::surroundings(Failure::surroundings("the bed's thread ended before it was made"), &out);
     let work = move || live(decided, asked, ready);
-    let thread = std::thread::Builder::new().name(thread_name()).spawn(work);
+    let thread = std::thread::Builder::new().name(thread_name()).stack_size(STACK).spawn(work);
     let thread = thread.map_err(|e| Failed::usage(format!("can't start a thread for the bed: {e}")))?;
     match made.await.unwrap_or_else(|_| Err(gone())) {
         Ok(dir) => Ok(Ready { asks, thread, engine, nodes, dir, deny_skips }),

@@ -100,16 +100,17 @@ async fn attempt(
             return Err(e);
         }
     };
-    let restored = match restore::into_slot(run, &engine, &slot, &held, &what.to, restore::How::Verified).await {
+    let restored = Box::pin(restore::into_slot(run, &engine, &slot, &held, &what.to, restore::How::Verified)).await;
+    let restored = match restored {
         Ok(restored) => restored,
         Err(e) => {
             // What could not be restored is told of too; the first error is the one to tell.
-            let _ = account(run, step, what, held).await;
+            let _ = Box::pin(account(run, step, what, held)).await;
             return Err(e);
         }
     };
-    arrive(run, step, what, source, restored, seen).await?;
-    account(run, step, what, held).await
+    Box::pin(arrive(run, step, what, source, restored, seen)).await?;
+    Box::pin(account(run, step, what, held)).await
 }
 
 /// The copy runs: its clients are switched to it, and its first answer is waited for.
