@@ -51,9 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result<u8, String> {
     let mut parts = Parts::default();
     let built = parts.time("build", || build::binaries(Profile::Dev))?;
     parts.time("build tests", || {
-        cargo(["test", "--quiet", "--workspace", "--exclude", "codegen", "--no-run"])
-            .must("building the tests")
-            .map(|()| 0)
+        cargo(["test", "--workspace", "--exclude", "codegen", "--no-run"]).must("building the tests").map(|()| 0)
     })?;
     if unit {
         parts.go("unit", self::unit);

@@ -1,6 +1,7 @@
 //! The stack under test, as the command line names it: node image and binaries of the user's own.
 
 mod existing;
+mod gathered;
 mod kind;
 mod minikube;
 #[cfg(test)]

@@ -19,9 +19,11 @@ pub(crate) use guest::{Guest, Place};
 pub(crate) use memory::MemoryGroup;
 pub(crate) use processes::{Process, host_id, processes};
 pub(crate) use remote::mounted;
-pub(crate) use remote::{Far, Remote, Way};
+pub(crate) use remote::{Remote, Way};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use wire::{CgroupMounts, Cgroups, Setup};
+
+pub use programs::Programs;
 
 use crate::process::{Exec, ExecError, Output};
 use crate::record::NodeRecord;
@@ -32,6 +34,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use wire::Streams;
 
 /// The control group that all containers of a node are in, of whichever engine, as the node sees it.
 pub(crate) const CONTAINERS: &str = "/podferry";
@@ -42,8 +45,13 @@ const OWN_NETWORK: &str = "/proc/1/ns/net";
 /// A node. All paths are paths inside the node unless a method says otherwise.
 #[async_trait]
 pub trait Node: Send + Sync {
+    /// What starts programs in it.
+    fn programs(&self) -> &Programs;
+
     /// Its name (`a`).
-    fn name(&self) -> &str;
+    fn name(&self) -> &str {
+        self.programs().name()
+    }
 
     /// The name that its cluster knows it by, where that is another.
     fn known_as(&self) -> &str {
@@ -60,24 +68,34 @@ pub trait Node: Send + Sync {
     fn record(&self) -> &NodeRecord;
 
     /// Runs a program in the node and waits for its end; any exit code is an `Ok`.
-    async fn output(&self, exec: Exec) -> Result<Output, ExecError>;
+    async fn output(&self, exec: Exec) -> Result<Output, ExecError> {
+        self.programs().output(exec).await
+    }
 
     /// Runs a program in the node; another exit code than 0 is an error that shows the end of its output.
-    async fn run(&self, exec: Exec) -> Result<Output, ExecError>;
+    async fn run(&self, exec: Exec) -> Result<Output, ExecError> {
+        self.programs().run(exec).await
+    }
 
     /// Starts a program in the node that goes on; its output is appended to the file `log` (inside the node). It ends
     /// with the node at the latest. `exec.timeout` and `exec.stdin` do not apply.
-    async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError>;
+    async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
+        self.programs().go_on(exec, Streams::Log(log.to_owned()), &[]).await
+    }
 
     /// Like [`Node::spawn`], with anonymous pipes as standard output and error and `/dev/null` as input. CRIU can only
     /// dump a container whose standard streams are pipes (or `/dev/null`): a file outside the container's root fails
     /// with `Can't lookup mount` (criu 4.2.1). What comes through the pipes is appended to `log` by PID 1 of the node,
     /// which outlives the program; the program's own children (the container) keep the pipes.
-    async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError>;
+    async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
+        self.programs().go_on(exec, Streams::Piped(log.to_owned()), &[]).await
+    }
 
     /// Like [`Node::spawn`], with a file of the harness's own as its standard output; the log gets its standard error. It
     /// is how a program is given a descriptor on which it says that it is ready (CRIU's and runc's `--status-fd 1`).
-    async fn spawn_telling(&self, exec: Exec, out: OwnedFd, log: &Path) -> Result<Box<dyn Program>, ExecError>;
+    async fn spawn_telling(&self, exec: Exec, out: OwnedFd, log: &Path) -> Result<Box<dyn Program>, ExecError> {
+        self.programs().telling(exec, out, &self.host_path(log)).await
+    }
 
     /// The path on the host at which a path inside the node can be read and written. Absolute links inside the node
     /// are not followed right from there: name files by their real place.
@@ -97,7 +115,9 @@ pub trait Node: Send + Sync {
 
     /// A folder inside the node that all nodes of the run share (memory-backed): what one writes there, the others
     /// read. `None` if the provider has none.
-    fn shared_dir(&self) -> Option<&Path>;
+    fn shared_dir(&self) -> Option<&Path> {
+        None
+    }
 
     /// Listens on an address in the node's network namespace.
     fn listen(&self, address: std::net::SocketAddr) -> io::Result<TcpListener> {
@@ -110,8 +130,10 @@ pub trait Node: Send + Sync {
     }
 
     /// The exit code (`128 + signal` for a signal) of a program that was nobody's child but PID 1's when it ended, by its
-    /// process id in the node; the last few hundred are kept.
-    fn orphan_exit(&self, pid: u32) -> Option<i32>;
+    /// process id in the node; the last few hundred are kept. `None` of a node whose PID 1 is not podferry's.
+    fn orphan_exit(&self, _pid: u32) -> Option<i32> {
+        None
+    }
 
     /// Opens a connection from the node's network namespace. Blocks.
     fn connect(&self, to: std::net::SocketAddr, limit: Duration) -> io::Result<TcpStream> {
@@ -119,21 +141,44 @@ pub trait Node: Send + Sync {
     }
 
     /// Changes the node's cable, in both directions. Blocks.
-    fn set_link(&self, link: Link) -> io::Result<()>;
+    ///
+    /// # Errors
+    /// The kernel refuses it, or the node is not podferry's own.
+    fn set_link(&self, _link: Link) -> io::Result<()> {
+        not_ours()
+    }
 
     /// Leads what is sent to an address of another node's pods to this node, or no longer. Blocks.
-    fn lead(&self, to: Ipv4Addr, here: bool) -> io::Result<()>;
+    ///
+    /// # Errors
+    /// The kernel refuses it, or the node is not podferry's own.
+    fn lead(&self, _to: Ipv4Addr, _here: bool) -> io::Result<()> {
+        not_ours()
+    }
 
     /// Makes every process of the node but its PID 1 stand still, or go on. While it stands still, no program can be
     /// started in it: who tries waits. Blocks until the kernel has done it.
-    fn set_paused(&self, paused: bool) -> io::Result<()>;
+    ///
+    /// # Errors
+    /// The kernel refuses it, or the node is not podferry's own.
+    fn set_paused(&self, _paused: bool) -> io::Result<()> {
+        not_ours()
+    }
 
     /// How often the kernel has refused memory to the node, since what all its processes take had reached its limit.
     /// `None`: it does not count that.
-    fn memory_refusals(&self) -> Option<u64>;
+    fn memory_refusals(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether the node is still there.
-    fn alive(&self) -> bool;
+    fn alive(&self) -> bool {
+        self.programs().control().alive()
+    }
+}
+
+fn not_ours<T>() -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "the node is not podferry's own"))
 }
 
 /// The state of a node's cable.

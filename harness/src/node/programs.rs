@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 /// What starts programs in a node.
 #[derive(Debug)]
-pub(super) struct Programs {
+pub struct Programs {
     name: String,
     control: Arc<Control>,
     paused: watch::Sender<bool>,

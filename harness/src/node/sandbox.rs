@@ -4,9 +4,9 @@ use super::init::SUBCOMMAND;
 use super::pause;
 use super::programs::Programs;
 use super::reach;
-use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup, Streams};
-use super::{Link, MemoryGroup, Node, Program};
-use crate::process::{Exec, ExecError, Output, init_in_new_pid_namespace};
+use super::wire::{Channel, Reply, Request, SHARED_DIR, Setup};
+use super::{Link, MemoryGroup, Node};
+use crate::process::init_in_new_pid_namespace;
 use crate::record::NodeRecord;
 use async_trait::async_trait;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -123,8 +123,8 @@ impl Drop for Sandbox {
 
 #[async_trait]
 impl Node for Sandbox {
-    fn name(&self) -> &str {
-        self.programs.name()
+    fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -137,26 +137,6 @@ impl Node for Sandbox {
 
     fn record(&self) -> &NodeRecord {
         &self.record
-    }
-
-    async fn output(&self, exec: Exec) -> Result<Output, ExecError> {
-        self.programs.output(exec).await
-    }
-
-    async fn run(&self, exec: Exec) -> Result<Output, ExecError> {
-        self.programs.run(exec).await
-    }
-
-    async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.programs.go_on(exec, Streams::Log(log.to_owned()), &[]).await
-    }
-
-    async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.programs.go_on(exec, Streams::Piped(log.to_owned()), &[]).await
-    }
-
-    async fn spawn_telling(&self, exec: Exec, out: OwnedFd, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.programs.telling(exec, out, &self.host_path(log)).await
     }
 
     fn host_path(&self, inside: &Path) -> PathBuf {
@@ -192,10 +172,6 @@ impl Node for Sandbox {
 
     fn memory_refusals(&self) -> Option<u64> {
         MemoryGroup::of(&self.host_path(Path::new("/sys/fs/cgroup")), "/").refusals()
-    }
-
-    fn alive(&self) -> bool {
-        self.programs.control().alive()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Providers make nodes.
 
-mod dock;
+pub mod containers;
 pub mod existing;
 pub mod hierarchies;
 pub mod kind;
 pub mod local;
 pub mod minikube;
-mod network;
-mod pieces;
+mod together;
 
 use crate::client::Vantage;
 use crate::cluster::Cluster;
@@ -34,7 +33,13 @@ pub trait Provider: Send + Sync {
 
     /// Takes a node down and makes it anew, as a machine that is switched off and on again: what is on its disk (`/data`)
     /// is there, its address is the same, and all else is gone: processes, mounts, network, memory-backed files.
-    async fn restart(&self, name: &str) -> Result<SharedNode, Failure>;
+    ///
+    /// # Errors
+    /// It does not come up again, or is not podferry's own.
+    async fn restart(&self, name: &str) -> Result<SharedNode, Failure> {
+        let why = self.foreign().unwrap_or("what makes it can't");
+        Err(Failure::surroundings(format!("can't restart node {name}: {why}")))
+    }
 
     /// Takes a node down with all that it holds; gone already is no error.
     async fn down(&self, name: &str) -> Result<(), Failure>;

@@ -1,14 +1,14 @@
 //! What a minikube cluster's nodes are made of, and whether what is said of one goes together.
 
+use super::gathered::{Asked, Gathered, gather, tag};
 use super::{Stack, refusal, usage};
 use crate::cli::args::{MinikubeArgs, StackArgs};
 use crate::cli::run::Refusal;
-use crate::component::{self, Cache, NodeImageSpec, Progress, Wanted};
-use crate::provider::minikube::{PROGRAMS, Parts, usable};
+use crate::component::{self, Cache, NodeImageSpec, Progress};
+use crate::provider::containers::PROGRAMS;
+use crate::provider::minikube::{CRICTL, Parts, usable};
 use crate::record::ComponentRecord;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The packages of a minikube node.
 const PACKAGES: &str = include_str!("../../../../fixtures/node/minikube.packages");
@@ -24,15 +24,6 @@ pub(crate) struct Minikube {
     pub(crate) components: Vec<ComponentRecord>,
 }
 
-/// The programs that take the place of those of any base image.
-const OURS: [&str; 3] = ["containerd", "containerd-shim-runc-v2", "ctr"];
-
-/// The programs that are to be of one version with the API server, and are not built with it.
-const OF_KUBERNETES: [&str; 3] = ["kubeadm", "kubectl", "kube-proxy"];
-
-/// The components that are taken from the packages of the stack's own node image.
-const OF_IMAGE: [&str; 2] = ["runc", "criu"];
-
 /// Gets and builds all of it; what the user gives takes its place.
 pub(super) async fn prepare(
     stack: &Stack,
@@ -40,58 +31,16 @@ pub(super) async fn prepare(
     cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<Minikube, Refusal> {
-    let base = args.minikube.image.as_ref();
-    let root = match base {
-        None => {
-            let spec = NodeImageSpec::listed("fixtures/node/minikube.packages", "minikube", PACKAGES);
-            Some(Arc::new(component::node_image(&spec, cache, progress).await.map_err(refusal)?))
-        }
-        // A base image of minikube's has its own packages.
-        Some(_) => None,
-    };
-    let given = stack.overrides.iter().map(|o| (&o.record, &o.bind.host));
-    let of_cluster = stack.programs.iter().map(|built| (&built.record, &built.path));
-    let mut programs = BTreeMap::new();
-    let mut components = Vec::new();
-    for (record, path) in given.chain(of_cluster) {
-        programs.insert(record.name.clone(), path.clone());
-        components.push(record.clone());
-    }
-    let tag = |version: &str| format!("v{}", version.trim_start_matches('v'));
-    let of_api = components.iter().find(|c| c.name == "kube-apiserver").map(|c| tag(&c.version));
-    for name in PROGRAMS.iter().chain(&["minikube"]) {
-        let theirs = base.is_some() && !OURS.contains(name) && *name != "minikube";
-        if theirs || programs.contains_key(*name) {
-            continue;
-        }
-        // Of one version with the API server; the others have versions of their own.
-        let of_cluster = OF_KUBERNETES.contains(name).then(|| of_api.clone()).flatten();
-        let wanted = Wanted { version: of_cluster, ..Wanted::named(name) };
-        let built = component::build(&wanted, cache, progress).await.map_err(refusal)?;
-        programs.insert((*name).to_owned(), built.path);
-        components.push(built.record);
-    }
-    let of_image = stack.image.components.iter().filter(|c| OF_IMAGE.contains(&c.name.as_str()));
-    let missing: Vec<_> = of_image.filter(|c| !programs.contains_key(&c.name)).cloned().collect();
-    components.extend(missing);
-    components.sort_by(|a, b| a.name.cmp(&b.name));
-    let program = programs.remove("minikube").expect("it was built above");
+    let packages = NodeImageSpec::listed("fixtures/node/minikube.packages", "minikube", PACKAGES);
+    let programs = [&PROGRAMS[..], &[CRICTL]].concat();
+    let asked = Asked { maker: "minikube", programs: &programs, packages, base: args.minikube.image.as_ref() };
+    let Gathered { maker, mut pieces, components } = gather(stack, asked, cache, progress).await?;
     let kicbase = component::sources("minikube").await.map_err(refusal)?.join("deploy/kicbase");
     // A kubelet of the user's own in a cluster that minikube chooses the version of has that version's place.
     let own = components.iter().find(|c| c.name == "kubelet").map(|c| tag(&c.version));
-    let kubernetes = of_api.or_else(|| args.kubernetes.clone()).or(own);
-    let key = component::short_digest(&(base, root.as_ref().map(|root| &root.key), &stack.image.key, &components));
-    let parts = Parts {
-        base: base.cloned(),
-        key,
-        root: root.as_ref().map(|root| root.rootfs.clone()).unwrap_or_default(),
-        stack: stack.image.rootfs.clone(),
-        kicbase,
-        programs,
-        version: kubernetes.clone(),
-        held: root,
-    };
-    Ok(Minikube { program, parts, kubernetes, cni: args.minikube.cni.clone(), components })
+    pieces.version = pieces.version.or_else(|| args.kubernetes.clone()).or(own);
+    let (kubernetes, cni) = (pieces.version.clone(), args.minikube.cni.clone());
+    Ok(Minikube { program: maker, parts: Parts { pieces, kicbase }, kubernetes, cni, components })
 }
 
 /// Whether what is said of a minikube cluster goes together, and can be had.

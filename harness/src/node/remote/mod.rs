@@ -16,11 +16,11 @@ pub(super) use agent::serve as serve_agent;
 pub(crate) use mount::mounted;
 pub(super) use pump::serve as pump;
 
+use super::Node;
 use super::control::Control;
+use super::guest::Place;
 use super::programs::Programs;
-use super::wire::{Channel, Streams};
-use super::{Link, Node, Program};
-use crate::process::{Exec, ExecError, Output};
+use super::wire::Channel;
 use crate::record::NodeRecord;
 use async_trait::async_trait;
 use line::{Opener, Stream, line};
@@ -29,7 +29,6 @@ use protocol::{Agent, Call};
 use sockets::Sockets;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -45,21 +44,10 @@ const SILENCE: Duration = Duration::from_secs(60);
 const HELLO: Duration = Duration::from_secs(30);
 const ROUNDS: usize = 5;
 
-/// Which node it is.
-#[derive(Clone, Debug)]
-pub(crate) struct Far {
-    /// Its name in scenarios.
-    pub(crate) name: String,
-    /// Its name in its cluster.
-    pub(crate) known_as: String,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) pod_network: Ipv4Addr,
-}
-
 /// The node. Its agent, with all that was started by it, ends when this does, and at the latest a minute after the harness.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    place: Far,
+    place: Place,
     record: NodeRecord,
     opener: Opener,
     files: Files,
@@ -76,7 +64,7 @@ impl Remote {
     ///
     /// # Errors
     /// It does not answer, is of another version, or this machine makes no FUSE mount.
-    pub(crate) async fn new<T>(place: Far, io: T, on: &Handle) -> io::Result<Remote>
+    pub(crate) async fn new<T>(place: Place, io: T, on: &Handle) -> io::Result<Remote>
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -182,14 +170,10 @@ async fn beat(mut pulse: Stream, heard: oneshot::Sender<()>) {
     }
 }
 
-fn not_ours<T>() -> io::Result<T> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "the node is not podferry's own"))
-}
-
 #[async_trait]
 impl Node for Remote {
-    fn name(&self) -> &str {
-        &self.place.name
+    fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     fn known_as(&self) -> &str {
@@ -208,26 +192,6 @@ impl Node for Remote {
         &self.record
     }
 
-    async fn output(&self, exec: Exec) -> Result<Output, ExecError> {
-        self.programs.output(exec).await
-    }
-
-    async fn run(&self, exec: Exec) -> Result<Output, ExecError> {
-        self.programs.run(exec).await
-    }
-
-    async fn spawn(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.programs.go_on(exec, Streams::Log(log.to_owned()), &[]).await
-    }
-
-    async fn spawn_piped(&self, exec: Exec, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.programs.go_on(exec, Streams::Piped(log.to_owned()), &[]).await
-    }
-
-    async fn spawn_telling(&self, exec: Exec, out: OwnedFd, log: &Path) -> Result<Box<dyn Program>, ExecError> {
-        self.programs.telling(exec, out, &self.host_path(log)).await
-    }
-
     fn host_path(&self, inside: &Path) -> PathBuf {
         self.files.path(inside)
     }
@@ -242,38 +206,13 @@ impl Node for Remote {
         self.on.spawn(async move { drop(opener.call::<()>(&Call::Own(paths)).await) });
     }
 
-    fn shared_dir(&self) -> Option<&Path> {
-        None
-    }
-
     fn listen_in(&self, network: &Path, address: SocketAddr) -> io::Result<TcpListener> {
         let other = (network != Path::new(super::OWN_NETWORK)).then(|| network.to_owned());
         self.sockets.listen(other, address)
     }
 
-    /// Orphans are the node's own PID 1's.
-    fn orphan_exit(&self, _pid: u32) -> Option<i32> {
-        None
-    }
-
     fn connect(&self, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
         self.way().connect(to, limit)
-    }
-
-    fn set_link(&self, _link: Link) -> io::Result<()> {
-        not_ours()
-    }
-
-    fn lead(&self, _to: Ipv4Addr, _here: bool) -> io::Result<()> {
-        not_ours()
-    }
-
-    fn set_paused(&self, _paused: bool) -> io::Result<()> {
-        not_ours()
-    }
-
-    fn memory_refusals(&self) -> Option<u64> {
-        None
     }
 
     fn alive(&self) -> bool {

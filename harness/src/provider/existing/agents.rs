@@ -4,7 +4,7 @@ use super::exec::exec;
 use super::nodes::Worker;
 use super::{RUN_LABEL, failure};
 use crate::cluster::{Api, wait_for};
-use crate::node::{Far, Remote};
+use crate::node::{Place, Remote};
 use crate::record::{Failure, RunId};
 use k8s_openapi::api::core::v1::{ContainerState, Namespace, Pod, ServiceAccount};
 use kube::api::PostParams;
@@ -133,7 +133,7 @@ pub(super) async fn join(
 ) -> Result<(Remote, Ended), Failure> {
     let cannot = format!("can't join node {}", worker.known_as);
     let (streams, said, ended) = exec(client, namespace, &name(worker), &[PROGRAM, AGENT]).await?;
-    let place = Far {
+    let place = Place {
         name: worker.name.clone(),
         known_as: worker.known_as.clone(),
         address: worker.address,

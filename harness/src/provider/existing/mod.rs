@@ -13,6 +13,7 @@ mod rights;
 
 use super::Provider;
 use super::local::Claims;
+use super::together::Together;
 use crate::client::{Attempt, Stand, Vantage};
 use crate::cluster::{Api, Cluster, client_of, prompt_client_of, wait_for};
 use crate::component::Progress;
@@ -25,7 +26,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DeleteParams;
 use nodes::Worker;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -65,17 +66,10 @@ pub struct ExistingConfig {
 /// Makes a namespace when the first node is asked for, and removes it with the last.
 pub struct ExistingProvider {
     config: ExistingConfig,
-    state: tokio::sync::Mutex<State>,
+    nodes: Together<Up>,
     from: Arc<From>,
     /// Carries what goes to the nodes. Others wait there for files that this brings, so that no work of theirs may run on it.
     runtime: Option<Runtime>,
-}
-
-#[derive(Default)]
-struct State {
-    up: Option<Up>,
-    /// The workers that are in use.
-    taken: BTreeSet<String>,
 }
 
 struct Up {
@@ -144,12 +138,8 @@ impl ExistingProvider {
             .enable_all()
             .build()
             .map_err(|e| failure("can't start a thread", &e))?;
-        Ok(ExistingProvider {
-            config,
-            state: tokio::sync::Mutex::default(),
-            from: Arc::default(),
-            runtime: Some(runtime),
-        })
+        let nodes = Together::new("existing cluster", &config.workers);
+        Ok(ExistingProvider { config, nodes, from: Arc::default(), runtime: Some(runtime) })
     }
 
     fn runtime(&self) -> &Runtime {
@@ -263,29 +253,14 @@ impl Drop for ExistingProvider {
 #[async_trait]
 impl Provider for ExistingProvider {
     async fn node(&self, name: &str) -> Result<SharedNode, Failure> {
-        let mut state = self.state.lock().await;
-        if state.up.is_none() {
-            state.up = Some(self.bring_up().await?);
-        }
-        let found = state.up.as_ref().and_then(|up| up.workers.get(name).cloned());
-        let none = || Failure::surroundings(format!("the run has no node {name}: {}", self.config.workers.join(", ")));
-        let found = found.ok_or_else(none)?;
-        state.taken.insert(name.to_owned());
-        Ok(found)
-    }
-
-    async fn restart(&self, name: &str) -> Result<SharedNode, Failure> {
-        Err(Failure::surroundings(format!("can't restart node {name}: {FOREIGN}")))
+        let find = |up: &Up| up.workers.get(name).map(|remote| Arc::clone(remote) as SharedNode);
+        self.nodes.take(name, self.bring_up(), find).await
     }
 
     /// With the last, the namespace goes.
     async fn down(&self, name: &str) -> Result<(), Failure> {
-        let mut state = self.state.lock().await;
-        state.taken.remove(name);
-        if !state.taken.is_empty() {
-            return Ok(());
-        }
-        let Some(Up { client, workers, outside, ends, cluster }) = state.up.take() else { return Ok(()) };
+        let up = self.nodes.give_back(name).await;
+        let Some(Up { client, workers, outside, ends, cluster }) = up else { return Ok(()) };
         *self.from.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop((workers, outside, cluster));
         // Each removes first what podferry has on its node's disk.
@@ -302,7 +277,7 @@ impl Provider for ExistingProvider {
     }
 
     async fn cluster(&self) -> Result<Option<Arc<Cluster>>, Failure> {
-        Ok(self.state.lock().await.up.as_ref().map(|up| Arc::clone(&up.cluster)))
+        self.nodes.of(|up| Some(Arc::clone(&up.cluster))).await
     }
 
     fn foreign(&self) -> Option<&'static str> {

@@ -1,14 +1,14 @@
 //! Having kind make a cluster, and what it calls the nodes.
 
-use super::super::dock::Dock;
 use super::config::Shape;
 use super::failure;
 use crate::process::Exec;
+use crate::provider::containers::dock::Dock;
 use crate::record::Failure;
 use std::time::Duration;
 
 /// 26 s on two busy cores.
-pub(super) const CREATE_LIMIT: Duration = Duration::from_secs(600);
+const CREATE_LIMIT: Duration = Duration::from_secs(600);
 const LOG_LINES: usize = 30;
 
 /// What kind calls the nodes of a cluster: the control plane, or the worker of this number from 0.

@@ -1,12 +1,14 @@
 //! Clusters under the user's dockerd that a run leaves, and the next one takes over: what is noted of them in the ledger, and
 //! whether one is as a run would make it.
 
-use super::super::dock::Dock;
 use super::config::{self, Shape};
-use super::creation::{CREATE_LIMIT, known_as};
-use super::{ADMIN, LABEL, failure};
+use super::creation::known_as;
+use super::{LABEL, failure};
 use crate::ledger::{self, Claim, KEPT_KIND_CLUSTER};
 use crate::process::Exec;
+use crate::provider::containers::dock::Dock;
+use crate::provider::containers::joined::ADMIN;
+use crate::provider::containers::sweep::labelled;
 use crate::provider::local::Claims;
 use crate::record::{CaseId, Chain, Failure};
 use serde_json::Value;
@@ -166,21 +168,7 @@ pub fn sweep(claim: &Claim) -> Result<(), String> {
         _ => claim.name.split_once(' ').map(|(name, socket)| (name.to_owned(), socket.to_owned())),
     }
     .ok_or("the claim names no socket")?;
-    let (label, host) = (format!("label={LABEL}={cluster}"), format!("unix://{socket}"));
-    let docker = move |args: &[&str]| {
-        let exec = Exec::new("docker").args(args).env("DOCKER_HOST", &host).timeout(CREATE_LIMIT);
-        crate::process::output_here(&exec).map(|output| output.text()).map_err(|e| Chain(&e).to_string())
-    };
-    let work = || {
-        let nodes = docker(&["ps", "--all", "--quiet", "--filter", &label])?;
-        let nodes: Vec<&str> = nodes.split_whitespace().collect();
-        match nodes.is_empty() {
-            true => Ok(()),
-            false => docker(&[&["rm", "--force", "--volumes"][..], &nodes].concat()).map(drop),
-        }
-    };
-    // A thread of its own: the caller's may belong to a runtime.
-    std::thread::scope(|s| s.spawn(work).join().unwrap_or_else(|_| Err("a thread ended early".to_owned())))
+    labelled(LABEL, &cluster, &socket)
 }
 
 #[cfg(test)]

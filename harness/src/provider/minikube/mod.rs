@@ -4,47 +4,42 @@
 //!
 //! In each container an agent of podferry's is a guest ([`crate::node`]), as on nodes of kind.
 
-mod alike;
 mod command;
 mod driver;
 mod parts;
-mod sweep;
 
 pub use command::{Network, Start, delete, start};
 pub use driver::usable;
-pub use parts::{PROGRAMS, Parts};
-pub use sweep::sweep;
+pub use parts::{CRICTL, Parts};
 
 use super::Provider;
-use super::dock::{self, Dock};
+use super::containers::dock::Dock;
+use super::containers::joined::{Joined, Made, Outside};
+use super::containers::logs::{self, Said};
+use super::containers::sweep::labelled;
 use super::local::LocalConfig;
-use super::network::{self, Worker};
+use super::together::Together;
 use crate::client::Vantage;
 use crate::cluster::Cluster;
 use crate::component::Progress;
 use crate::ledger::{MINIKUBE_PROFILE, TEMP_DIR};
-use crate::node::{Guest, Node, Place, SharedNode};
+use crate::node::SharedNode;
 use crate::process::{Exec, Output};
-use crate::record::{Chain, ComponentRecord, Failure, MachineRecord, Millis};
+use crate::record::{Chain, ComponentRecord, Failure, Millis};
 use async_trait::async_trait;
-use nix::sched::{CloneFlags, setns};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// What minikube labels containers, volumes and networks with; the value is the profile's name (1.38.1, `oci.ProfileLabelKey`).
+const LABEL: &str = "name.minikube.sigs.k8s.io";
 /// What profiles are called.
 const NAME: &str = "podferry";
 /// The limit of minikube's own waiting is 6 minutes a node.
 const START_LIMIT: Duration = Duration::from_secs(20 * 60);
-/// A node is ready a second after it has a network.
-const READY_LIMIT: Duration = Duration::from_secs(120);
-/// Where kubeadm leaves the administrator's kubeconfig, on the control plane's node.
-const ADMIN: &str = "/etc/kubernetes/admin.conf";
 /// minikube's API servers listen here (1.38.1, `constants.APIServerPort`).
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
 const LOG_LINES: usize = 40;
@@ -81,39 +76,31 @@ pub struct MinikubeConfig {
 /// Has minikube make a cluster when the first node is asked for, and delete it with the last.
 pub struct MinikubeProvider {
     config: MinikubeConfig,
-    state: tokio::sync::Mutex<State>,
+    nodes: Together<Up>,
+    outside: Outside,
     /// How many clusters were begun.
     begun: AtomicUsize,
-    /// The network that clients stand in: the control plane's.
-    network: Arc<Mutex<Option<File>>>,
-}
-
-#[derive(Default)]
-struct State {
-    up: Option<Up>,
-    /// The workers that are in use.
-    taken: BTreeSet<String>,
-    /// Why the last cluster could not be made.
-    failed: Option<Failure>,
+    /// What the nodes said of a cluster that could not be made.
+    said: Said,
 }
 
 struct Up {
     dock: Dock,
-    workers: BTreeMap<String, Arc<Guest>>,
-    cluster: Arc<Cluster>,
+    joined: Joined,
 }
 
 impl MinikubeProvider {
     /// One that has made nothing yet.
     pub fn new(config: MinikubeConfig) -> MinikubeProvider {
-        let (state, begun) = (tokio::sync::Mutex::default(), AtomicUsize::new(0));
-        MinikubeProvider { config, state, begun, network: Arc::default() }
+        let nodes = Together::new("minikube cluster", &config.workers);
+        let (outside, begun, said) = (Outside::default(), AtomicUsize::new(0), Said::default());
+        MinikubeProvider { config, nodes, outside, begun, said }
     }
 
     async fn bring_up(&self) -> Result<Up, Failure> {
         let config = &self.config;
         let from = Instant::now();
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        let nth = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let dock = match &config.docker {
             None => {
                 config.progress.say("minikube: starting a dockerd of its own");
@@ -130,12 +117,16 @@ impl MinikubeProvider {
             }
         };
         match self.in_dock(&dock, from).await {
-            Ok((workers, cluster)) => {
+            Ok(joined) => {
                 let took = Millis::from(from.elapsed());
-                config.progress.say(&format!("minikube: {} workers ready after {took}", workers.len()));
-                Ok(Up { dock, workers, cluster })
+                config.progress.say(&format!("minikube: {} workers ready after {took}", joined.workers.len()));
+                Ok(Up { dock, joined })
             }
-            Err(e) => {
+            Err(mut e) => {
+                let folder = config.kubeconfig.with_file_name(format!("minikube-{}-{nth}", config.dock.run_id));
+                let profile = self.name();
+                let control_plane = command::known_as(&profile, None);
+                self.said.keep(&dock, (LABEL, &profile), &control_plane, folder, &mut e).await;
                 // The first error is the one to tell.
                 let _ = self.end(dock).await;
                 Err(e)
@@ -174,56 +165,33 @@ impl MinikubeProvider {
         released.map_err(|e| failure("can't note that the minikube profile is gone", &e))
     }
 
-    async fn in_dock(
-        &self,
-        dock: &Dock,
-        from: Instant,
-    ) -> Result<(BTreeMap<String, Arc<Guest>>, Arc<Cluster>), Failure> {
+    async fn in_dock(&self, dock: &Dock, from: Instant) -> Result<Joined, Failure> {
         let config = &self.config;
         config.progress.say("minikube: building its base image");
         let image = config.parts.build(dock).await?;
         config.progress.say(&format!("minikube: starting a cluster of {} workers", config.workers.len()));
         self.start(dock, &image).await?;
         let profile = self.name();
-        let control = command::known_as(&profile, None);
-        let at = dock.container(&control).await?;
-        let guest = self.join(dock, "control-plane", &control, &at, Ipv4Addr::UNSPECIFIED).await?;
-        let network = guest.network().map_err(|e| failure("can't find the network of the control plane", &e))?;
-        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(network);
-        let control_plane = Arc::new(guest);
-        let node: SharedNode = Arc::clone(&control_plane) as SharedNode;
-        let cluster = Cluster::attach(node, API, Path::new(ADMIN), Some(&config.kubeconfig)).await?;
-        let mut seen = vec![Worker { range: cluster.pods_of(&control).await?, known_as: control, address: at.address }];
-        let mut guests = vec![control_plane];
-        let mut workers = BTreeMap::new();
-        for (i, name) in config.workers.iter().enumerate() {
-            let known_as = command::known_as(&profile, Some(i));
-            let container = dock.container(&known_as).await?;
-            let range = cluster.pods_of(&known_as).await?;
-            let pods = range.split('/').next().and_then(|address| address.parse().ok());
-            let pods = pods.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            let mut guest = self.join(dock, name, &known_as, &container, pods).await?;
-            self.record(&mut guest, from);
-            let guest = Arc::new(guest);
-            seen.push(Worker { known_as, address: container.address, range });
-            guests.push(Arc::clone(&guest));
-            workers.insert(name.clone(), guest);
-        }
-        if self.own_network() {
-            let nodes: Vec<(&Guest, &Worker)> = guests.iter().map(AsRef::as_ref).zip(&seen).collect();
-            network::connect(&nodes).await?;
-        }
-        for worker in &seen[1..] {
-            cluster.await_ready(&worker.known_as, READY_LIMIT).await?;
-        }
-        alike::look(&workers.values().map(AsRef::as_ref).collect::<Vec<_>>()).await?;
-        Ok((workers, cluster))
+        let made = Made {
+            dock,
+            podferry: &config.dock.podferry,
+            known_as: &|worker| command::known_as(&profile, worker),
+            workers: &config.workers,
+            api: API,
+            kubeconfig: &config.kubeconfig,
+            components: &config.components,
+            own_network: self.own_network(),
+            // In a folder of its version.
+            kubelet: "/var/lib/minikube/binaries/*/kubelet",
+            from,
+        };
+        made.join(&self.outside).await
     }
 
     /// Whether podferry gives the nodes their pods' network: over a base image of minikube's own minikube does, since who has
     /// that reaches a registry.
     fn own_network(&self) -> bool {
-        self.config.parts.base.is_none()
+        self.config.parts.pieces.base.is_none()
     }
 
     /// Has minikube make the cluster.
@@ -250,8 +218,7 @@ impl MinikubeProvider {
             if output.code == 0 {
                 return Ok(());
             }
-            let mut failed = Start::failed(&output, &home);
-            failed.log.extend(journals(dock, &profile, config.workers.len()).await);
+            let failed = Start::failed(&output, &home);
             if tries == TRIES || !failed.message.contains(EARLY) {
                 return Err(failed);
             }
@@ -260,57 +227,11 @@ impl MinikubeProvider {
             dock.output(minikube(dock).args(command::delete(&profile)).timeout(START_LIMIT)).await?;
         }
     }
-
-    async fn join(
-        &self,
-        dock: &Dock,
-        name: &str,
-        known_as: &str,
-        container: &dock::Container,
-        pod_network: Ipv4Addr,
-    ) -> Result<Guest, Failure> {
-        let podferry = self.config.dock.podferry.clone();
-        let cannot = format!("can't join node {known_as}");
-        let place = Place {
-            name: name.to_owned(),
-            known_as: known_as.to_owned(),
-            address: container.address,
-            pod_network,
-            namespaces: dock.namespaces(container.pid),
-        };
-        let joined = tokio::task::spawn_blocking(move || Guest::new(&podferry, place)).await;
-        joined.map_err(|e| failure(&cannot, &e))?.map_err(|e| failure(&cannot, &e))
-    }
-
-    fn record(&self, guest: &mut Guest, from: Instant) {
-        let read = |file: &str| std::fs::read_to_string(guest.host_path(Path::new(file))).unwrap_or_default();
-        let machine = MachineRecord::read(&read("/proc/sys/kernel/osrelease"), &read("/proc/cpuinfo"));
-        let record = guest.record_mut();
-        record.machine = machine;
-        record.components.clone_from(&self.config.components);
-        record.up_ms = Millis::from(from.elapsed()).0;
-    }
 }
 
 /// minikube's home, where dockerd is. It takes a folder of this name as it is, and makes one of it in any other.
 fn home(dock: &Dock) -> PathBuf {
     dock.folder("minikube").join(".minikube")
-}
-
-/// The last words of containerd and the kubelet on each node that is there.
-async fn journals(dock: &Dock, profile: &str, workers: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for node in std::iter::once(None).chain((0..workers).map(Some)).map(|worker| command::known_as(profile, worker)) {
-        for unit in ["containerd", "kubelet"] {
-            let journal = ["journalctl", "--no-pager", "--output", "cat", "--lines", "8", "--unit", unit];
-            let exec = Exec::new("docker").args(["exec", &node]).args(journal);
-            // One that minikube did not come to has none.
-            let Some(output) = dock.output(exec).await.ok().filter(|output| output.code == 0) else { continue };
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            lines.extend(said.lines().map(|line| format!("{node} {unit}: {line}")));
-        }
-    }
-    lines
 }
 
 impl Start<'_> {
@@ -343,60 +264,34 @@ fn minikube(dock: &Dock) -> Exec {
 #[async_trait]
 impl Provider for MinikubeProvider {
     async fn node(&self, name: &str) -> Result<SharedNode, Failure> {
-        let begun = self.begun.load(Ordering::Relaxed);
-        let mut state = self.state.lock().await;
-        if state.up.is_none() {
-            // Who has waited for a cluster that could not be made does not try once more: that may take minutes.
-            if let Some(failure) = state.failed.clone().filter(|_| self.begun.load(Ordering::Relaxed) != begun) {
-                return Err(failure);
-            }
-            match self.bring_up().await {
-                Ok(up) => state.up = Some(up),
-                Err(failure) => {
-                    state.failed = Some(failure.clone());
-                    return Err(failure);
-                }
-            }
-        }
-        let found = state.up.as_ref().and_then(|up| up.workers.get(name).cloned());
-        let Some(guest) = found else {
-            let all = self.config.workers.join(", ");
-            return Err(Failure::surroundings(format!("the minikube cluster has no worker {name}: it has {all}")));
-        };
-        state.taken.insert(name.to_owned());
-        Ok(guest)
-    }
-
-    async fn restart(&self, name: &str) -> Result<SharedNode, Failure> {
-        Err(Failure::surroundings(format!("can't restart node {name}: {FOREIGN}")))
+        let find = |up: &Up| up.joined.workers.get(name).map(|guest| Arc::clone(guest) as SharedNode);
+        self.nodes.take(name, self.bring_up(), find).await
     }
 
     /// With the last, the cluster goes.
     async fn down(&self, name: &str) -> Result<(), Failure> {
-        let mut state = self.state.lock().await;
-        state.taken.remove(name);
-        if !state.taken.is_empty() {
-            return Ok(());
-        }
-        let Some(Up { dock, workers, cluster }) = state.up.take() else { return Ok(()) };
-        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        drop((workers, cluster));
+        let Some(Up { dock, joined }) = self.nodes.give_back(name).await else { return Ok(()) };
+        self.outside.leave();
+        drop(joined);
         self.end(dock).await
     }
 
+    async fn collect_logs(&self, into: &Path) -> Result<(), Failure> {
+        let held = self.nodes.now().await;
+        let cannot = |e: io::Error| failure("can't keep what the nodes of the minikube cluster said", &e);
+        if let Some(up) = &held.up {
+            let container = command::known_as(&self.name(), None);
+            return logs::of_node(&up.dock, &container, true, &into.join("control-plane")).await.map_err(cannot);
+        }
+        self.said.move_into(into).map_err(cannot)
+    }
+
     fn vantage(&self) -> Vantage {
-        let network = Arc::clone(&self.network);
-        Arc::new(move || {
-            let network = network.lock().unwrap_or_else(PoisonError::into_inner);
-            let network = network.as_ref().ok_or_else(|| io::Error::other("the minikube cluster is not up"))?;
-            Ok(setns(network, CloneFlags::CLONE_NEWNET)?)
-        })
+        self.outside.vantage("minikube")
     }
 
     async fn cluster(&self) -> Result<Option<Arc<Cluster>>, Failure> {
-        let state = self.state.lock().await;
-        let up = state.up.as_ref().map(|up| Arc::clone(&up.cluster));
-        up.map(Some).ok_or_else(|| Failure::surroundings("the minikube cluster is not up".to_owned()))
+        self.nodes.of(|up| Some(Arc::clone(&up.joined.cluster))).await
     }
 
     fn foreign(&self) -> Option<&'static str> {
@@ -410,3 +305,13 @@ fn failure(what: &str, e: &dyn std::error::Error) -> Failure {
 
 /// Why its nodes can't be broken.
 pub const FOREIGN: &str = "it is a minikube cluster's, not podferry's own";
+
+/// Removes what a dead run left of its profile under the user's dockerd: minikube's home is gone with the run, so minikube itself
+/// would find nothing to delete. `claimed`: the claim's name.
+///
+/// # Errors
+/// Why something is still there.
+pub fn sweep(claimed: &str) -> Result<(), String> {
+    let (profile, socket) = claimed.split_once(' ').ok_or("the claim names no socket")?;
+    labelled(LABEL, profile, socket)
+}

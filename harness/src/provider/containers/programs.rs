@@ -1,8 +1,9 @@
 //! What the node images of clusters have in common: CRIU that runs in any root, and the images of a cluster's own programs.
 
+use super::failure;
 use crate::image::{ImageError, Layer, libraries, loader};
 use crate::process::Exec;
-use crate::record::{Chain, Failure};
+use crate::record::Failure;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -87,7 +88,7 @@ async fn image(cluster: &Cluster<'_>, reference: &str) -> Result<ProgramImage, F
         }
     }
     if name == "kube-proxy" {
-        nft(&mut parts, cluster.root).await.map_err(|e| broken("can't make the image of kube-proxy", &e))?;
+        nft(&mut parts, cluster.root).await.map_err(|e| failure("can't make the image of kube-proxy", &e))?;
     }
     Ok(ProgramImage { file, reference: reference.to_owned(), entry, parts })
 }
@@ -98,7 +99,7 @@ async fn asked_for(cluster: &Cluster<'_>) -> Result<Vec<String>, Failure> {
     let kubeadm = kubeadm.ok_or_else(|| Failure::surroundings("there is no kubeadm".to_owned()))?;
     // With the version it asks no network.
     let list = ["config", "images", "list", "--kubernetes-version", cluster.version];
-    let said = Exec::new(kubeadm).args(list).run().await.map_err(|e| broken(cannot, &e))?.text();
+    let said = Exec::new(kubeadm).args(list).run().await.map_err(|e| failure(cannot, &e))?.text();
     Ok(said.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
@@ -111,10 +112,6 @@ async fn nft(layer: &mut Layer, root: &Path) -> Result<(), ImageError> {
     }
     layer.dir("/tmp", 0o1777);
     Ok(())
-}
-
-pub(super) fn broken(cannot: &str, e: &dyn std::error::Error) -> Failure {
-    Failure::surroundings(format!("{cannot}: {}", Chain(e)))
 }
 
 fn in_root(root: &Path, inside: &str) -> PathBuf {

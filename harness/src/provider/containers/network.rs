@@ -7,9 +7,11 @@ use crate::record::{Chain, Failure};
 use serde_json::json;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A node of a cluster, as it was made.
-pub(super) struct Worker {
+pub(super) struct Link {
+    pub(super) node: Arc<Guest>,
     pub(super) known_as: String,
     pub(super) address: Ipv4Addr,
     /// Its pods' addresses: `10.244.1.0/24`.
@@ -38,12 +40,12 @@ fn conflist(range: &str) -> String {
 }
 
 /// Gives all nodes their network. A node is ready only then.
-pub(super) async fn connect(nodes: &[(&Guest, &Worker)]) -> Result<(), Failure> {
-    for (node, worker) in nodes {
+pub(super) async fn connect(links: &[Link]) -> Result<(), Failure> {
+    for Link { node, known_as, range, .. } in links {
         let path = node.host_path(Path::new(CONFLIST));
-        std::fs::write(&path, conflist(&worker.range))
+        std::fs::write(&path, conflist(range))
             .map_err(|e| Failure::surroundings(format!("can't write {CONFLIST} on node {}: {e}", node.name())))?;
-        for (_, other) in nodes.iter().filter(|(_, other)| other.known_as != worker.known_as) {
+        for other in links.iter().filter(|other| other.known_as != *known_as) {
             let via = other.address.to_string();
             let route = Exec::new("ip").args(["route", "replace", &other.range, "via", &via]);
             node.run(route).await.map_err(|e| Failure::surroundings(Chain(&e).to_string()))?;

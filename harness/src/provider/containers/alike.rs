@@ -1,26 +1,26 @@
-//! Whether the workers of a cluster are alike, and can do what they are there for: looked at before anything runs on them.
+//! Whether the workers of a cluster are alike, and have what they are there for: looked at before anything runs on them.
 
 use crate::node::{Guest, Node};
 use crate::process::Exec;
 use crate::record::{Chain, Failure};
 
-/// What is asked of each worker. All must answer alike.
-const QUESTIONS: [(&str, &[&str]); 6] = [
-    ("containerd", &["containerd", "--version"]),
-    ("runc", &["runc", "--version"]),
-    ("CRIU", &["criu", "--version"]),
-    ("the kubelet", &["kubelet", "--version"]),
-    ("containerd's configuration", &["containerd", "config", "dump"]),
-    ("the kubelet's configuration", &["cat", "/var/lib/kubelet/config.yaml"]),
+/// What is asked of each worker by a shell. All must answer alike.
+const QUESTIONS: [(&str, &str); 5] = [
+    ("containerd", "containerd --version"),
+    ("runc", "runc --version"),
+    ("CRIU", "criu --version"),
+    ("containerd's configuration", "containerd config dump"),
+    ("the kubelet's configuration", "cat /var/lib/kubelet/config.yaml"),
 ];
 
-/// Asks all workers, and compares what they answer.
-pub(super) async fn look(workers: &[&Guest]) -> Result<(), Failure> {
-    for (what, argv) in QUESTIONS {
+/// Asks all workers, and compares what they answer. `kubelet`: its program, as a shell finds it.
+pub(super) async fn look(workers: &[&Guest], kubelet: &str) -> Result<(), Failure> {
+    let kubelet = ("the kubelet", format!("{kubelet} --version"));
+    let questions = QUESTIONS.iter().map(|(what, question)| (*what, (*question).to_owned())).chain([kubelet]);
+    for (what, question) in questions {
         let mut first: Option<(&str, String)> = None;
         for worker in workers {
-            let exec = Exec::new(argv[0]).args(&argv[1..]);
-            let said = worker.run(exec).await;
+            let said = worker.run(Exec::new("sh").args(["-c", &question])).await;
             let said = said.map_err(|e| Failure::surroundings(format!("{what}: {}", Chain(&e))))?.text();
             match &first {
                 None => first = Some((worker.name(), said)),

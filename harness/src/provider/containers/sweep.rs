@@ -1,4 +1,4 @@
-//! What a dead run left under the user's dockerd.
+//! What a dead run left of a cluster under the user's dockerd.
 
 use crate::process::Exec;
 use crate::record::Chain;
@@ -6,17 +6,13 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What minikube labels containers, volumes and networks with; the value is the profile's name (1.38.1, `oci.ProfileLabelKey`).
-const LABEL: &str = "name.minikube.sigs.k8s.io";
-
-/// Removes what a dead run left of its profile under the user's dockerd: minikube's home is gone with the run, so minikube itself
-/// would find nothing to delete. `claimed`: the claim's name.
+/// Removes the containers, volumes and networks that have a label of this value: the program that made them need not know of them
+/// any more. `socket`: dockerd's. Blocks, on a thread of its own: the caller's may belong to a runtime.
 ///
 /// # Errors
 /// Why something is still there.
-pub fn sweep(claimed: &str) -> Result<(), String> {
-    let (profile, socket) = claimed.split_once(' ').ok_or("the claim names no socket")?;
-    let (label, host) = (format!("label={LABEL}={profile}"), format!("unix://{socket}"));
+pub(in crate::provider) fn labelled(label: &str, value: &str, socket: &str) -> Result<(), String> {
+    let (label, host) = (format!("label={label}={value}"), format!("unix://{socket}"));
     let docker = move |args: &[&str]| {
         let exec = Exec::new("docker").args(args).env("DOCKER_HOST", &host).timeout(LIMIT);
         crate::process::output_here(&exec).map(|output| output.text()).map_err(|e| Chain(&e).to_string())
@@ -35,6 +31,5 @@ pub fn sweep(claimed: &str) -> Result<(), String> {
         }
         Ok(())
     };
-    // A thread of its own: the caller's may belong to a runtime.
     std::thread::scope(|s| s.spawn(work).join().unwrap_or_else(|_| Err("a thread ended early".to_owned())))
 }

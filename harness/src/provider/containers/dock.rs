@@ -29,7 +29,7 @@ const DELETE_LIMIT: Duration = Duration::from_secs(120);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A dockerd, and where it is.
-pub(super) struct Dock {
+pub(in crate::provider) struct Dock {
     place: Place,
     docker: Docker,
 }
@@ -49,15 +49,15 @@ enum Place {
 
 /// A container, as its dockerd tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Container {
+pub(in crate::provider) struct Container {
     /// The first process, by its id where dockerd is.
-    pub(super) pid: u32,
-    pub(super) address: Ipv4Addr,
+    pub(in crate::provider) pid: u32,
+    pub(in crate::provider) address: Ipv4Addr,
 }
 
 impl Dock {
     /// Makes the node and starts dockerd in it. `tool`: the program that makes the cluster, on the host.
-    pub(super) async fn up(config: LocalConfig, tool: &Path) -> Result<Dock, Failure> {
+    pub(in crate::provider) async fn up(config: LocalConfig, tool: &Path) -> Result<Dock, Failure> {
         let mut config = config;
         let inside = Path::new(TOOLS).join(tool.file_name().unwrap_or_default());
         config.binds.push((tool.to_owned(), inside.clone()));
@@ -80,7 +80,7 @@ impl Dock {
     }
 
     /// The user's dockerd on this machine, by its socket. `docker` must be on the path.
-    pub(super) async fn of_user(socket: &Path, tool: &Path) -> Result<Dock, Failure> {
+    pub(in crate::provider) async fn of_user(socket: &Path, tool: &Path) -> Result<Dock, Failure> {
         let cannot = format!("can't use dockerd at {}", socket.display());
         let connected = Docker::connect_with_unix(&socket.to_string_lossy(), BUILD_LIMIT, API_DEFAULT_VERSION);
         let docker = connected.map_err(|e| failure(&cannot, &e))?;
@@ -90,13 +90,13 @@ impl Dock {
     }
 
     /// Ends all of it: the node with all that is in it, or of the user's dockerd the kind cluster alone.
-    pub(super) async fn down(self, cluster: &str) -> Result<(), Failure> {
+    pub(in crate::provider) async fn down(self, cluster: &str) -> Result<(), Failure> {
         let delete = Exec::new(self.tool()).args(["delete", "cluster", "--name", cluster]);
         self.end(delete, &format!("the kind cluster {cluster}")).await
     }
 
     /// Ends all of it: the node with all that is in it, or of the user's dockerd what the tool deletes.
-    pub(super) async fn end(self, delete: Exec, what: &str) -> Result<(), Failure> {
+    pub(in crate::provider) async fn end(self, delete: Exec, what: &str) -> Result<(), Failure> {
         if let Place::Node { provider, hierarchies, .. } = &self.place {
             provider.down(NAME).await?;
             return hierarchies.end().await;
@@ -109,7 +109,7 @@ impl Dock {
         Err(Failure::surroundings(format!("can't remove {what}: {}", String::from_utf8_lossy(&said).trim())))
     }
 
-    pub(super) fn host_path(&self, inside: &Path) -> PathBuf {
+    pub(in crate::provider) fn host_path(&self, inside: &Path) -> PathBuf {
         match &self.place {
             Place::Node { node, .. } => node.host_path(inside),
             Place::Host { .. } => inside.to_owned(),
@@ -117,7 +117,7 @@ impl Dock {
     }
 
     /// A folder of its own where dockerd is.
-    pub(super) fn folder(&self, name: &str) -> PathBuf {
+    pub(in crate::provider) fn folder(&self, name: &str) -> PathBuf {
         match &self.place {
             Place::Node { .. } => Path::new(HOME).join(name),
             Place::Host { work, .. } => work.path().join(name),
@@ -125,14 +125,14 @@ impl Dock {
     }
 
     /// The program that makes the cluster, where dockerd is.
-    pub(super) fn tool(&self) -> &Path {
+    pub(in crate::provider) fn tool(&self) -> &Path {
         match &self.place {
             Place::Node { tool, .. } | Place::Host { tool, .. } => tool,
         }
     }
 
     /// Runs a program where dockerd is; its output, whatever its exit code.
-    pub(super) async fn output(&self, exec: Exec) -> Result<Output, Failure> {
+    pub(in crate::provider) async fn output(&self, exec: Exec) -> Result<Output, Failure> {
         let output = match &self.place {
             Place::Node { node, .. } => {
                 let exec = exec.env("PATH", PATH).env("HOME", "/root").env("DOCKER_HOST", format!("unix://{SOCKET}"));
@@ -146,12 +146,12 @@ impl Dock {
     }
 
     /// Whether it has an image of this name.
-    pub(super) async fn has(&self, image: &str) -> bool {
+    pub(in crate::provider) async fn has(&self, image: &str) -> bool {
         self.docker.inspect_image(image).await.is_ok()
     }
 
     /// Builds an image of a folder that has a `Dockerfile`; `folder` is a path on the host.
-    pub(super) async fn build(&self, folder: &Path, name: &str) -> Result<(), Failure> {
+    pub(in crate::provider) async fn build(&self, folder: &Path, name: &str) -> Result<(), Failure> {
         let cannot = format!("can't build the image {name}");
         let context = folder.join("context.tar");
         let packed = {
@@ -177,7 +177,7 @@ impl Dock {
     }
 
     /// A container of this name.
-    pub(super) async fn container(&self, name: &str) -> Result<Container, Failure> {
+    pub(in crate::provider) async fn container(&self, name: &str) -> Result<Container, Failure> {
         let cannot = format!("can't find the container {name}");
         let seen = self.docker.inspect_container(name, None::<InspectContainerOptions>).await;
         let seen = seen.map_err(|e| failure(&cannot, &e))?;
@@ -191,7 +191,7 @@ impl Dock {
     }
 
     /// The namespaces of a process where dockerd is, as a path on the host.
-    pub(super) fn namespaces(&self, pid: u32) -> PathBuf {
+    pub(in crate::provider) fn namespaces(&self, pid: u32) -> PathBuf {
         self.host_path(Path::new(&format!("/proc/{pid}/ns")))
     }
 }
