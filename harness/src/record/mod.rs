@@ -17,6 +17,7 @@ mod names;
 mod past;
 mod perf;
 mod phase;
+mod quote;
 mod recheck;
 mod run;
 mod strategy;
@@ -49,6 +50,7 @@ pub use perf::{
     Trend, Way,
 };
 pub use phase::{Phase, PhaseSpan};
+pub use quote::quoted;
 pub use recheck::{JudgedAgain, Rechecked, RecheckedCase};
 pub use run::{
     CaseRecord, CheckRecord, ComponentRecord, HostRecord, Leak, MachineRecord, NodeRecord, Outcome, Run, StepRecord,

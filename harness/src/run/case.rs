@@ -33,6 +33,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) tag: String,
     /// Index of the step that runs.
     pub(super) step: usize,
+    /// When the step's own time is up.
+    pub(super) until: Instant,
     pub(super) instances: BTreeMap<String, Live>,
     pub(super) checkpoints: BTreeMap<String, Held>,
     pub(super) clients: Clients,
@@ -163,6 +165,7 @@ impl<'a> CaseRun<'a> {
             deadline: Some(Instant::now() + case.timeout),
             tag,
             step: 0,
+            until: Instant::now() + case.timeout,
             instances: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             clients: Clients::default(),
@@ -325,6 +328,14 @@ impl CaseRun<'_> {
             self.record(Event::Leaked(leak.clone()));
         }
         leaks
+    }
+
+    /// How long the step that runs may wait for one thing: it ends before the step's own time does, since it can say what it
+    /// waited for.
+    pub(super) fn patience(&self) -> Duration {
+        let left = self.until.saturating_duration_since(Instant::now()).mul_f64(0.95);
+        // It is told to people.
+        Duration::from_millis(left.as_millis().try_into().unwrap_or(u64::MAX))
     }
 
     /// The latest phase of a kind in this case.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// How long a workload may take until it answers, and to take its data. A step's own timeout ends both earlier.
-const READY: Duration = Duration::from_secs(60);
+/// How long a workload may take to tell its journal, and to take its data. A step's own timeout ends both earlier.
+const JOURNAL: Duration = Duration::from_secs(60);
 const LOAD: Duration = Duration::from_secs(300);
 
 /// A workload with its image in the store.
@@ -103,8 +103,8 @@ impl Prepared {
     }
 
     /// Waits until the instance answers.
-    pub(super) async fn await_ready(self: &Arc<Self>, target: Target) -> Result<(), Failure> {
-        self.ask(move |w| w.ready(&target, READY)).await
+    pub(super) async fn await_ready(self: &Arc<Self>, target: Target, patience: Duration) -> Result<(), Failure> {
+        self.ask(move |w| w.ready(&target, patience)).await
     }
 
     /// Fills a fresh instance with its data.
@@ -124,7 +124,7 @@ impl Prepared {
 
     /// The sequence numbers that a writer's journal in it holds.
     pub(super) async fn journal(self: &Arc<Self>, target: Target) -> Result<Option<Vec<u64>>, Failure> {
-        self.ask(move |w| w.journal(&target, READY)).await
+        self.ask(move |w| w.journal(&target, JOURNAL)).await
     }
 
     async fn ask<T: Send + 'static>(
@@ -133,15 +133,12 @@ impl Prepared {
     ) -> Result<T, Failure> {
         let this = Arc::clone(self);
         let kind = this.workload.kind.clone();
-        let failed = |message: String| Failure {
-            class: ErrorClass::WorkloadUnreachable,
-            message: format!("workload {kind}: {message}"),
-            hint: None,
-            log: Vec::new(),
+        let failed = |message: String| {
+            Failure::new(ErrorClass::WorkloadUnreachable, format!("workload {kind}: {message}"))
         };
         match tokio::task::spawn_blocking(move || question(&this.workload)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(failed(Chain(&e).to_string())),
+            Ok(Err(e)) => Err(Failure { hint: e.hint().map(str::to_owned), ..failed(Chain(&e).to_string()) }),
             Err(e) => Err(failed(e.to_string())),
         }
     }

@@ -5,7 +5,7 @@ use super::case::CaseRun;
 use super::memory::Refusals;
 use crate::clock;
 use crate::record::{ErrorClass, Event, Failure, KnownPart, StepRecord};
-use crate::scenario::plan::Step;
+use crate::scenario::plan::{STEP_TIMEOUT, Step};
 use regex::Regex;
 use tokio::time::Instant;
 
@@ -62,6 +62,7 @@ impl CaseRun<'_> {
         self.record(Event::StepStarted { index, title: step.title.clone() });
         let (from, refusals) = (clock::now(), Refusals::now(self));
         let own = Instant::now() + step.timeout;
+        self.until = own;
         let (until, of_case) = match self.deadline {
             Some(deadline) if deadline < own => (deadline, true),
             _ => (own, false),
@@ -133,7 +134,13 @@ fn timed_out(step: &Step, broken: &[String]) -> Failure {
     Failure {
         class: ErrorClass::Timeout,
         message: format!("step `{}` ({}) did not end within {:?}{why}", step.id, step.title, step.timeout),
-        hint: Some("give the step a `timeout`, or look at the timeline for what it waited on".to_owned()),
+        hint: Some(match step.timeout {
+            STEP_TIMEOUT => "that is what a step has if nothing is said: give it a longer `timeout` if it needs one; the \
+                             timeline says what it waited on"
+                .to_owned(),
+            _ => "the scenario gives it that time: give it more if it needs it; the timeline says what it waited on"
+                .to_owned(),
+        }),
         log: Vec::new(),
     }
 }

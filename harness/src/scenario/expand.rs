@@ -21,13 +21,13 @@ use super::select::Selection;
 use super::units::{DamageKind, Rate, Size, Times, User};
 use super::value::{Cell, Name, Scalar};
 use super::volumes::Mounts;
+use super::plan::STEP_TIMEOUT;
 use super::{Scenario, explain, matrix, parameters, title};
 use crate::record::{CaseId, CriuChoices, EngineKind, GiveUp, Origin, SourceFate, Trick};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const CASE_TIMEOUT: Duration = Duration::from_secs(300);
-const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const RATE: f64 = 1000.0;
 
 /// Makes the cases of scenarios that are wanted, in a stable order: scenarios as given, then cells, then engines. Errors

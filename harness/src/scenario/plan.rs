@@ -24,6 +24,9 @@ use crate::record::{CaseId, Check, CriuChoices, EngineKind, ErrorClass, KnownIss
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// How long a step may take, if its scenario does not say.
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Everything that a run is to do, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {

@@ -39,6 +39,17 @@ pub enum ProbeError {
         /// What stood in the way the last time.
         last: String,
     },
+    /// Its log was read, and no line of it ends in a number.
+    #[error(
+        "waited {limit:?} for a line of its log that ends in a number: {}",
+        last.as_ref().map_or("it has said nothing yet".to_owned(), |last| format!("its lines do not; the last was {last}"))
+    )]
+    NoNumber {
+        /// For how long.
+        limit: Duration,
+        /// The last line, quoted; `None`: there was none.
+        last: Option<String>,
+    },
     /// The connection or the log broke.
     #[error("{what} broke")]
     Io {
@@ -49,13 +60,13 @@ pub enum ProbeError {
         source: io::Error,
     },
     /// It answered something that makes no sense.
-    #[error("{what} answered `{answer}` to `{asked}`")]
+    #[error("{what} answered {answer} to {asked}")]
     Nonsense {
         /// Who.
         what: String,
-        /// The question.
+        /// The question, quoted.
         asked: String,
-        /// The answer, shortened.
+        /// The answer, quoted.
         answer: String,
     },
 }
@@ -68,10 +79,24 @@ impl ProbeError {
             _ => ErrorClass::WorkloadUnreachable,
         }
     }
+
+    /// What can be done about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            ProbeError::NoNumber { last: Some(_), .. } => {
+                Some("`probe: log` wants whole lines whose last word is a number (`tick 5`): let it print such ones, or take another `probe`")
+            }
+            ProbeError::NoNumber { last: None, .. } => {
+                Some("what a program prints to a pipe may stay in its buffer: let it flush each line (Python: `print(n, flush=True)`)")
+            }
+            ProbeError::Nonsense { .. } => Some("what each `probe` asks and wants to hear is in docs/scenarios.md"),
+            _ => None,
+        }
+    }
 }
 
 impl From<ProbeError> for Failure {
     fn from(e: ProbeError) -> Self {
-        Failure::new(e.class(), Chain(&e).to_string())
+        Failure { hint: e.hint().map(str::to_owned), ..Failure::new(e.class(), Chain(&e).to_string()) }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ProbeError;
 use crate::client::Vantage;
+use crate::record::quoted;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -83,8 +84,6 @@ pub(super) struct Talk {
 /// How long one try to connect may take: a SYN that was lost while the network of a sandbox came up is sent again after
 /// a second by the kernel, and a fresh connect is quicker.
 const CONNECT: Duration = Duration::from_millis(50);
-/// As much of an answer as an error shows.
-const SHOWN: usize = 120;
 
 impl Talk {
     /// Connects as soon as somebody listens.
@@ -107,8 +106,8 @@ impl Talk {
     }
 
     pub(super) fn nonsense(&self, asked: &str, answer: &str) -> ProbeError {
-        let short = |t: &str| t.chars().take(SHOWN).collect();
-        ProbeError::Nonsense { what: self.who.clone(), asked: short(asked), answer: short(answer) }
+        let (asked, answer) = (quoted(asked.as_bytes()), quoted(answer.as_bytes()));
+        ProbeError::Nonsense { what: self.who.clone(), asked, answer }
     }
 
     /// No read or write may outlast the deadline.

@@ -1,5 +1,5 @@
 use crate::clock;
-use crate::record::{Capture, ErrorClass, Failure, LogReport, OutsideReport};
+use crate::record::{Capture, ErrorClass, Failure, LogReport, OutsideReport, SelfReport};
 use crate::run::case::{CaseRun, Live};
 use crate::workload;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(in crate::run) async fn capture(run: &CaseRun<'_>, instance: &str, name: &st
     };
     if capture.outside.as_ref().is_some_and(|o| o.engine_state == "running" && o.frozen != Some(true)) {
         let patience = if expected { PROBE } else { PROBE / 5 };
-        capture.inside = probe(run, live, patience).await;
+        capture.inside = probe(run, live, patience).await.ok();
     }
     capture.at = clock::now();
     if run.logs {
@@ -66,16 +66,27 @@ fn log(run: &CaseRun<'_>, live: &Live) -> Option<LogReport> {
     LogReport::of(&workload::numbers(&String::from_utf8_lossy(&std::fs::read(path).ok()?)))
 }
 
-async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Option<crate::record::SelfReport> {
-    let prepared = run.world.workload(&run.case.workloads[&live.workload]).await.ok()?;
-    prepared.probe(run.world.target(live), patience).await.ok()
+async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Result<SelfReport, Failure> {
+    let prepared = run.world.workload(&run.case.workloads[&live.workload]).await?;
+    prepared.probe(run.world.target(live), patience).await
+}
+
+/// Its counter; without one, why there is none.
+fn counted(report: Result<SelfReport, Failure>) -> Result<u64, Failure> {
+    report?.counter.ok_or_else(|| {
+        let hint = "the probes `log`, `counter`, `redis` and `nginx` tell a counter";
+        Failure { hint: Some(hint.to_owned()), ..Failure::new(ErrorClass::WorkloadUnreachable, "its probe tells no counter") }
+    })
 }
 
 /// The instance's counter now.
 pub(super) async fn counter(run: &CaseRun<'_>, instance: &str, patience: Duration) -> Result<u64, Failure> {
-    let seen = probe(run, run.live(instance)?, patience).await.and_then(|report| report.counter);
-    seen.ok_or_else(|| Failure::new(ErrorClass::WorkloadUnreachable, format!("{instance} did not tell its counter")))
+    let seen = counted(probe(run, run.live(instance)?, patience).await);
+    seen.map_err(|e| Failure { message: format!("{instance} did not tell its counter: {}", e.message), ..e })
 }
+
+/// How long one look at a counter has at least, and how long after one that told none the next is taken.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Waits until the instance's counter has come so far. Looked at each 2 ms over the workload's own protocol: the
 /// workload offers nothing to wait on, and how exactly it is met does not matter.
@@ -87,23 +98,24 @@ pub(super) async fn await_counter(
 ) -> Result<(), Failure> {
     let live = run.live(instance)?;
     let end = tokio::time::Instant::now() + patience;
-    let mut last = None;
+    let mut last: Option<u64> = None;
     loop {
-        if let Some(report) = probe(run, live, patience).await {
-            last = report.counter.or(last);
-        }
+        let left = end.saturating_duration_since(tokio::time::Instant::now());
+        let met = counted(probe(run, live, left.max(LOOK)).await);
+        let pause = if met.is_ok() { Duration::from_millis(2) } else { LOOK };
+        last = met.as_ref().ok().copied().or(last);
         if last.is_some_and(|v| v >= at_least) {
             return Ok(());
         }
         if tokio::time::Instant::now() >= end {
-            let seen = last.map_or("no counter was seen".to_owned(), |v| format!("it is at {v}"));
-            return Err(Failure {
-                class: ErrorClass::Timeout,
-                message: format!("the counter of {instance} did not reach {at_least}: {seen}"),
-                hint: None,
-                log: Vec::new(),
-            });
+            let (seen, hint) = match (last, met) {
+                (Some(v), _) => (format!("it is at {v}"), None),
+                (None, Err(e)) => (format!("no counter was seen: {}", e.message), e.hint),
+                (None, Ok(_)) => ("no counter was seen".to_owned(), None),
+            };
+            let message = format!("the counter of {instance} did not reach {at_least}: {seen}");
+            return Err(Failure { hint, ..Failure::new(ErrorClass::Timeout, message) });
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -71,7 +71,7 @@ const LOG_LINES: usize = 10;
 /// Waits until a fresh or restored instance answers; gives up as soon as its container is seen to have ended.
 pub(super) async fn await_ready(run: &CaseRun<'_>, prepared: &Arc<Prepared>, live: &Live) -> Result<(), Failure> {
     tokio::select! {
-        ready = prepared.await_ready(run.world.target(live)) => ready,
+        ready = prepared.await_ready(run.world.target(live), run.patience()) => ready,
         ended = end_of(run, live) => Err(ended),
     }
 }

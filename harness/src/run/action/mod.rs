@@ -29,8 +29,7 @@ pub(super) async fn step(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failu
 }
 
 async fn act(run: &mut CaseRun<'_>, step: &Step) -> Result<(), Failure> {
-    // A wait ends before its step does, since it can say what it waited for.
-    let patience = step.timeout.mul_f64(0.95);
+    let patience = run.patience();
     match &step.action {
         Action::Deploy { workload, node, instance, start, given } => {
             deploy::deploy(run, workload, node, instance, *start, given).await
