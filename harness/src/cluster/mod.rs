@@ -11,6 +11,7 @@ mod existing;
 mod kubeconfig;
 mod kubelet;
 mod pki;
+mod pods;
 mod rbac;
 mod relay;
 
@@ -19,6 +20,7 @@ pub use control_plane::PROGRAMS;
 pub(crate) use existing::prompt_client_of;
 pub use existing::{client_of, contexts};
 pub use kubelet::{Kubelet, KubeletPlaces};
+pub use pods::{ACCOUNT, running};
 
 use crate::node::SharedNode;
 

@@ -3,10 +3,10 @@
 use super::exec::exec;
 use super::nodes::Worker;
 use super::{RUN_LABEL, failure};
-use crate::cluster::{Api, wait_for};
+use crate::cluster::{ACCOUNT, Api, running, wait_for};
 use crate::node::{Place, Remote};
 use crate::record::{Failure, RunId};
-use k8s_openapi::api::core::v1::{ContainerState, Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,8 +19,6 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 const JOIN_LIMIT: Duration = Duration::from_secs(60);
 /// It removes some files.
 const END_LIMIT: Duration = Duration::from_secs(20);
-/// What the agents and the workloads run as: a service account without rights, of which no token is mounted.
-const ACCOUNT: &str = "workload";
 const PROGRAM: &str = "/podferry";
 const PLACE: &str = "__node-place";
 const AGENT: &str = "__node-agent";
@@ -87,7 +85,8 @@ pub(super) async fn make(client: &kube::Client, namespace: &str, image: &str, on
         made.map_err(|e| failure(&format!("can't make an agent for node {}", worker.known_as), &e))?;
     }
     for worker in on {
-        let runs = wait_for(&pods, &name(worker), START_LIMIT, running).await;
+        let runs = |pod: Option<&Pod>| Ok(running(pod)?.map(drop));
+        let runs = wait_for(&pods, &name(worker), START_LIMIT, runs).await;
         runs.map_err(|e| {
             let hint = format!(
                 "bring the archive that `podferry agent-image` writes to each node (`ctr -n k8s.io images import`, \
@@ -98,30 +97,6 @@ pub(super) async fn make(client: &kube::Client, namespace: &str, image: &str, on
         })?;
     }
     Ok(())
-}
-
-/// Whether the agent's pod runs; `Err` says why it never will.
-fn running(pod: Option<&Pod>) -> Result<Option<()>, String> {
-    let status = pod.ok_or("its pod is gone")?.status.as_ref();
-    let failed = status.filter(|status| status.phase.as_deref() == Some("Failed"));
-    if let Some(status) = failed {
-        let words = [status.reason.as_deref(), status.message.as_deref()];
-        return Err(words.into_iter().flatten().collect::<Vec<_>>().join(": "));
-    }
-    let container =
-        status.and_then(|status| status.container_statuses.as_ref()?.first()).and_then(|c| c.state.as_ref());
-    match container {
-        Some(ContainerState { running: Some(_), .. }) => Ok(Some(())),
-        Some(ContainerState { terminated: Some(end), .. }) => Err(format!("it ended with {}", end.exit_code)),
-        Some(ContainerState { waiting: Some(waiting), .. }) => {
-            let reason = waiting.reason.as_deref().unwrap_or_default();
-            match ["", "ContainerCreating", "PodInitializing"].contains(&reason) {
-                true => Ok(None),
-                false => Err(format!("{reason}: {}", waiting.message.as_deref().unwrap_or_default())),
-            }
-        }
-        _ => Ok(None),
-    }
 }
 
 /// Starts the agent in its pod and greets it. To be called where its streams are to be carried (`on`).
@@ -187,13 +162,13 @@ mod tests {
             let status =
                 json!({"name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
             let pod: Pod = object(json!({"status": {"containerStatuses": [status]}}));
-            running(Some(&pod))
+            running(Some(&pod)).map(|runs| runs.map(drop))
         };
         assert_eq!(seen(json!({"running": {}})), Ok(Some(())));
         assert_eq!(seen(json!({"waiting": {"reason": "ContainerCreating"}})), Ok(None));
         let never = seen(json!({"waiting": {"reason": "ErrImagePull", "message": "no such host"}}));
         assert_eq!(never, Err("ErrImagePull: no such host".to_owned()));
-        assert_eq!(running(None), Err("its pod is gone".to_owned()));
-        assert_eq!(running(Some(&pod)), Ok(None));
+        assert_eq!(running(None).map(|_| ()), Err("its pod is gone".to_owned()));
+        assert_eq!(running(Some(&pod)).map(|runs| runs.is_some()), Ok(false));
     }
 }

@@ -1,13 +1,11 @@
 //! A pod, as it is asked for and as it is seen. Pure.
 
+use crate::cluster::{self, ACCOUNT};
 use crate::engine::{ContainerSpec, Mount, criu_options};
 use crate::node::SharedNode;
-use k8s_openapi::api::core::v1::{ContainerState, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
-
-/// The only service account that podferry's pods have; it has no rights, and no token of it is mounted.
-const ACCOUNT: &str = "workload";
 
 /// What a pod is called: unique in the cluster, where a container's name is unique on its node.
 pub(super) fn name(container: &str, node: &str) -> String {
@@ -82,41 +80,13 @@ pub(super) struct Running {
 
 /// Whether the container of a pod runs; `Err` says why it never will.
 pub(super) fn running(pod: Option<&Pod>) -> Result<Option<Running>, String> {
-    let pod = pod.ok_or("its pod is gone")?;
-    let Some(status) = &pod.status else { return Ok(None) };
-    let Some(container) = status.container_statuses.iter().flatten().next() else {
-        return match status.phase.as_deref() {
-            Some("Failed") => Err(join(&[status.reason.as_deref(), status.message.as_deref()])),
-            _ => Ok(None),
-        };
-    };
-    match container.state.as_ref() {
-        Some(ContainerState { running: Some(_), .. }) => {}
-        Some(ContainerState { terminated: Some(end), .. }) => {
-            let code = format!("exit code {}", end.exit_code);
-            return Err(join(&[end.reason.as_deref(), Some(&code), end.message.as_deref()]));
-        }
-        Some(ContainerState { waiting: Some(waiting), .. }) => {
-            let reason = waiting.reason.as_deref().unwrap_or_default();
-            return match WAITS.contains(&reason) {
-                true => Ok(None),
-                false => Err(join(&[Some(reason), waiting.message.as_deref()])),
-            };
-        }
-        _ => return Ok(None),
-    }
+    let Some(container) = cluster::running(pod)? else { return Ok(None) };
+    let Some((pod, status)) = pod.and_then(|pod| Some((pod, pod.status.as_ref()?))) else { return Ok(None) };
     let id = container.container_id.as_deref().and_then(|id| id.split_once("://")).map(|(_, id)| id.to_owned());
     let address = status.pod_ip.as_deref().and_then(|ip| ip.parse().ok());
     let uid = pod.metadata.uid.clone();
     let (Some(id), Some(address), Some(uid)) = (id, address, uid) else { return Ok(None) };
     Ok(Some(Running { id, address, uid, quality: status.qos_class.clone().unwrap_or_default() }))
-}
-
-/// For what a container waits that will come.
-const WAITS: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
-
-fn join(words: &[Option<&str>]) -> String {
-    words.iter().flatten().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>().join(": ")
 }
 
 /// The control group of a pod, below the group that the kubelet was given (`/podferry`), by the driver `cgroupfs` or, with
