@@ -1,10 +1,11 @@
 //! The loop of a client that follows a log.
 
 use super::log_line::LogLine;
+use super::met::Odd;
 use super::watch::{Answer, Watch};
 use super::{ClientConfig, Command, Endpoint, Mailbox};
 use crate::clock;
-use crate::record::{At, EndpointChange, History, Op, OpOutcome};
+use crate::record::{At, EndpointChange, History, Op, OpOutcome, quoted};
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -23,7 +24,7 @@ const RETRY: Duration = Duration::from_millis(1);
 
 pub(super) fn run(config: &ClientConfig, first: EndpointChange, watch: &Watch, mailbox: &Mailbox) -> History {
     let history = History { kind: config.kind.name().to_owned(), ..History::default() };
-    let mut follower = Follower { history, watch, max_ops: config.max_ops, log: None };
+    let mut follower = Follower { history, watch, max_ops: config.max_ops, log: None, told: Told::default() };
     follower.turn_to(first, &config.endpoint);
     if let Some(log) = &mut follower.log {
         log.skip_what_is_there = true;
@@ -39,6 +40,14 @@ struct Follower<'a> {
     watch: &'a Watch,
     max_ops: usize,
     log: Option<Log>,
+    told: Told,
+}
+
+/// What the watch knows of this log already.
+#[derive(Default)]
+struct Told {
+    there: bool,
+    odd: bool,
 }
 
 impl Follower<'_> {
@@ -48,6 +57,7 @@ impl Follower<'_> {
             log.watch()?;
             let values = log.read();
             self.keep(&values);
+            self.tell();
             let Some(log) = &self.log else { return Ok(()) };
             let timeout = (!log.watched).then(|| TimeSpec::from_duration(RETRY));
             let mut fds = vec![PollFd::new(mailbox.bell.as_fd(), PollFlags::POLLIN)];
@@ -86,10 +96,24 @@ impl Follower<'_> {
         let Endpoint::Log { path, not_before } = endpoint else { return };
         let not_before = wall(not_before.unwrap_or(change.at));
         self.history.endpoints.push(change);
+        self.told = Told::default();
         if self.log.as_ref().is_none_or(|log| log.path != *path) {
             // The old one's watcher goes before there is a new one.
             self.log = None;
             self.log = Some(Log::new(path.clone(), not_before));
+        }
+    }
+
+    /// Tells the watch what stands in the way of an answer.
+    fn tell(&mut self) {
+        let Some(log) = &mut self.log else { return };
+        let endpoint = u32::try_from(self.history.endpoints.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        if log.file.is_some() && !std::mem::replace(&mut self.told.there, true) {
+            self.watch.met(endpoint, |met| met.connected = true);
+        }
+        if let Some(said) = log.odd.take().filter(|_| !self.told.odd) {
+            self.told.odd = true;
+            self.watch.met(endpoint, |met| met.odd = Some(Odd { asked: None, said }));
         }
     }
 
@@ -130,13 +154,26 @@ struct Log {
     file: Option<File>,
     /// A line that is not whole yet.
     rest: Vec<u8>,
+    /// A line of this life that does not end in a number, quoted; the first since it was last asked for.
+    odd: Option<String>,
+}
+
+/// What a line of a log is to its follower.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// It ends in this number.
+    Number(u64),
+    /// It does not; what the program said.
+    Odd(String),
+    /// Of another life, or empty.
+    None,
 }
 
 impl Log {
     fn new(path: PathBuf, not_before: Timestamp) -> Log {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok();
         let (skip_what_is_there, watched) = (false, false);
-        Log { path, not_before, skip_what_is_there, inotify, watched, file: None, rest: Vec::new() }
+        Log { path, not_before, skip_what_is_there, inotify, watched, file: None, rest: Vec::new(), odd: None }
     }
 
     /// Sees to it that the folder is watched (it tells of the file's coming and of its growth) and the file is open.
@@ -192,7 +229,11 @@ impl Log {
                     self.rest.extend_from_slice(&chunk[..n]);
                     let Some(end) = self.rest.iter().rposition(|&b| b == b'\n') else { continue };
                     for line in self.rest[..end].split(|&b| b == b'\n') {
-                        values.extend(number(line, self.not_before, skip).map(|v| (at, v)));
+                        match read_line(line, self.not_before, skip) {
+                            Line::Number(value) => values.push((at, value)),
+                            Line::Odd(said) if self.odd.is_none() => self.odd = Some(quoted(said.as_bytes())),
+                            Line::Odd(_) | Line::None => {}
+                        }
                     }
                     self.rest.drain(..=end);
                 }
@@ -214,20 +255,32 @@ fn is_at(file: &File, path: &Path) -> bool {
     std::fs::metadata(path).map(id).ok().is_none_or(|there| file.metadata().map(id).is_ok_and(|own| own == there))
 }
 
-/// The number at the end of a line of this life: one that the engine stamped at or after `not_before`, or a plain one.
-fn number(line: &[u8], not_before: Timestamp, skip_plain: bool) -> Option<u64> {
-    let LogLine { stamp, text } = LogLine::read(std::str::from_utf8(line).ok()?);
+/// A line of this life is one that the engine stamped at or after `not_before`, or a plain one.
+fn read_line(line: &[u8], not_before: Timestamp, skip_plain: bool) -> Line {
+    let line = String::from_utf8_lossy(line);
+    let LogLine { stamp, text } = LogLine::read(&line);
     let old = match stamp {
         Some(stamp) => stamp < not_before,
         None => skip_plain,
     };
     let digits = text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
-    if old { None } else { text[digits..].parse().ok() }
+    match text[digits..].parse() {
+        _ if old || text.trim().is_empty() => Line::None,
+        Ok(value) => Line::Number(value),
+        Err(_) => Line::Odd(text.into_owned()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn number(line: &[u8], not_before: Timestamp, skip_plain: bool) -> Option<u64> {
+        match read_line(line, not_before, skip_plain) {
+            Line::Number(value) => Some(value),
+            Line::Odd(_) | Line::None => None,
+        }
+    }
 
     fn at(stamp: &str) -> Timestamp {
         stamp.parse().unwrap()
@@ -274,6 +327,9 @@ mod tests {
         assert_eq!(number(b"2026-11-22T11:59:59.999999999Z stdout F 41", noon, false), None);
         assert_eq!(number(b"2026-11-22T11:00:00-01:00 stdout F 42", noon, true), Some(42));
         assert_eq!(number(b"42", noon, true), None);
+        assert_eq!(read_line(b"2026-11-22T11:59:59Z stdout F old", noon, false), Line::None);
+        assert_eq!(read_line(b"2026-11-22T12:00:01Z stdout F new", noon, false), Line::Odd("new".to_owned()));
+        assert_eq!(read_line(b"", noon, false), Line::None);
         let docker = br#"{"log":"40\n","stream":"stdout","time":"2026-11-22T11:59:59.9Z"}"#;
         assert_eq!(number(docker, noon, false), None);
     }

@@ -3,6 +3,7 @@
 use super::vantage::{Attempt, Stand};
 use crate::record::At;
 use nix::poll::PollFlags;
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -17,8 +18,8 @@ const RETRY: Duration = Duration::from_millis(1);
 /// The connection.
 #[derive(Debug)]
 pub(super) enum Link {
-    /// There is none; the next attempt is due then.
-    Down { retry: At },
+    /// There is none; the next attempt is due then. And why there is none, if an attempt failed.
+    Down { retry: At, why: Option<io::ErrorKind> },
     /// One is being made; it is given up then.
     Connecting { attempt: Attempt, until: At },
     /// There is one.
@@ -30,13 +31,17 @@ impl Link {
     pub(super) fn open(from: &dyn Stand, address: SocketAddr, now: At) -> Link {
         match from.begin(address) {
             Ok(attempt) => Link::Connecting { attempt, until: now + from.patience() },
-            Err(_) => Link::lost(now),
+            Err(e) => Link::failed(now, e.kind()),
         }
     }
 
     /// No connection, and one more attempt soon.
     pub(super) fn lost(now: At) -> Link {
-        Link::Down { retry: now + RETRY }
+        Link::Down { retry: now + RETRY, why: None }
+    }
+
+    fn failed(now: At, why: io::ErrorKind) -> Link {
+        Link::Down { retry: now + RETRY, why: Some(why) }
     }
 
     /// What to poll.
@@ -52,7 +57,7 @@ impl Link {
     /// When it wants to be looked at even if nothing happens.
     pub(super) fn deadline(&self) -> Option<At> {
         match self {
-            Link::Down { retry } => Some(*retry),
+            Link::Down { retry, .. } => Some(*retry),
             Link::Connecting { until, .. } => Some(*until),
             Link::Up { .. } => None,
         }
@@ -61,8 +66,8 @@ impl Link {
     /// Takes what time alone changes one step further.
     pub(super) fn tick(self, from: &dyn Stand, address: SocketAddr, now: At) -> Link {
         match self {
-            Link::Down { retry } if retry <= now => Link::open(from, address, now),
-            Link::Connecting { until, .. } if until <= now => Link::lost(now),
+            Link::Down { retry, .. } if retry <= now => Link::open(from, address, now),
+            Link::Connecting { until, .. } if until <= now => Link::failed(now, io::ErrorKind::TimedOut),
             same => same,
         }
     }
@@ -72,7 +77,7 @@ impl Link {
         match self {
             Link::Connecting { attempt, .. } => match attempt.settle() {
                 Ok(stream) => Link::Up { stream },
-                Err(_) => Link::lost(now),
+                Err(e) => Link::failed(now, e.kind()),
             },
             same => same,
         }

@@ -7,6 +7,7 @@ mod follow;
 mod history_file;
 mod link;
 mod log_line;
+mod met;
 mod open_loop;
 mod pipeline;
 mod vantage;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use history_file::{HistoryFileError, read_history, write_history};
 pub use log_line::LogLine;
+pub use met::Seen;
 pub use vantage::{Attempt, Stand, Vantage};
 pub use watch::{Answer, WaitError, Watch};
 
@@ -58,6 +60,18 @@ impl Kind {
             Kind::CounterReader => "counter-reader",
             Kind::TcpEcho => "tcp-echo",
             Kind::LogFollower => "log-follower",
+        }
+    }
+
+    /// What it says and what it takes for an answer, after its name: for people whose server speaks otherwise.
+    pub fn protocol(self) -> &'static str {
+        match self {
+            Kind::RedisWriter => {
+                "sends redis `RPUSH podferry:journal N` (RESP) and takes the new length of the list, `:N`"
+            }
+            Kind::CounterReader => "sends the line `GET` and takes a line that is a number and nothing else",
+            Kind::TcpEcho => "sends the line `ECHO N` and takes the line `N`, the same number and nothing else",
+            Kind::LogFollower => "takes lines whose last characters are digits",
         }
     }
 }
@@ -146,7 +160,7 @@ impl Client {
             instance: config.instance.clone(),
             address: config.endpoint.to_string(),
         };
-        let watch = Watch::new(&config.name, &config.instance);
+        let watch = Watch::new(&config.name, config.kind, &config.instance);
         let mailbox = Arc::new(Mailbox::new()?);
         let kind = config.kind;
         let (ready, at_vantage) = mpsc::sync_channel(1);

@@ -1,12 +1,13 @@
 //! The loop of a client that asks on a schedule.
 
 use super::link::Link;
+use super::met::Odd;
 use super::pipeline::Pipeline;
 use super::watch::{Answer, Watch};
 use super::wire::{self, Said};
 use super::{ClientConfig, Command, Endpoint, Kind, Mailbox, Vantage};
 use crate::clock;
-use crate::record::{At, Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
+use crate::record::{At, Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome, quoted};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -18,12 +19,24 @@ use std::time::Duration;
 /// How long a stopped client waits for answers that are still out.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
 
+/// More than is shown of what came without an end of line.
+const BEGIN: usize = 256;
+
 pub(super) fn run(config: &ClientConfig, first: EndpointChange, watch: &Watch, mailbox: &Mailbox) -> History {
     let mut client = OpenLoop::new(config, first, watch);
     if let Err(e) = client.run(mailbox) {
         client.history.ended_early = Some(format!("its loop failed: {e}"));
     }
     client.history
+}
+
+/// What is no news any more. It keeps the loop from telling the watch the same a thousand times a second.
+#[derive(Default)]
+struct Told {
+    connected: bool,
+    refused: Option<io::ErrorKind>,
+    came: bool,
+    odd: bool,
 }
 
 struct OpenLoop<'a> {
@@ -40,6 +53,8 @@ struct OpenLoop<'a> {
     history: History,
     watch: &'a Watch,
     batch: Vec<Answer>,
+    /// What the watch was told of this endpoint while it gave no answer.
+    told: Told,
     /// When the next operation is due; `None` before the first connection was tried and after the end.
     due: Option<At>,
     stopping: Option<At>,
@@ -71,6 +86,7 @@ impl<'a> OpenLoop<'a> {
             history,
             watch,
             batch: Vec::with_capacity(1024),
+            told: Told::default(),
             due: None,
             stopping: None,
         }
@@ -128,8 +144,37 @@ impl<'a> OpenLoop<'a> {
     }
 
     fn tick_link(&mut self, now: At) {
-        let link = std::mem::replace(&mut self.link, Link::Down { retry: now });
+        let link = std::mem::replace(&mut self.link, Link::lost(now));
         self.link = link.tick(&*self.from, self.address, now);
+        self.tell_refused();
+    }
+
+    /// The endpoint that the client talks to.
+    fn here(&self) -> u32 {
+        u32::try_from(self.history.endpoints.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn tell_refused(&mut self) {
+        let Link::Down { why: Some(why), .. } = self.link else { return };
+        if !self.told.connected && self.told.refused != Some(why) {
+            self.told.refused = Some(why);
+            self.watch.met(self.here(), |met| met.refused = Some(why));
+        }
+    }
+
+    /// What came is not what was asked for; or, as long as nothing else has come, has no end yet.
+    fn tell_odd(&mut self, asked: Option<u64>, said: &[u8]) {
+        if !std::mem::replace(&mut self.told.odd, true) {
+            let asked = asked.map(|key| quoted(wire::question(self.kind, key).as_bytes()));
+            self.watch.met(self.here(), |met| met.odd = Some(Odd { asked, said: quoted(said) }));
+        }
+    }
+
+    fn tell_unfinished(&mut self) {
+        if !self.told.came && !self.arrived.is_empty() {
+            let begin = &self.arrived[..self.arrived.len().min(BEGIN)];
+            self.watch.met(self.here(), |met| met.unfinished = Some(quoted(begin)));
+        }
     }
 
     /// Records and, if there is a connection, queues all operations that are due.
@@ -144,7 +189,7 @@ impl<'a> OpenLoop<'a> {
             let late = u64::try_from(now.since(due).as_nanos()).unwrap_or(u64::MAX);
             self.history.worst_lateness_ns = self.history.worst_lateness_ns.max(late);
             let key = index as u64;
-            let endpoint = u32::try_from(self.history.endpoints.len() - 1).unwrap_or(u32::MAX);
+            let endpoint = self.here();
             let (sent, done, value) = (At(0), At(0), 0);
             let op = Op { intended: due, sent, done, outcome: OpOutcome::NotSent, key, value, endpoint };
             self.history.ops.push(op);
@@ -173,9 +218,13 @@ impl<'a> OpenLoop<'a> {
             return self.receive();
         }
         let now = clock::now();
-        let link = std::mem::replace(&mut self.link, Link::Down { retry: now });
+        let link = std::mem::replace(&mut self.link, Link::lost(now));
         self.link = link.settle(now);
+        self.tell_refused();
         if matches!(self.link, Link::Up { .. }) {
+            if !std::mem::replace(&mut self.told.connected, true) {
+                self.watch.met(self.here(), |met| met.connected = true);
+            }
             self.history.connections.push(Connection { from: now, ended: None });
         }
     }
@@ -207,9 +256,12 @@ impl<'a> OpenLoop<'a> {
     fn settle_answers(&mut self, at: At) -> bool {
         let mut taken = 0;
         let mut sound = true;
-        let endpoint = u32::try_from(self.history.endpoints.len() - 1).unwrap_or(u32::MAX);
+        let endpoint = self.here();
         while let Some((length, said)) = wire::decode(self.kind, &self.arrived[taken..]) {
+            let line = taken..taken + length;
             let Some(index) = self.pipeline.take() else {
+                let line = self.arrived[line].to_vec();
+                self.tell_odd(None, &line);
                 sound = false;
                 break;
             };
@@ -226,8 +278,14 @@ impl<'a> OpenLoop<'a> {
                     self.batch.push(Answer { at, key: op.key, value });
                 }
             }
+            if op.outcome == OpOutcome::Error && !self.told.odd {
+                let (key, line) = (op.key, self.arrived[line].to_vec());
+                self.tell_odd(Some(key), &line);
+            }
         }
         self.arrived.drain(..taken);
+        self.told.came |= taken > 0;
+        self.tell_unfinished();
         self.watch.arrived(endpoint, &self.batch);
         self.batch.clear();
         sound && self.arrived.len() < wire::LONGEST_LINE
@@ -270,11 +328,16 @@ impl<'a> OpenLoop<'a> {
                     self.connection_ended(now, ConnectionEnd::Left);
                     self.address = tcp(&endpoint);
                     self.history.endpoints.push(change);
+                    self.told = Told::default();
                     self.link = Link::open(&*self.from, self.address, now);
                 }
                 Command::Moved(at, instance) => {
                     let address = self.address.to_string();
                     self.history.endpoints.push(EndpointChange { at, instance, address });
+                    self.told = Told { connected: matches!(self.link, Link::Up { .. }), ..Told::default() };
+                    if self.told.connected {
+                        self.watch.met(self.here(), |met| met.connected = true);
+                    }
                 }
                 Command::Stop => {
                     self.due = None;

@@ -27,6 +27,16 @@ pub(super) fn encode(kind: Kind, key: u64, out: &mut Vec<u8>) {
     };
 }
 
+/// The request with this key as people read it.
+pub(super) fn question(kind: Kind, key: u64) -> String {
+    match kind {
+        Kind::RedisWriter => format!("RPUSH {JOURNAL} {key}"),
+        Kind::CounterReader => "GET".to_owned(),
+        Kind::TcpEcho => format!("ECHO {key}"),
+        Kind::LogFollower => String::new(),
+    }
+}
+
 /// Takes one answer off the front of what arrived: its length with its end of line, and what it says. `None` until it
 /// is whole. All three protocols answer one line: the number, or (redis, RESP) `:` and the number, or `-` and an error.
 pub(super) fn decode(kind: Kind, arrived: &[u8]) -> Option<(usize, Said)> {

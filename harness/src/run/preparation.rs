@@ -133,9 +133,8 @@ impl Prepared {
     ) -> Result<T, Failure> {
         let this = Arc::clone(self);
         let kind = this.workload.kind.clone();
-        let failed = |message: String| {
-            Failure::new(ErrorClass::WorkloadUnreachable, format!("workload {kind}: {message}"))
-        };
+        let failed =
+            |message: String| Failure::new(ErrorClass::WorkloadUnreachable, format!("workload {kind}: {message}"));
         match tokio::task::spawn_blocking(move || question(&this.workload)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(e)) => Err(Failure { hint: e.hint().map(str::to_owned), ..failed(Chain(&e).to_string()) }),

@@ -135,9 +135,11 @@ fn timed_out(step: &Step, broken: &[String]) -> Failure {
         class: ErrorClass::Timeout,
         message: format!("step `{}` ({}) did not end within {:?}{why}", step.id, step.title, step.timeout),
         hint: Some(match step.timeout {
-            STEP_TIMEOUT => "that is what a step has if nothing is said: give it a longer `timeout` if it needs one; the \
+            STEP_TIMEOUT => {
+                "that is what a step has if nothing is said: give it a longer `timeout` if it needs one; the \
                              timeline says what it waited on"
-                .to_owned(),
+                    .to_owned()
+            }
             _ => "the scenario gives it that time: give it more if it needs it; the timeline says what it waited on"
                 .to_owned(),
         }),

@@ -12,6 +12,7 @@ use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::field::{Field, Inputs};
 use super::place::Place;
+use super::plan::STEP_TIMEOUT;
 use super::plan::{
     Action, Case, Client, Damage, ExpectedError, Given, Medium, Over, Plan, RawCheckpoint, RawRestore, Repeat, Step,
     Volume, Weight, Workload,
@@ -21,7 +22,6 @@ use super::select::Selection;
 use super::units::{DamageKind, Rate, Size, Times, User};
 use super::value::{Cell, Name, Scalar};
 use super::volumes::Mounts;
-use super::plan::STEP_TIMEOUT;
 use super::{Scenario, explain, matrix, parameters, title};
 use crate::record::{CaseId, CriuChoices, EngineKind, GiveUp, Origin, SourceFate, Trick};
 use std::collections::BTreeMap;

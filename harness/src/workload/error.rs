@@ -83,12 +83,12 @@ impl ProbeError {
     /// What can be done about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            ProbeError::NoNumber { last: Some(_), .. } => {
-                Some("`probe: log` wants whole lines whose last word is a number (`tick 5`): let it print such ones, or take another `probe`")
-            }
-            ProbeError::NoNumber { last: None, .. } => {
-                Some("what a program prints to a pipe may stay in its buffer: let it flush each line (Python: `print(n, flush=True)`)")
-            }
+            ProbeError::NoNumber { last: Some(_), .. } => Some(
+                "`probe: log` wants whole lines whose last word is a number (`tick 5`): let it print such ones, or take another `probe`",
+            ),
+            ProbeError::NoNumber { last: None, .. } => Some(
+                "what a program prints to a pipe may stay in its buffer: let it flush each line (Python: `print(n, flush=True)`)",
+            ),
             ProbeError::Nonsense { .. } => Some("what each `probe` asks and wants to hear is in docs/scenarios.md"),
             _ => None,
         }

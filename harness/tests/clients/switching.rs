@@ -144,7 +144,7 @@ fn a_wait_in_vain_says_what_it_waited_for() {
     let server = Server::silent();
     let client = start(Kind::CounterReader, "mute", server.address);
     let error = client.wait_answers(3, clock::now() + Duration::from_millis(20)).unwrap_err();
-    assert_eq!(error.to_string(), "client `test` waited in vain for 3 answers; no answer came");
+    assert_eq!(error.to_string(), "client `test` waited in vain for 3 answers; it was connected, and no answer came");
     let error = client.first_answer_from("other", soon()).unwrap_err();
     assert!(matches!(error, WaitError::NotAnEndpoint { .. }), "{error}");
     let watch = client.watch().clone();
@@ -154,8 +154,49 @@ fn a_wait_in_vain_says_what_it_waited_for() {
     let error = waiter.join().unwrap().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "client `test` ended while the first answer of `mute` was waited for; no answer came"
+        "client `test` ended while the first answer of `mute` was waited for; it was connected, and no answer came"
     );
+}
+
+/// Says the same to whoever connects, asked or not, and keeps the connection.
+fn says(text: &'static str) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // Only after it was asked: what comes is the answer to that.
+            let _ = std::io::Read::read(&mut stream, &mut [0; 5]);
+            let _ = std::io::Write::write_all(&mut stream, text.as_bytes());
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn what_a_client_does_not_take_is_said_with_what_it_asked() {
+    let client = start(Kind::TcpEcho, "web", says("HTTP/1.1 400 Bad Request\r\n"));
+    let (silence, patience) = (Duration::from_secs(5), Duration::from_millis(50));
+    let error = client.watch().wait_understood(silence, patience).unwrap_err();
+    let saw = "answers came that a tcp-echo does not take, the first was `HTTP/1.1 400 Bad Request` to `ECHO 0`";
+    assert_eq!(error.to_string(), format!("client `test` waited in vain for an answer; {saw}"));
+    assert_eq!(
+        error.hint(),
+        Some("a tcp-echo sends the line `ECHO N` and takes the line `N`, the same number and nothing else")
+    );
+    let error = client.first_answer_from("web", clock::now()).unwrap_err();
+    assert!(error.to_string().ends_with(saw), "{error}");
+
+    let client = start(Kind::CounterReader, "web", says("41"));
+    assert!(client.watch().wait_understood(Duration::from_millis(20), patience).is_ok(), "it may yet say more");
+    let error = client.wait_answers(1, clock::now() + Duration::from_millis(20)).unwrap_err();
+    assert!(error.to_string().ends_with("; what came has no end of line: `41`"), "{error}");
+
+    let nobody = start(Kind::CounterReader, "web", free_address());
+    let error = nobody.wait_answers(1, clock::now() + Duration::from_millis(20)).unwrap_err();
+    assert!(error.to_string().ends_with("; it was never connected: connection refused"), "{error}");
 }
 
 #[test]

@@ -75,7 +75,10 @@ async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Result<Sel
 fn counted(report: Result<SelfReport, Failure>) -> Result<u64, Failure> {
     report?.counter.ok_or_else(|| {
         let hint = "the probes `log`, `counter`, `redis` and `nginx` tell a counter";
-        Failure { hint: Some(hint.to_owned()), ..Failure::new(ErrorClass::WorkloadUnreachable, "its probe tells no counter") }
+        Failure {
+            hint: Some(hint.to_owned()),
+            ..Failure::new(ErrorClass::WorkloadUnreachable, "its probe tells no counter")
+        }
     })
 }
 

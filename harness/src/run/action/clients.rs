@@ -1,10 +1,16 @@
-use crate::client::{Client, ClientConfig, DEFAULT_MAX_OPS, Endpoint, Kind};
+use crate::client::{Client, ClientConfig, DEFAULT_MAX_OPS, Endpoint, Kind, WaitError};
 use crate::clock;
 use crate::record::{At, Chain, ErrorClass, Event, Failure};
 use crate::run::case::{CaseRun, Live};
-use crate::scenario::plan::ClientKind;
+use crate::scenario::plan::{Action, ClientKind};
 use std::path::Path;
 use std::time::Duration;
+
+/// How long a client that starts may hear nothing at all: the workload may be frozen, or not up.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long one may hear only what it does not take: a server may say for a while that it is not ready.
+const UNDERSTOOD: Duration = Duration::from_secs(2);
 
 /// Starts a client on its target.
 pub(super) async fn start(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failure> {
@@ -22,8 +28,33 @@ pub(super) async fn start(run: &mut CaseRun<'_>, name: &str) -> Result<(), Failu
         max_ops: DEFAULT_MAX_OPS,
     })
     .map_err(|e| Failure::surroundings(format!("can't start client {name}: {e}")))?;
+    let watch = client.watch().clone();
     run.clients.add(name, spec.target.clone(), client);
-    Ok(())
+    if kind == Kind::LogFollower || !answers_wanted(run, name) {
+        // A program may print other lines before those that count.
+        return Ok(());
+    }
+    let patience = UNDERSTOOD.min(run.patience());
+    let understood = tokio::task::spawn_blocking(move || watch.wait_understood(SILENCE, patience))
+        .await
+        .map_err(|e| Failure::surroundings(format!("waiting for client {name}: {e}")))?;
+    understood.map_err(|e| unanswered(&e, format!("client {name} had no answer: {}", e.seen()), None))
+}
+
+/// Whether a later step waits for its answers: one that is there to see that none come is let be.
+fn answers_wanted(run: &CaseRun<'_>, name: &str) -> bool {
+    let target = &run.case.clients[name].target;
+    run.case.steps.iter().skip(run.step).any(|step| match &step.action {
+        Action::AwaitAnswers { client, .. } => client == name,
+        Action::Migrate(what) => what.instance == *target,
+        _ => false,
+    })
+}
+
+/// Nobody had an answer. What the client itself knows to do about it goes before anything else.
+fn unanswered(e: &WaitError, message: String, otherwise: Option<&str>) -> Failure {
+    let hint = e.hint().or(otherwise).map(str::to_owned);
+    Failure { hint, ..Failure::new(ErrorClass::WorkloadUnreachable, message) }
 }
 
 fn kind(kind: ClientKind) -> Kind {
@@ -67,16 +98,23 @@ pub(super) async fn switch(
 pub(super) async fn first_answer(run: &CaseRun<'_>, instance: &str, patience: Duration) -> Result<Option<At>, Failure> {
     let Some(name) = run.clients.following(instance).into_iter().next() else { return Ok(None) };
     let watch = run.clients.watch(&name)?;
-    let asked = instance.to_owned();
+    let (asked, waiter) = (instance.to_owned(), watch.clone());
     let deadline = clock::now() + patience;
-    let answer = tokio::task::spawn_blocking(move || watch.first_answer_from(&asked, deadline))
+    let answer = tokio::task::spawn_blocking(move || waiter.first_answer_from(&asked, deadline))
         .await
         .map_err(|e| Failure::surroundings(format!("waiting for client {name}: {e}")))?;
-    answer.map(Some).map_err(|e| Failure {
-        class: ErrorClass::WorkloadUnreachable,
-        message: format!("{instance} gave client {name} no answer within {patience:?} after its restore: {e}"),
-        hint: Some("the engine said that it runs: look at its log and at the addresses in the report".to_owned()),
-        log: Vec::new(),
+    answer.map(Some).map_err(|e| {
+        // Then it is not the restore that is to blame.
+        let never = if watch.answered() == 0 { "; nor had it any before the restore" } else { "" };
+        let message = format!(
+            "client {name} had no answer of {instance} within {patience:?} after its restore: {}{never}",
+            e.seen()
+        );
+        unanswered(
+            &e,
+            message,
+            Some("the engine said that it runs: look at its log and at the addresses in the report"),
+        )
     })
 }
 
@@ -94,11 +132,9 @@ pub(super) async fn await_answers(
     let reached = tokio::task::spawn_blocking(move || waiter.wait_answers(before + count, deadline))
         .await
         .map_err(|e| Failure::surroundings(format!("waiting for client {name}: {e}")))?;
-    reached.map(|_| ()).map_err(|e| Failure {
-        class: ErrorClass::WorkloadUnreachable,
-        message: format!("client {name} had {} of {count} answers within {patience:?}: {e}", watch.answered() - before),
-        hint: None,
-        log: Vec::new(),
+    reached.map(|_| ()).map_err(|e| {
+        let had = watch.answered() - before;
+        unanswered(&e, format!("client {name} had {had} of {count} answers within {patience:?}: {}", e.seen()), None)
     })
 }
 
