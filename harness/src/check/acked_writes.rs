@@ -97,7 +97,10 @@ fn sentence(client: &str, history: &History, acked: &[&Op], found: &Found<'_>) -
     for (n, what) in [
         (found.repeated, "there more than once"),
         (found.out_of_place, "at another place than acknowledged"),
-        (found.places_shared, "acknowledged at a place that another write had been given"),
+        (
+            found.places_shared,
+            "with the same place in the list as another acknowledged write (the list went on from an older state, or two copies took writes)",
+        ),
     ] {
         if n > 0 {
             seen += &format!(", {n} {what}");

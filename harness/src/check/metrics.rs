@@ -1,15 +1,10 @@
 use super::answers::{ops_to, outage};
 use super::connection;
 use crate::record::{
-    At, CheckpointRecord, Evidence, History, Metric, MigrationRecord, OpOutcome, PAGES_WRITTEN, Phase,
+    At, CheckpointRecord, Evidence, History, MEASUREMENT_ERROR, Metric, MigrationRecord, OpOutcome, PAGES_WRITTEN,
+    Phase, WORST_LATENCY,
 };
 use std::collections::BTreeMap;
-
-/// Name of the worst latency of an answered operation, counted from when it was due, in ms.
-pub const WORST_LATENCY: &str = "worst-latency";
-
-/// Name of the worst lateness of a client's own timer, in ms: how far off the client's figures may be.
-pub const MEASUREMENT_ERROR: &str = "measurement-error";
 
 /// The figures that follow from the evidence of one repetition, by [`Metric::name`] and in its unit, with
 /// [`WORST_LATENCY`] and [`MEASUREMENT_ERROR`]. Of several migrations, checkpoints or restores, the worst. What the

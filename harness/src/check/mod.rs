@@ -22,8 +22,9 @@ mod work_lost;
 #[cfg(test)]
 pub(crate) mod sample;
 
+pub use crate::record::{MEASUREMENT_ERROR, WORST_LATENCY};
 pub use answers::outage;
-pub use metrics::{MEASUREMENT_ERROR, WORST_LATENCY, metrics};
+pub use metrics::metrics;
 pub use violation::verdict;
 
 use crate::record::{Capture, CheckSpec, Evidence, InstanceRecord, Verdict};

@@ -339,6 +339,9 @@ pub struct MigrationRecord {
 pub struct FaultRecord {
     /// Its number in the case.
     pub id: u32,
+    /// The name that the scenario gave it, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What was broken, for people: `kill containerd on a`.
     pub title: String,
     /// Where.

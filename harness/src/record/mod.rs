@@ -43,7 +43,9 @@ pub use fold::{apply, fold, unbegun};
 pub use give_up::GiveUp;
 pub use history::{Connection, ConnectionEnd, EndpointChange, History, Op, OpOutcome};
 pub use known::{KnownIssue, KnownPart, KnownRecord, KnownState};
-pub use names::{CaseId, NODE_IMAGE, Origin, PAGES_WRITTEN, ROUND, RPCS, RunId, SIDE, SPAWNS, Tier};
+pub use names::{
+    CaseId, MEASUREMENT_ERROR, NODE_IMAGE, Origin, PAGES_WRITTEN, ROUND, RPCS, RunId, SIDE, SPAWNS, Tier, WORST_LATENCY,
+};
 pub use past::{KeptScenario, PastCase};
 pub use perf::{
     Ack, ComparedCase, ComparedFigure, Comparison, MachineUse, PerfVerdict, RoundRecord, RuleRecord, Samples, Shift,

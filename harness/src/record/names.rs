@@ -40,6 +40,12 @@ pub const SPAWNS: &str = "spawns";
 /// Name of a figure: how many calls of a daemon's interface podferry made in a repetition.
 pub const RPCS: &str = "rpcs";
 
+/// Name of a figure: the worst latency of an answered operation, counted from when it was due, in ms.
+pub const WORST_LATENCY: &str = "worst-latency";
+
+/// Name of a figure: the worst lateness of a client's own timer, in ms: how far off the client's figures may be.
+pub const MEASUREMENT_ERROR: &str = "measurement-error";
+
 /// Name of a figure: how many pages of memory CRIU wrote in a repetition, by its own count.
 pub const PAGES_WRITTEN: &str = "pages-written";
 

@@ -16,12 +16,14 @@ pub fn annotations(run: &Run) -> String {
         ));
     }
     for case in view.troubled() {
-        for problem in &case.problems {
+        for problem in case.problems.iter().filter(|p| !p.consequence) {
             let mut text = problem.headline();
             text.extend(problem.used_at.iter().map(|used| format!("\nused at {used}")));
             text.extend(problem.wanted.iter().map(|w| format!("\nwanted: {w}")));
             text.extend(problem.log.iter().map(|l| format!("\n  {l}")));
+            text.extend(problem.at_work.iter().map(|f| format!("\nwhile {f}")));
             text.extend(problem.hint.iter().map(|h| format!("\nhint: {h}")));
+            text.extend(problem.so.iter().map(|so| format!("\nand so {so}")));
             text.push_str(&format!("\nrerun: {}", case.rerun));
             out.push_str(&annotation("error", &problem.origin, &title(case), &text));
         }

@@ -82,6 +82,7 @@ fn description(case: &CaseView) -> String {
         lines.push(p.message.clone());
         lines.extend(p.wanted.iter().map(|w| format!("wanted: {w}")));
         lines.extend(p.log.iter().map(|l| format!("    {l}")));
+        lines.extend(p.at_work.iter().map(|f| format!("while {f}")));
         lines.extend(p.hint.iter().map(|h| format!("hint: {h}")));
         lines.push(String::new());
     }

@@ -72,16 +72,17 @@ fn head(view: &RunView) -> String {
 fn trouble(case: &CaseView) -> String {
     let time = case.ms.map(|ms| format!(", {}", Millis(ms))).unwrap_or_default();
     let mut out = format!("### {} {}{time}\n\n{}\n\n", case.status.mark(), code(&case.id), escape(&case.title));
-    for problem in &case.problems {
+    for problem in case.problems.iter().filter(|p| !p.consequence) {
         out.push_str(&tell(problem));
     }
-    out.extend(case.nodes.iter().map(|n| format!("Nodes: {}\n\n", escape(&n.lines.join("\n")))));
+    out.extend(case.nodes.iter().map(|n| format!("Nodes: {}\n\n", escape(&n.brief()))));
     if let Some(sentence) = state_sentence(case) {
         out.push_str(&format!("State: {}\n\n", escape(&sentence)));
     }
     for line in migration_timeline(case) {
         out.push_str(&format!("Timeline: {}\n\n", escape(&line)));
     }
+    out.extend(case.outages().iter().map(|o| format!("Outage: {}\n\n", escape(o))));
     out.extend(case.past.iter().map(|p| format!("History: {}\n\n", escape(&p.lines().join("\n")))));
     out.push_str(&format!("Rerun:\n{}\n", fence(&case.rerun)));
     out
@@ -98,7 +99,9 @@ fn tell(p: &Problem) -> String {
     if !p.log.is_empty() {
         out.push_str(&format!("{}\n", fence(&p.log.join("\n"))));
     }
+    out.extend(p.at_work.iter().map(|f| format!("while {}\n\n", escape(f))));
     out.extend(p.hint.iter().map(|h| format!("hint: {}\n\n", escape(h))));
+    out.extend(p.so.iter().map(|so| format!("and so {}\n\n", escape(so))));
     out
 }
 

@@ -84,13 +84,14 @@ pub(super) fn field(style: Style, name: &str, text: &str) -> Vec<String> {
 
 fn trouble(case: &CaseView, run: &Run, folder: &str, style: Style) -> Vec<String> {
     let mut out = vec![format!("{}  {}  {}", mark(case.status, style), style.bold(&case.id), time(case.ms))];
-    for problem in &case.problems {
+    for problem in case.problems.iter().filter(|p| !p.consequence) {
         out.extend(tell(problem, style));
     }
-    out.extend(case.nodes.iter().flat_map(|n| field(style, "nodes", &n.lines.join("\n"))));
+    out.extend(case.nodes.iter().flat_map(|n| field(style, "nodes", &n.brief())));
     out.extend(state_sentence(case).iter().flat_map(|s| field(style, "state", s)));
     out.extend(case.faults.iter().flat_map(|f| field(style, "fault", &f.sentence())));
     out.extend(migration_timeline(case).iter().flat_map(|t| field(style, "timeline", t)));
+    out.extend(case.outages().iter().flat_map(|o| field(style, "outage", o)));
     out.extend(case.past.iter().flat_map(|p| field(style, "history", &p.lines().join("\n"))));
     if let Some(at) = evidence_folder(&case.files) {
         out.extend(field(style, "evidence", &format!("{folder}/{at}")));
@@ -112,7 +113,9 @@ fn tell(problem: &Problem, style: Style) -> Vec<String> {
     out.extend(field(style, name, &format!("{class}{}", problem.message)));
     out.extend(problem.wanted.iter().flat_map(|w| field(style, "wanted", w)));
     out.extend(problem.log.iter().map(|l| format!("{:14}  {l}", "")));
+    out.extend(problem.at_work.iter().flat_map(|f| field(style, "while", f)));
     out.extend(problem.hint.iter().flat_map(|h| field(style, "hint", h)));
+    out.extend(problem.so.iter().flat_map(|so| field(style, "and so", so)));
     out
 }
 

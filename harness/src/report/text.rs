@@ -90,6 +90,11 @@ pub(super) fn bytes(n: f64) -> String {
     }
 }
 
+/// A figure without a unit: a count as it is, anything else to a tenth.
+pub(super) fn figure(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
 /// A count with its thousands set apart by a thin gap that any font has: `100,000`.
 pub(super) fn thousands(n: u64) -> String {
     let digits = n.to_string();

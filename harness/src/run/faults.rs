@@ -52,7 +52,14 @@ impl Faults {
         };
         let from = crate::clock::now();
         fault.strike().await?;
-        let record = FaultRecord { id: laid.id, title: laid.title, node: what.node.clone(), from, mended: None };
+        let record = FaultRecord {
+            id: laid.id,
+            name: laid.name,
+            title: laid.title,
+            node: what.node.clone(),
+            from,
+            mended: None,
+        };
         tell.tell(Event::Fault(record));
         Ok(())
     }

@@ -152,7 +152,11 @@ pub const KINDS: &[WorkloadKind] = &[
                 required: true,
                 about: "the file, relative to the folder that podferry runs in",
             },
-            setting("args", Kind::Text, "program and arguments, separated by blanks; the image's own if not given"),
+            setting(
+                "args",
+                Kind::Text,
+                "program and arguments in the place of the image's entry point and command, separated by blanks (quotes mean nothing); the image's own if not given",
+            ),
             setting("port", Kind::Count, "the TCP port that it listens on, if it does"),
             setting(
                 "probe",

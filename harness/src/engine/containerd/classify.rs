@@ -185,6 +185,17 @@ const ARCHIVE: &[&str] = &[
     "content digest ",
 ];
 
+/// What a user can do about it, by what was under way.
+pub(in crate::engine) fn hint_during(during: During, class: C) -> Option<String> {
+    let hint = hint(class)?;
+    let more = match (class, during) {
+        (C::DaemonGone, During::Checkpoint) => "; the container that was being checkpointed may be frozen",
+        (C::DaemonGone, During::Restore) => "; the runtime may have gone on with the restore without it",
+        _ => "",
+    };
+    Some(format!("{hint}{more}"))
+}
+
 /// What a user can do about it.
 pub(in crate::engine) fn hint(class: C) -> Option<&'static str> {
     Some(match class {
@@ -194,7 +205,7 @@ pub(in crate::engine) fn hint(class: C) -> Option<&'static str> {
         }
         C::NoPrivilege => "run the workload as user 0, or podferry where root has CAP_SYS_RESOURCE",
         C::CriuMissing => "put criu 3.16 or later into the node, on containerd's PATH",
-        C::DaemonGone => "containerd.log of the node says why; a container that was being checkpointed may be frozen",
+        C::DaemonGone => "containerd.log of the node says why",
         C::NoSpace => "a CRI checkpoint holds up to four copies of the container's memory for a while",
         C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
         other => return criu_words::hint(other),

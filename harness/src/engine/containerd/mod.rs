@@ -143,7 +143,7 @@ impl Containerd {
             tonic::Code::Unavailable => ErrorClass::DaemonGone,
             _ => classify::classify(during, said.message(), &criu),
         };
-        self.told(class, what, said.message(), criu)
+        EngineError { hint: classify::hint_during(during, class), ..self.told(class, what, said.message(), criu) }
     }
 
     /// An error of a class in the same words.

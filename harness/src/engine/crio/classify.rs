@@ -86,13 +86,24 @@ pub(super) fn without_quotes(message: &str) -> (String, Vec<String>) {
     (kept.join(" "), lines)
 }
 
+/// What a user can do about it, by what was under way.
+pub(super) fn hint_during(during: During, class: C) -> Option<String> {
+    let hint = hint(class)?;
+    let more = match (class, during) {
+        (C::DaemonGone, During::Checkpoint) => "; the container that was being checkpointed may be frozen",
+        (C::DaemonGone, During::Restore) => "; the runtime may have gone on with the restore without it",
+        _ => "",
+    };
+    Some(format!("{hint}{more}"))
+}
+
 /// What a user can do about it.
 pub(super) fn hint(class: C) -> Option<&'static str> {
     Some(match class {
         C::BaseImageMissing => "CRI-O looks for the base image on the node alone, by its id: pull it there first",
         C::NoPrivilege => "run the workload as user 0, or podferry where root has CAP_SYS_RESOURCE",
         C::CriuMissing => "put criu 3.16 or later into the node, on CRI-O's PATH, before CRI-O starts",
-        C::DaemonGone => "crio.log of the node says why; a container that was being checkpointed may be frozen",
+        C::DaemonGone => "crio.log of the node says why",
         C::MountMissing => "a restore must be given every bind mount of the checkpointed container, by container path",
         other => return criu_words::hint(other),
     })
@@ -102,6 +113,14 @@ pub(super) fn hint(class: C) -> Option<&'static str> {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn what_is_said_of_a_daemon_that_is_gone_fits_what_was_under_way() {
+        let hint = |during| hint_during(during, C::DaemonGone).unwrap();
+        assert!(hint(During::Checkpoint).ends_with("; the container that was being checkpointed may be frozen"));
+        assert!(hint(During::Restore).ends_with("; the runtime may have gone on with the restore without it"));
+        assert_eq!(hint(During::Control), "crio.log of the node says why");
+    }
 
     /// Verbatim from CRI-O 1.34.0, runc 1.3.6 and criu 4.2.1, but for what is cut from the middle of the log.
     const FAILED: &str = "failed to checkpoint container c27a: running \"/run/podferry-cri-crio/runtime\" [\"checkpoint\" \

@@ -134,7 +134,7 @@ impl Inner {
         let criu = if criu.is_empty() { quoted } else { criu };
         let message = format!("can't {what} on node {}: {short}", self.node.name());
         let message = super::criu_log::named(class, message, &criu);
-        EngineError { class, message, hint: classify::hint(class).map(str::to_owned), log: criu }
+        EngineError { class, message, hint: classify::hint_during(during, class), log: criu }
     }
 }
 

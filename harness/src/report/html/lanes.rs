@@ -71,8 +71,13 @@ impl Lanes {
         let zero = case.migrations.first().map_or(case.phases.first()?.from_ms, |m| m.from_ms);
         let mut names: Vec<&str> = nodes.iter().map(String::as_str).collect();
         names.extend(case.phases.iter().map(|p| p.node.as_str()).filter(|n| !nodes.iter().any(|k| k == n)));
+        names.extend(case.breaks.iter().map(|b| b.node.as_str()).filter(|n| !nodes.iter().any(|k| k == n)));
         names.dedup();
-        names.retain(|n| case.phases.iter().any(|p| p.node == *n) || case.instances.iter().any(|i| i.node == *n));
+        names.retain(|n| {
+            case.phases.iter().any(|p| p.node == *n)
+                || case.breaks.iter().any(|b| b.node == *n)
+                || case.instances.iter().any(|i| i.node == *n)
+        });
         let mut y = 0.0;
         let mut lanes = Vec::new();
         for name in names {
@@ -116,19 +121,25 @@ pub(super) fn window(case: &CaseView) -> Option<Scale> {
     let from = case.phases.iter().map(|p| p.from_ms).chain(case.migrations.iter().map(|m| m.from_ms));
     let to = case.phases.iter().map(|p| p.from_ms + p.ms).chain(outages);
     let (from, to) = (from.fold(f64::INFINITY, f64::min), to.fold(f64::NEG_INFINITY, f64::max));
+    // What failed late, a wait of a minute, must not press the phases before it to nothing.
+    let broken = case.breaks.iter().map(|b| b.from_ms + b.ms.min(to - from));
+    let to = broken.fold(to, f64::max);
     (from < to).then(|| Scale::around(from, to, 0.04))
 }
 
 fn label(case: &CaseView) -> String {
     let phases: Vec<String> =
         case.phases.iter().map(|p| format!("{} on {} {}", p.name, p.node, Millis(p.ms))).collect();
-    format!("Timeline of {}: {}", case.id, phases.join(", "))
+    let broken = case.breaks.iter().map(|b| format!("{} on {} after {}", b.class, b.node, Millis(b.ms)));
+    let parts: Vec<String> = phases.into_iter().chain(broken).collect();
+    format!("Timeline of {}: {}", case.id, parts.join(", "))
 }
 
 fn bar(scale: Scale, from: f64, len: f64, class: &str, title: String, y: f64) -> Option<Bar> {
     let strip = scale.strip(from, len, class, title)?;
     // Some 7 px a letter, on a plot that is 340 px wide on a phone.
-    let text = (strip.w * 3.4 > strip.title.len() as f64 * 7.0 && class == "outage").then(|| strip.title.clone());
+    let text = (strip.w * 3.4 > strip.title.len() as f64 * 7.0 && ["outage", "failed"].contains(&class))
+        .then(|| strip.title.clone());
     Some(Bar { strip, y, text })
 }
 
@@ -145,6 +156,14 @@ fn node_lane(case: &CaseView, name: &str, scale: Scale, y: f64) -> Lane {
         rows[row] = phase.from_ms + phase.ms;
         let title = format!("{} {}", phase.name, Millis(phase.ms));
         bars.extend(bar(scale, phase.from_ms, phase.ms, &class(phase), title, y + HEAD + row as f64 * (BAR + 2.0)));
+    }
+    for broken in case.breaks.iter().filter(|b| b.node == name) {
+        let title = format!("{} after {}", broken.class, Millis(broken.ms));
+        let len = broken.ms.min(scale.to - broken.from_ms);
+        bars.extend(bar(scale, broken.from_ms, len, "failed", title, y + HEAD));
+        if rows.is_empty() {
+            rows.push(0.0);
+        }
     }
     // Each on a row of its own, below what it broke.
     for fault in case.faults.iter().filter(|f| f.node == name) {

@@ -42,8 +42,8 @@ struct CaseContext {
 /// The outage of one migration, part by part.
 #[derive(Serialize)]
 struct Downtime {
-    of: String,
-    into: String,
+    /// From whom to whom, or that nobody took over.
+    note: String,
     ms: f64,
     parts: Vec<Slice>,
 }
@@ -115,6 +115,7 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
     env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     env.add_filter("ms", |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| Millis(v).to_string()));
     env.add_filter("part", part_title);
+    env.add_filter("figure", text::figure);
     env.add_filter("bytes", |v: f64| text::bytes(v));
     env.add_filter("thousands", |v: Option<u64>| v.map_or_else(|| "?".to_owned(), text::thousands));
     for (name, source) in TEMPLATES {
@@ -175,7 +176,8 @@ fn downtime(m: &MigrationView) -> Option<Downtime> {
         let class = format!("p-{}", p.name().replace(' ', "-"));
         Slice { name: p.name(), class, ms: p.ms, x: at, w: super::scale::round(w) }
     };
-    Some(Downtime { of: m.of.clone(), into: m.into.clone(), ms: whole, parts: m.parts.iter().map(slice).collect() })
+    let note = m.no_downtime().unwrap_or_else(|| format!("{} to {}", m.of, m.into));
+    Some(Downtime { note, ms: whole, parts: m.parts.iter().map(slice).collect() })
 }
 
 /// A link that stays in the run's folder: a relative path, each of its parts encoded, so that no name becomes a scheme.

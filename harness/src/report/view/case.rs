@@ -1,6 +1,6 @@
 use super::{
-    ClientView, FaultView, InstanceView, KnownView, MetricView, MigrationView, NodesView, PastView, PhaseView, Problem,
-    fault, known, migration, ms, problem, state,
+    BreakView, ClientView, FaultView, InstanceView, KnownView, MetricView, MigrationView, NodesView, PastView,
+    PhaseView, Problem, broken, fault, known, migration, ms, problem, state,
 };
 use crate::record::{
     ArchivePart, At, CaseRecord, CheckSpec, CheckpointRecord, EngineKind, Failure, Leak, Metric, Origin, Outcome,
@@ -132,6 +132,9 @@ pub struct CaseView {
     pub migrations: Vec<MigrationView>,
     /// Timed parts, on their nodes.
     pub phases: Vec<PhaseView>,
+    /// Where steps failed, after the phases that ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<BreakView>,
     /// What was broken on purpose.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultView>,
@@ -265,6 +268,7 @@ impl CaseView {
     pub fn of(case: &CaseRecord, epoch: At) -> CaseView {
         let e = &case.evidence;
         let clients: Vec<ClientView> = e.histories.iter().map(|(name, h)| ClientView::of(name, h, epoch)).collect();
+        let phases = migration::phases(&e.phases, epoch);
         let mut view = CaseView {
             id: text::line(&case.id.0),
             scenario: text::line(&case.scenario),
@@ -283,7 +287,8 @@ impl CaseView {
             checks: case.checks.iter().map(check).collect(),
             steps: e.steps.iter().map(|s| step(s, epoch)).collect(),
             migrations: migration::of(case, &clients, epoch),
-            phases: migration::phases(&e.phases, epoch),
+            breaks: broken::of(case, &phases, epoch),
+            phases,
             faults: fault::of(&e.faults, epoch),
             checkpoints: e.checkpoints.iter().map(|c| checkpoint(c, epoch)).collect(),
             transfers: e.transfers.iter().map(|t| transfer(t, epoch)).collect(),

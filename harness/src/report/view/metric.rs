@@ -1,4 +1,4 @@
-use crate::record::{Metric, Millis};
+use crate::record::{MEASUREMENT_ERROR, Metric, Millis, WORST_LATENCY};
 use crate::report::text;
 use serde::Serialize;
 
@@ -43,12 +43,27 @@ impl MetricView {
         match self.unit {
             "ms" => Millis(value).to_string(),
             "bytes" => text::bytes(value),
-            _ => format!("{value:.1}"),
+            _ => text::figure(value),
         }
     }
 }
 
-/// The unit of a figure of a case's own, which its name says.
+/// The unit of a figure that no budget can be on: known, or what its name says.
 fn own_unit(name: &str) -> &'static str {
-    if name.ends_with("_ms") { "ms" } else { "" }
+    let timed = name.ends_with("_ms") || [WORST_LATENCY, MEASUREMENT_ERROR].contains(&name);
+    if timed { "ms" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_is_told_in_its_unit_and_rounded() {
+        let shown = |name: &str, value: f64| MetricView::of(name, &[value]).unwrap().shown();
+        assert_eq!(shown(WORST_LATENCY, 296.295_874), "296 ms");
+        assert_eq!(shown(MEASUREMENT_ERROR, 6.506_012), "6.5 ms");
+        assert_eq!(shown("pages-written", 700.0), "700");
+        assert_eq!(shown("speed-up", 2.345), "2.3");
+    }
 }

@@ -39,6 +39,24 @@ pub struct Part {
     pub ms: f64,
 }
 
+impl MigrationView {
+    /// Why its outage is no downtime, if it is none: nobody took over.
+    pub fn no_downtime(&self) -> Option<String> {
+        self.total_ms
+            .is_none()
+            .then(|| format!("no downtime: {} never answered, so nobody took over from {}", self.into, self.of))
+    }
+}
+
+impl super::CaseView {
+    /// Outages of migrations that came to nothing, which the figure `downtime` does not tell of.
+    pub(in crate::report) fn outages(&self) -> Vec<String> {
+        let none =
+            |m: &MigrationView| Some(format!("{} without an answer; {}", Millis(m.outage_ms?), m.no_downtime()?));
+        self.migrations.iter().filter_map(none).collect()
+    }
+}
+
 impl Part {
     /// The part's name.
     pub fn name(&self) -> &'static str {
@@ -133,22 +151,23 @@ fn attribute(from: f64, to: f64, spans: &[PhaseView]) -> Vec<Part> {
     parts
 }
 
-/// The timed parts of a case in one line, a step after the other: `freeze 12 ms  checkpoint 131 ms  restore 88 ms`.
+/// The timed parts of a case, a line a step: `on a: freeze 12 ms  checkpoint 131 ms  on b: restore 88 ms`.
 pub(in crate::report) fn timeline(case: &super::CaseView) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (index, step) in case.steps.iter().enumerate() {
-        let mut parts: Vec<String> =
-            case.phases.iter().filter(|p| p.step == index).map(|p| format!("{} {}", p.name, Millis(p.ms))).collect();
-        if let Some(f) = &step.failure
-            && !parts.is_empty()
-        {
-            parts.push(format!("x {} after {}", f.class, Millis(step.ms)));
-        }
-        if !parts.is_empty() {
-            lines.push(parts.join("  "));
-        }
-    }
-    lines
+    let step = |(index, step): (usize, &super::StepView)| {
+        let phases = case.phases.iter().filter(|p| p.step == index);
+        let mut parts: Vec<(&str, String)> =
+            phases.map(|p| (p.node.as_str(), format!("{} {}", p.name, Millis(p.ms)))).collect();
+        let failed = case.breaks.iter().filter(|b| b.step == index);
+        parts.extend(failed.map(|b| (b.node.as_str(), format!("x {} after {}", b.class, Millis(step.ms)))));
+        let mut at = "";
+        let told = parts.iter().map(|(node, part)| match std::mem::replace(&mut at, node) == *node {
+            true => part.clone(),
+            false => format!("on {node}: {part}"),
+        });
+        let told = told.collect::<Vec<_>>().join("  ");
+        (!told.is_empty()).then_some(told)
+    };
+    case.steps.iter().enumerate().filter_map(step).collect()
 }
 
 #[cfg(test)]

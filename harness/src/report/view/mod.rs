@@ -5,8 +5,10 @@
 //! tools has its control characters made visible and is cut when it is huge; whole texts are in `events.jsonl`, client
 //! operations one by one in the history files that a case lists.
 
+mod broken;
 mod case;
 mod client;
+mod consequence;
 mod fault;
 mod images;
 mod known;
@@ -18,6 +20,7 @@ mod problem;
 mod state;
 mod writes;
 
+pub use broken::BreakView;
 pub use case::{CaseView, CheckView, CheckpointView, Status, StepView, TransferView};
 pub use client::{ClientView, Latency, Outage};
 pub use fault::FaultView;

@@ -12,6 +12,16 @@ pub struct NodesView {
     pub differ: bool,
     /// In what, a line each; or one line that says that they do not.
     pub lines: Vec<String>,
+    /// What is the same, without its list.
+    #[serde(skip)]
+    same: Option<String>,
+}
+
+impl NodesView {
+    /// What a narrow page says: that nodes are the same without all that is.
+    pub(in crate::report) fn brief(&self) -> String {
+        self.same.clone().unwrap_or_else(|| self.lines.join("\n"))
+    }
 }
 
 pub(super) fn node(n: &NodeRecord) -> NodeRecord {
@@ -98,12 +108,14 @@ pub(super) fn of_case(case: &CaseRecord, all: &[NodeRecord]) -> Option<NodesView
     let [first, _, ..] = nodes.as_slice() else { return None };
     let lines = differences(&nodes);
     if !lines.is_empty() {
-        return Some(NodesView { differ: true, lines });
+        return Some(NodesView { differ: true, lines, same: None });
     }
     let names: Vec<&str> = nodes.iter().map(|n| n.name.as_str()).collect();
     let parts: Vec<String> = first.components.iter().map(|c| format!("{} {}", c.name, c.version)).collect();
-    let same = format!("{} are the same in components ({}), kernel and CPU", names.join(" and "), parts.join(", "));
-    Some(NodesView { differ: false, lines: vec![text::line(&same)] })
+    let names = names.join(" and ");
+    let whole = format!("{names} are the same in components ({}), kernel and CPU", parts.join(", "));
+    let same = format!("{names} are the same in all {}, kernel and CPU", text::count(parts.len(), "component"));
+    Some(NodesView { differ: false, lines: vec![text::line(&whole)], same: Some(text::line(&same)) })
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::{consequence, fault};
 use crate::record::{CaseRecord, ErrorClass, Failure, KnownState, Origin, Outcome};
 use crate::report::text;
 use serde::Serialize;
@@ -59,6 +60,15 @@ pub struct Problem {
     pub hint: Option<String>,
     /// The lines of a tool's log that matter.
     pub log: Vec<String>,
+    /// Faults of the scenario's own that were at work when it happened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub at_work: Vec<String>,
+    /// What follows from it, in one line: those that are `consequence` here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub so: Option<String>,
+    /// It could not be otherwise after a step that failed, and is told beside that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub consequence: bool,
 }
 
 impl Problem {
@@ -74,6 +84,9 @@ impl Problem {
             wanted: None,
             hint: None,
             log: Vec::new(),
+            at_work: Vec::new(),
+            so: None,
+            consequence: false,
         }
     }
 
@@ -93,6 +106,7 @@ pub(super) fn of(case: &CaseRecord) -> Vec<Problem> {
     let mut problems: Vec<Problem> = steps(case);
     problems.extend(case.checks.iter().filter(|c| !c.verdict.passed).map(|c| Problem {
         wanted: c.verdict.wanted.as_deref().map(text::message),
+        consequence: consequence::of_cut(case, &c.check.spec),
         ..Problem::new(ProblemKind::Check, c.check.spec.name(), &c.check.origin, &c.verdict.seen)
     }));
     problems.extend(case.leaks.iter().map(|l| {
@@ -115,6 +129,7 @@ pub(super) fn of(case: &CaseRecord) -> Vec<Problem> {
             None => problems.insert(0, Problem::new(ProblemKind::Reason, &case.scenario, &case.origin, &reason)),
         }
     }
+    fold(&mut problems);
     match status {
         super::Status::Unfinished => problems.insert(0, cut(case)),
         super::Status::NotRun => {
@@ -123,6 +138,22 @@ pub(super) fn of(case: &CaseRecord) -> Vec<Problem> {
         _ => {}
     }
     problems
+}
+
+/// Tells the cause in a line what follows from it. Without a cause that is told nothing is a consequence.
+fn fold(problems: &mut [Problem]) {
+    let short = |p: &Problem| {
+        let file = p.origin.file.rsplit('/').next().unwrap_or_default();
+        format!("{} ({file}:{})", p.subject, p.origin.line)
+    };
+    let told: Vec<String> = problems.iter().filter(|p| p.consequence).map(short).collect();
+    let cause = problems.iter_mut().find(|p| p.kind == ProblemKind::Step);
+    match (cause, told.len()) {
+        (_, 0) => {}
+        (Some(cause), 1) => cause.so = Some(format!("1 check does not hold: {}", told[0])),
+        (Some(cause), n) => cause.so = Some(format!("{n} checks do not hold: {}", told.join(", "))),
+        (None, _) => problems.iter_mut().for_each(|p| p.consequence = false),
+    }
 }
 
 /// Errors of steps that the scenario does not expect. In a case that failed, the last error counts too when it was
@@ -147,6 +178,7 @@ fn steps(case: &CaseRecord) -> Vec<Problem> {
                 class: Some(f.class),
                 hint: f.hint.as_deref().map(text::message),
                 log: text::log(&f.log),
+                at_work: fault::at_work(&case.evidence.faults, (s.from, s.to)),
                 ..Problem::new(ProblemKind::Step, &title, &s.origin, &f.message)
             })
         })
@@ -182,5 +214,32 @@ pub(super) fn failure(f: &Failure) -> Failure {
         message: text::message(&f.message),
         hint: f.hint.as_deref().map(text::message),
         log: text::log(&f.log),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_from_a_step_that_failed_is_one_line_beside_it() {
+        let at = |line| Origin { file: "own/fail.yaml".to_owned(), line, column: 7 };
+        let of = |kind, subject: &str, line, consequence| Problem {
+            consequence,
+            ..Problem::new(kind, subject, &at(line), "seen")
+        };
+        let (step, check) = (ProblemKind::Step, ProblemKind::Check);
+        let mut problems = vec![
+            of(step, "step `move`", 20, false),
+            of(check, "sameProcess", 31, true),
+            of(check, "ackedWrites", 32, false),
+            of(check, "instance", 33, true),
+        ];
+        fold(&mut problems);
+        let so = "2 checks do not hold: sameProcess (fail.yaml:31), instance (fail.yaml:33)";
+        assert_eq!(problems[0].so.as_deref(), Some(so));
+        let mut alone = vec![of(check, "sameProcess", 31, true)];
+        fold(&mut alone);
+        assert!(!alone[0].consequence, "without a cause that is told it stands for itself");
     }
 }

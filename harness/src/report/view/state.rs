@@ -87,6 +87,8 @@ pub(in crate::report) fn sentence(case: &super::CaseView) -> Option<String> {
         .iter()
         .map(|i| format!("{} on {}: {}", format!("{} {}", i.role, i.name).trim(), i.node, i.state))
         .collect();
+    let never = case.migrations.iter().filter(|m| m.error.is_some() && case.instances.iter().all(|i| i.name != m.into));
+    parts.extend(never.map(|m| format!("copy {} on {}: never came to be", m.into, m.to_node)));
     parts.extend(case.clients.iter().filter_map(|c| c.writes.as_ref()).map(|w| w.sentence()));
     (!parts.is_empty()).then(|| parts.join("; "))
 }
