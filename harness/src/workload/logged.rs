@@ -49,8 +49,8 @@ impl Tail {
         if !numbers(&whole).is_empty() {
             return Ok(true);
         }
-        let said = whole.lines().map(|line| LogLine::read(line).text.into_owned());
-        self.last = said.filter(|text| !text.is_empty()).last().or(self.last.take());
+        let mut said = whole.lines().map(|line| LogLine::read(line).text.into_owned());
+        self.last = said.rfind(|text| !text.is_empty()).or(self.last.take());
         Ok(false)
     }
 }
