@@ -1,6 +1,6 @@
 //! A cluster that stays up while somebody else uses it: of local nodes, or of kind.
 
-use crate::bed::Bed;
+use crate::bed::{self, Bed};
 use crate::machine::Place;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -29,8 +29,13 @@ pub(crate) struct Held {
     nodes: Vec<SharedNode>,
     /// Where containerd listens on each.
     socket: &'static str,
-    /// Whose kubelets run as long as they are there.
-    _own: Option<(Arc<Cluster>, Vec<Arc<dyn Engine>>)>,
+    /// Local nodes' own, which run as long as it is there.
+    own: Option<Own>,
+}
+
+struct Own {
+    _cluster: Arc<Cluster>,
+    _engines: Vec<Arc<dyn Engine>>,
 }
 
 impl Held {
@@ -62,7 +67,7 @@ impl Held {
             engines.push(engine.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log)));
         }
         let (admin, socket) = (client(&path).await, "/run/containerd-kubelet/containerd.sock");
-        (Held { bed, admin, nodes, socket, _own: Some((cluster, engines)) }, path)
+        (Held { bed, admin, nodes, socket, own: Some(Own { _cluster: cluster, _engines: engines }) }, path)
     }
 
     async fn made_by(args: &str) -> (Held, PathBuf) {
@@ -71,7 +76,7 @@ impl Held {
         let path = bed.folder().expect("it is a run's").join("kubeconfig");
         let (bed, nodes) = Held::nodes_of(bed).await;
         let (admin, socket) = (client(&path).await, "/run/containerd/containerd.sock");
-        (Held { bed, admin, nodes, socket, _own: None }, path)
+        (Held { bed, admin, nodes, socket, own: None }, path)
     }
 
     /// Their registries end here: the port is for whoever comes.
@@ -79,6 +84,36 @@ impl Held {
         let (c, _) = bed.node("c").await;
         let nodes = vec![Arc::clone(&bed.a), Arc::clone(&bed.b), c];
         (bed.without_registries(), nodes)
+    }
+
+    /// On nodes of somebody else's an image of a workload comes by archive, with a digest under its name: no registry is there when it is
+    /// restored from either.
+    pub(crate) async fn needs_no_registry(&self) {
+        if self.own.is_some() {
+            return;
+        }
+        let cluster = self.bed.cluster().await.expect("its nodes belong to a cluster");
+        let supplies = Supplied { pause: self.bed.pause().await, cluster };
+        let [a, b] = [0, 1].map(|nth| engine::connect(EngineKind::Kubelet, Arc::clone(&self.nodes[nth]), &supplies));
+        let (a, b) = tokio::join!(a, b);
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let looper = self.bed.looper().await;
+        let source = bed::start(&a, "loaded", &looper).await;
+        bed::counted(&a, &source, 5).await;
+        let checkpoint = a.checkpoint(&source, "loaded").await.unwrap();
+        let [from, to] = [&a, &b].map(|engine| engine.node().host_path(&checkpoint.path));
+        std::fs::create_dir_all(to.parent().expect("a folder")).unwrap();
+        std::fs::copy(from, to).unwrap();
+        a.remove(&source).await.unwrap();
+        let slot = b.prepare(&bed::spec("loaded", &looper)).await.unwrap();
+        let copy = b.restore(&slot, &checkpoint).await.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log)).container;
+        bed::counted(&b, &copy, 6).await;
+        b.remove(&copy).await.unwrap();
+        for (engine, nth) in [(&a, 0), (&b, 1)] {
+            for folder in self.left(nth) {
+                std::fs::remove_dir_all(engine.node().host_path(Path::new(&folder))).unwrap();
+            }
+        }
     }
 
     /// As its user brings it: the archive, to each node's containerd.

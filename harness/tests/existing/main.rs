@@ -43,6 +43,7 @@ fn what_is_not_named_is_not_taken() {
 async fn containers_move_on_a_cluster_that_was_there_before() {
     let place = Place::new();
     let held = Held::up(&place).await;
+    held.needs_no_registry().await;
     held.import_agent(&place).await;
 
     held.allow(&place, Some("nodes/proxy")).await;
