@@ -276,3 +276,24 @@ async fn what_is_missing_is_named() {
     let text = looper.image(&store, root, &nowhere).await.unwrap_err().to_string();
     assert_eq!(text, "the node image has no /usr/bin/busybox, which the image podferry/looper is made from");
 }
+
+/// Who has no docker makes an image as the guide says.
+#[tokio::test]
+async fn the_guides_recipe_makes_an_image() {
+    let guide = include_str!("../../docs/guide.md");
+    let recipe = guide.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join("image.py"), recipe).unwrap();
+    fs::create_dir(dir.path().join("root")).unwrap();
+    fs::write(dir.path().join("root/job"), "a program").unwrap();
+    let made = std::process::Command::new("python3").arg("image.py").current_dir(dir.path()).status().unwrap();
+    assert!(made.success());
+    let archive = dir.path().join("job.tar").display().to_string();
+    let with = BTreeMap::from([("archive".to_owned(), archive)]);
+    let store = Store::open(dir.path().join("store")).unwrap();
+    let root = NodeRoot { dir: dir.path(), key: "none" };
+    let workload = Workload::new("archive", &with).unwrap();
+    let image = workload.image(&store, root, &WorkloadBinaries::find()).await.unwrap();
+    unpack(&image, &dir.path().join("unpacked")).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("unpacked/job")).unwrap(), "a program");
+}
