@@ -68,3 +68,28 @@ fn a_client_without_a_schedule_has_no_outages() {
     assert!(!html.contains("class=\"plot\""));
     assert!(html.contains("takes what comes"));
 }
+
+#[test]
+fn a_step_that_failed_is_in_the_chart_and_its_checks_are_folded() {
+    use podferry::record::{Check, CheckRecord, CheckSpec, FaultRecord, SameProcessCheck, Verdict};
+    let mut run = golden::run();
+    let failed = |c: &podferry::record::CaseRecord| c.evidence.migrations.iter().any(|m| m.error.is_some());
+    let case = run.cases.iter_mut().find(|c| failed(c)).unwrap();
+    let of = SameProcessCheck { of: "redis-moved".to_owned(), as_of: "before".to_owned(), memory: false };
+    let check = Check { origin: case.origin.clone(), spec: CheckSpec::SameProcess(of), violation: None };
+    let verdict = Verdict { passed: false, seen: "there is no such process".to_owned(), wanted: None };
+    case.checks.push(CheckRecord { check, verdict });
+    let from = case.evidence.steps.last().unwrap().from;
+    let name = Some("dead".to_owned());
+    let title = "kill containerd on b".to_owned();
+    case.evidence.faults.push(FaultRecord { id: 1, name, title, node: "b".to_owned(), from, mended: None });
+    let html = report::html(&run);
+    assert!(html.contains("<rect class=\"failed\""), "the chart has the failure");
+    assert!(html.contains("no downtime: redis-moved never answered"), "the outage is no downtime");
+    assert!(html.contains("own fault `dead` was at work: kill containerd on b"), "beside the error");
+    assert!(html.contains("<b>and so</b> 1 check does not hold: sameProcess ("), "the consequence is a line");
+    assert_eq!(html.matches("there is no such process").count(), 1, "in the table of checks alone");
+    let terminal = report::terminal::summary(&run, "target/e2e/latest", podferry::report::Style::PLAIN);
+    assert!(terminal.contains("  and so      1 check does not hold: sameProcess ("), "{terminal}");
+    assert!(!terminal.contains("there is no such process"), "{terminal}");
+}
