@@ -136,8 +136,13 @@ pub(super) fn kind_of<'k>(workload: &Workload, kinds: &'k [WorkloadKind]) -> Opt
     Some(variant_of(workload, kind).map_or(kind, |variant| &variant.kind))
 }
 
-/// What a workload is by its settings. One that differs from cell to cell makes it none.
+/// What a workload is by its settings. One that differs from cell to cell makes it none, and so does one that there is not,
+/// since it stands for another.
 fn variant_of<'k>(workload: &Workload, kind: &'k WorkloadKind) -> Option<&'k Variant> {
+    let known = |key: &str| kind.settings.iter().any(|s| s.name == key);
+    if !workload.with.iter().flat_map(|w| &w.0).all(|(key, ..)| known(key)) {
+        return None;
+    }
     let fits = |(name, wanted): &(&str, Given)| {
         let field = workload.with.iter().flat_map(|w| &w.0).find(|(key, ..)| key == name).map(|(.., field)| field);
         match wanted {

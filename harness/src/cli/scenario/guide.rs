@@ -57,8 +57,8 @@ const OF_STRANGERS: &[(&str, &str, &str, usize, &str)] = &[
         "below `checks`",
     ),
     ("a step among the checks", "- budget: {metric: restore, max: 10s}", "- wait: {time: 1s}", 24, "below `steps`"),
-    ("a port beyond the last", "probe: log", "probe: tcp, port: 808080", 8, "a port from `1` to `65535`"),
-    ("a port's name", "probe: log", "probe: tcp, port: \"http\"", 8, "a port from `1` to `65535`"),
+    ("a port beyond the last", "probe: log", "probe: counter, port: 808080", 8, "a port from `1` to `65535`"),
+    ("a port's name", "probe: log", "probe: counter, port: \"http\"", 8, "a port from `1` to `65535`"),
     ("a probe's port", "probe: log", "probe: counter", 8, "add `port: ...`"),
     (
         "keys that are not indented",
