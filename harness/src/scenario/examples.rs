@@ -57,7 +57,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("axes", "NAME: [1Mi, 64Mi]"),
 ];
 
-/// What people call steps; with each, the steps that it may mean. What destroys something stands beside words that do so alone.
+/// What people call steps; with each, the steps that it may mean, by name or written out. What destroys something stands beside words that do so alone.
 const WORDS: &[(&str, &[&str])] = &[
     ("move", &["migrate"]),
     ("moveTo", &["migrate"]),
@@ -77,8 +77,8 @@ const WORDS: &[(&str, &[&str])] = &[
     ("connect", &["client"]),
     ("observe", &["client", "capture"]),
     ("load", &["client"]),
-    ("sleep", &["wait"]),
-    ("delay", &["wait"]),
+    ("sleep", &["wait", "wait: {time: 1s, reason: WHY}"]),
+    ("delay", &["wait", "wait: {time: 1s, reason: WHY}"]),
     ("await", &["wait"]),
     ("until", &["wait"]),
     ("waitFor", &["wait"]),
@@ -106,18 +106,18 @@ const WORDS: &[(&str, &[&str])] = &[
     ("recover", &["restore", "mend"]),
     ("corrupt", &["tamper", "fault"]),
     ("damage", &["tamper", "fault"]),
-    ("stop", &["remove", "client"]),
+    ("stop", &["client: {stop: NAME}", "remove"]),
     ("delete", &["remove"]),
     ("destroy", &["remove"]),
     ("terminate", &["remove"]),
     ("undeploy", &["remove"]),
     ("rm", &["remove"]),
     ("reboot", &["restart"]),
-    ("kill", &["fault", "remove"]),
+    ("kill", &["fault: {node: a, kill: workload, of: INSTANCE}", "remove"]),
     ("break", &["fault"]),
-    ("crash", &["fault"]),
+    ("crash", &["fault: {node: a, kill: workload, of: INSTANCE}"]),
     ("inject", &["fault"]),
-    ("partition", &["fault"]),
+    ("partition", &["fault: {node: a, link: cut}"]),
     ("repair", &["mend"]),
     ("heal", &["mend"]),
     ("fix", &["mend"]),
@@ -165,9 +165,9 @@ pub(super) fn no_step(word: &str, beside: &[&str]) -> Finding {
         return finding.label("checks stand elsewhere").help(help);
     }
     if let Some((_, steps)) = WORDS.iter().find(|(w, _)| alike(w, word)) {
-        let written: Vec<&str> = steps.iter().filter_map(|s| step(s)).collect();
-        let written = written.iter().map(|s| format!("`- {s}`")).collect::<Vec<_>>().join(", or ");
-        return finding.label(format!("did you mean {}?", either(steps))).help(format!("write {written}"));
+        let written: Vec<String> = steps.iter().map(|s| format!("`- {}`", step(s).unwrap_or(s))).collect();
+        let finding = finding.label(format!("did you mean {}?", either(steps)));
+        return finding.help(format!("write {}", written.join(", or ")));
     }
     let near = |key: &&str| !DESTRUCTIVE.contains(key) || strsim::osa_distance(word, key) <= 1;
     let known: Vec<&str> = action::Action::KEYS.iter().chain(&[groups::USE]).chain(beside).copied().collect();
@@ -178,9 +178,15 @@ pub(super) fn no_step(word: &str, beside: &[&str]) -> Finding {
     }
 }
 
-/// `a` or `b`.
-fn either(words: &[&str]) -> String {
-    words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or ")
+/// `a` or `b`: the names of steps.
+fn either(steps: &[&str]) -> String {
+    let mut names: Vec<String> = steps.iter().map(|s| format!("`{}`", name_of(s))).collect();
+    names.dedup();
+    names.join(" or ")
+}
+
+fn name_of(step: &str) -> &str {
+    step.split(':').next().unwrap_or(step)
 }
 
 /// Whether two words are the same but for dashes and capitals.
@@ -200,7 +206,7 @@ pub(super) fn no_check(word: &str, beside: Option<&'static str>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHECKS, DESTRUCTIVE, STEPS, WORDS, check, no_step, step};
+    use super::{CHECKS, DESTRUCTIVE, STEPS, WORDS, check, name_of, no_step, step};
     use crate::scenario::action::Action;
     use crate::scenario::judge::CheckKind;
     use crate::scenario::read::Reader;
@@ -210,7 +216,7 @@ mod tests {
         assert!(Action::KEYS.iter().all(|key| step(key).is_some()) && STEPS.len() == Action::KEYS.len());
         assert!(CheckKind::KEYS.iter().all(|key| check(key).is_some()) && CHECKS.len() == CheckKind::KEYS.len());
         for (word, steps) in WORDS {
-            assert!(steps.iter().all(|s| step(s).is_some()) && step(word).is_none(), "{word}");
+            assert!(steps.iter().all(|s| step(name_of(s)).is_some()) && step(word).is_none(), "{word}");
         }
     }
 
@@ -231,6 +237,10 @@ mod tests {
             let told = told(word);
             assert!(!DESTRUCTIVE.iter().any(|d| told.starts_with(&format!("did you mean `{d}`"))), "{word}: {told}");
         }
+        let stop = "did you mean `client` or `remove`? write `- client: {stop: NAME}`, or `- remove: {of: INSTANCE}`";
+        assert_eq!(told("stop"), stop);
+        let sleep = "`- wait: {counter: {of: INSTANCE, atLeast: 20}}`, or `- wait: {time: 1s, reason: WHY}`";
+        assert_eq!(told("sleep"), format!("did you mean `wait`? write {sleep}"));
         assert!(told("delete").starts_with("did you mean `remove`?"));
         assert!(told("assert").contains("below `checks`"));
         assert!(told("sameProcess").contains("below `checks`: `- sameProcess: {of: COPY, asOf: CAPTURE}`"));
