@@ -96,16 +96,17 @@ fn containerd() -> Result<u8, String> {
 pub(crate) const ASKED: &str = "containerd-asked";
 
 pub(crate) fn asked() -> Result<u8, String> {
-    crate::test::ignored(&build::binaries(Profile::Dev)?, "cri", "")
+    crate::test::ignored(&build::binaries(Profile::Dev)?, "cri", ("PODFERRY_TEST_KUBERNETES", ""))
 }
 
-/// The core tier in a kind cluster of two workers, under a dockerd that podferry starts itself. What kind's nodes are made of is
+/// The core tier in a kind cluster of two workers, under a dockerd that podferry starts itself; that a broken containerd fails there;
+/// a second podferry that finds such a cluster. What kind's nodes are made of is
 /// built if need be: beside what the lane `kubernetes` builds, kind, kubeadm, kube-proxy and CoreDNS.
 fn kind() -> Result<u8, String> {
     let run = ["run", "--provider", "kind", "--param", "data=16Mi"];
     let passes = build::binaries(Profile::Dev)?.podferry(&run.map(str::to_owned))?;
-    let red = kind_red()?;
-    Ok(if passes == 0 { red } else { passes })
+    let (red, there) = (kind_red()?, kind_existing()?);
+    Ok(if passes == 0 { red.max(there) } else { passes })
 }
 
 /// The core tier in a minikube cluster of two workers, under a dockerd that podferry starts itself, after what minikube's own
@@ -123,7 +124,7 @@ pub(crate) const MINIKUBE_TOLD: &str = "minikube-told";
 pub(crate) fn minikube_told() -> Result<u8, String> {
     let built = build::binaries(Profile::Dev)?;
     let program = built.step().args(["component", "build", "minikube", "--path"]).read()?;
-    crate::test::ignored(&built, "minikube", program.trim())
+    crate::test::ignored(&built, "minikube", ("PODFERRY_TEST_KUBERNETES", program.trim()))
 }
 
 /// A containerd that forgets in its checkpoints what a container has written: the suite must see that on a kind cluster too.
@@ -144,6 +145,13 @@ pub(crate) fn kind_red() -> Result<u8, String> {
 
 /// The cell of the lane `kind` that must fail to pass.
 pub(crate) const KIND_RED: &str = "kind-red";
+
+/// The cell of the lane `kind` whose cluster is there before podferry is, which reaches it by its kubeconfig alone.
+pub(crate) const KIND_EXISTING: &str = "kind-existing";
+
+pub(crate) fn kind_existing() -> Result<u8, String> {
+    crate::test::ignored(&build::binaries(Profile::Dev)?, "existing", ("PODFERRY_TEST_NODES", "--provider kind"))
+}
 
 /// The cell of the matrix, and not of the lane, that asks on kind what an engine must do: it takes minutes.
 pub(crate) const KIND_CONFORMS: &str = "kind-conformance";
@@ -179,7 +187,7 @@ pub(crate) const EXISTING: &str = "kubernetes-existing";
 pub(crate) fn existing() -> Result<u8, String> {
     let built = build::binaries(Profile::Dev)?;
     let programs = cluster_programs(&built)?;
-    crate::test::ignored(&built, "existing", &programs)
+    crate::test::ignored(&built, "existing", ("PODFERRY_TEST_KUBERNETES", &programs))
 }
 
 /// The paths of a cluster's programs, parted by colons; they are built if need be.

@@ -98,7 +98,8 @@ fn parts(lane: &'static str) -> Vec<Cell> {
                 ..Cell::default()
             };
             let conforms = Cell { name: ci::KIND_CONFORMS.to_owned(), ..red.clone() };
-            vec![cell(1), cell(2), red, conforms]
+            let there = Cell { name: ci::KIND_EXISTING.to_owned(), provider: "existing", ..red.clone() };
+            vec![cell(1), cell(2), red, conforms, there]
         }
         "minikube" => {
             let on = || Cell { lane, provider: "minikube", engine: "kubelet".to_owned(), ..Cell::default() };
@@ -153,6 +154,7 @@ pub(crate) fn run(name: &str) -> Option<Result<u8, String>> {
         ci::EXISTING => ci::existing(),
         ci::KIND_RED => ci::kind_red(),
         ci::MINIKUBE_TOLD => ci::minikube_told(),
+        ci::KIND_EXISTING => ci::kind_existing(),
         ci::KIND_CONFORMS => ci::kind_conforms(),
         _ => build::binaries(Profile::Dev).and_then(|built| built.podferry(&cell.args())),
     })

@@ -91,7 +91,7 @@ fn on_nodes(name: &str, built: &Built, rootfs: &str) -> Result<u8, String> {
 /// by colons.
 pub(crate) fn kubelet(built: &Built, programs: &str) -> Result<u8, String> {
     let conforms = conformance(built, ("PODFERRY_TEST_KUBERNETES", programs))?;
-    let endpoint = ignored(built, "kubernetes", programs)?;
+    let endpoint = ignored(built, "kubernetes", ("PODFERRY_TEST_KUBERNETES", programs))?;
     Ok(if conforms == 0 { endpoint } else { conforms })
 }
 
@@ -105,12 +105,14 @@ pub(crate) fn conformance(built: &Built, on: (&str, &str)) -> Result<u8, String>
         .status()
 }
 
-/// The tests of a file that a lane of their own runs, since what they need takes minutes to build; one after the other.
-pub(crate) fn ignored(built: &Built, file: &str, programs: &str) -> Result<u8, String> {
+/// The tests of a file that a lane of their own runs, since what they need takes minutes to build; one after the other. `on`: as
+/// in [`conformance`].
+pub(crate) fn ignored(built: &Built, file: &str, on: (&str, &str)) -> Result<u8, String> {
     let rootfs = built.step().args(["component", "image", "--path"]).read()?;
     cargo(["test", "--package", "podferry", "--test", file, "--", "--ignored", "--test-threads", "1"])
         .env("PODFERRY_TEST_ROOTFS", &rootfs)
-        .env("PODFERRY_TEST_KUBERNETES", programs)
+        .env("PODFERRY_WORKLOADS", built.workloads())
+        .env(on.0, on.1)
         .status()
 }
 

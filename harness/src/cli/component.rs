@@ -27,11 +27,16 @@ async fn list(args: &StackArgs) -> Result<Exit, Refusal> {
     table(&stack.components());
     let (mut built, mut missing, mut listed) = (Vec::new(), Vec::new(), Vec::new());
     let manifest = Manifest::shipped();
+    let built_from_source = manifest.built();
     for name in manifest.names() {
         let releases = manifest.releases(name);
         let of =
             |version: &str| Wanted { version: Some(version.to_owned()), origin: Origin::Listed, ..Wanted::named(name) };
-        let first = component::built(&Wanted::named(name), &stack.cache).map_err(stack::refusal)?;
+        let of_module = built_from_source.contains(&name);
+        let first = match of_module {
+            true => component::built(&Wanted::named(name), &stack.cache).map_err(stack::refusal)?,
+            false => None,
+        };
         let mut got: Vec<ComponentRecord> = first.map(|program| program.record).into_iter().collect();
         for (version, url) in releases {
             match component::built(&of(version), &stack.cache).map_err(stack::refusal)? {
@@ -39,7 +44,7 @@ async fn list(args: &StackArgs) -> Result<Exit, Refusal> {
                 None => listed.push(format!("{name}=release@{version}  {url}")),
             }
         }
-        if got.is_empty() {
+        if of_module && got.is_empty() {
             missing.push(name.to_owned());
         }
         got.dedup();
@@ -50,7 +55,10 @@ async fn list(args: &StackArgs) -> Result<Exit, Refusal> {
     if !missing.is_empty() {
         print(&format!("not there yet (`podferry component build`): {}", missing.join(", ")));
     }
-    listed.iter().for_each(|line| print(line));
+    if !listed.is_empty() {
+        print("releases that `--component` takes:");
+        listed.iter().for_each(|line| print(line));
+    }
     Ok(Exit::Passed)
 }
 
@@ -64,7 +72,7 @@ fn table(components: &[ComponentRecord]) {
 
 fn all_if_none(args: &NamesArgs) -> Result<Vec<Wanted>, Refusal> {
     match args.names.is_empty() {
-        true => Ok(Manifest::shipped().names().into_iter().map(Wanted::named).collect()),
+        true => Ok(Manifest::shipped().built().into_iter().map(Wanted::named).collect()),
         false => args.names.iter().map(|name| Wanted::read(name).map_err(stack::refusal)).collect(),
     }
 }

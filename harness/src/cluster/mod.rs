@@ -20,7 +20,7 @@ pub use control_plane::PROGRAMS;
 pub(crate) use existing::prompt_client_of;
 pub use existing::{client_of, contexts};
 pub use kubelet::{Kubelet, KubeletPlaces};
-pub use pods::{ACCOUNT, running};
+pub use pods::{ACCOUNT, running, warnings};
 
 use crate::node::SharedNode;
 

@@ -1,6 +1,8 @@
 //! What a pod says of its container.
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
+use kube::Api;
+use kube::api::ListParams;
 
 /// The only service account that podferry's pods have; it has no rights, and no token of it is mounted.
 pub const ACCOUNT: &str = "workload";
@@ -36,6 +38,16 @@ pub fn running(pod: Option<&Pod>) -> Result<Option<&ContainerStatus>, String> {
         }
         _ => Ok(None),
     }
+}
+
+/// What kubelet and scheduler warn of about a pod: `FailedCreatePodSandBox: Failed to pull image ...`, the newest last. Empty also if they
+/// can't be asked.
+pub async fn warnings(client: &kube::Client, namespace: &str, pod: &str) -> Vec<String> {
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let of_pod = ListParams::default().fields(&format!("involvedObject.name={pod},type=Warning"));
+    let mut events = events.list(&of_pod).await.map(|list| list.items).unwrap_or_default();
+    events.sort_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
+    events.iter().map(|event| join(&[event.reason.as_deref(), event.message.as_deref()])).collect()
 }
 
 fn join(words: &[Option<&str>]) -> String {

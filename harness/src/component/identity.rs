@@ -1,6 +1,6 @@
 //! Which binary this is: its own word on its version, and its digest.
 
-use crate::process::Exec;
+use crate::process::{Exec, Output};
 use crate::record::ComponentRecord;
 use regex::Regex;
 use sha2::{Digest, Sha256};
@@ -14,30 +14,27 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) name: &'static str,
-    /// The Debian package that brings it.
-    pub(super) package: &'static str,
     /// Its path inside a node.
     pub(super) path: &'static str,
     pub(super) version_flag: &'static str,
 }
 
 /// The programs that are recorded, and that a user can replace by `--component`.
-pub(super) const KNOWN: [Known; 10] = [
-    Known { name: "containerd", package: "containerd", path: "/usr/bin/containerd", version_flag: "--version" },
-    Known {
-        name: "containerd-shim-runc-v2",
-        package: "containerd",
-        path: "/usr/bin/containerd-shim-runc-v2",
-        version_flag: "-v",
-    },
-    Known { name: "crio", package: "cri-o", path: "/usr/bin/crio", version_flag: "--version" },
-    Known { name: "runc", package: "runc", path: "/usr/sbin/runc", version_flag: "--version" },
-    Known { name: "crun", package: "crun", path: "/usr/bin/crun", version_flag: "--version" },
-    Known { name: "criu", package: "criu", path: "/usr/sbin/criu", version_flag: "--version" },
-    Known { name: "podman", package: "podman", path: "/usr/bin/podman", version_flag: "--version" },
-    Known { name: "conmon", package: "conmon", path: "/usr/bin/conmon", version_flag: "--version" },
-    Known { name: "dockerd", package: "docker.io", path: "/usr/sbin/dockerd", version_flag: "--version" },
-    Known { name: "redis-server", package: "redis-server", path: "/usr/bin/redis-server", version_flag: "--version" },
+pub(super) const KNOWN: [Known; 13] = [
+    Known { name: "containerd", path: "/usr/bin/containerd", version_flag: "--version" },
+    Known { name: "containerd-shim-runc-v2", path: "/usr/bin/containerd-shim-runc-v2", version_flag: "-v" },
+    Known { name: "crio", path: "/usr/bin/crio", version_flag: "--version" },
+    Known { name: "runc", path: "/usr/sbin/runc", version_flag: "--version" },
+    Known { name: "crun", path: "/usr/bin/crun", version_flag: "--version" },
+    Known { name: "criu", path: "/usr/sbin/criu", version_flag: "--version" },
+    Known { name: "podman", path: "/usr/bin/podman", version_flag: "--version" },
+    Known { name: "conmon", path: "/usr/bin/conmon", version_flag: "--version" },
+    Known { name: "dockerd", path: "/usr/sbin/dockerd", version_flag: "--version" },
+    Known { name: "redis-server", path: "/usr/bin/redis-server", version_flag: "--version" },
+    // What a pod's network is made by. It says its version where there is no `CNI_COMMAND`, whatever the arguments.
+    Known { name: "bridge", path: "/usr/lib/cni/bridge", version_flag: "--version" },
+    Known { name: "ptp", path: "/usr/lib/cni/ptp", version_flag: "--version" },
+    Known { name: "host-local", path: "/usr/lib/cni/host-local", version_flag: "--version" },
 ];
 
 pub(super) fn known(name: &str) -> Option<&'static Known> {
@@ -71,7 +68,15 @@ pub(super) fn ask_version(rootfs: &Path, known: &Known, own: Option<&Path>) -> E
 pub(super) fn version_in(text: &str) -> Option<String> {
     static VERSION: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?:^|\s|=)v?(\d+\.\d+[\w.+~-]*)").expect("a valid expression"));
-    Some(VERSION.captures(text)?[1].to_owned())
+    // A plugin's own version stands above those of the protocol.
+    let own = text.split("CNI protocol versions").next()?;
+    Some(VERSION.captures(own)?[1].to_owned())
+}
+
+/// What a program says of itself; CNI's plugins say it on standard error.
+pub(super) fn said(output: &Output) -> String {
+    let text = output.text();
+    if text.trim().is_empty() { output.tail() } else { text }
 }
 
 /// The sha256 of a file, as `sha256:<hex>`.
@@ -116,6 +121,13 @@ mod tests {
     #[case("Redis server v=8.0.6 sha=00000000:1 malloc=jemalloc-5.3.0 bits=64 build=1", "8.0.6")]
     fn finds_the_version(#[case] said: &str, #[case] version: &str) {
         assert_eq!(version_in(said).as_deref(), Some(version));
+    }
+
+    #[test]
+    fn a_plugin_of_debians_is_of_no_version() {
+        let said = "CNI ptp plugin version unknown\nCNI protocol versions supported: 0.1.0, 0.2.0, 1.1.0";
+        assert_eq!(version_in(said), None);
+        assert_eq!(version_in(&said.replace("unknown", "v1.9.1")).as_deref(), Some("1.9.1"));
     }
 
     #[test]

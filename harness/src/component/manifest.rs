@@ -10,7 +10,12 @@ use std::collections::BTreeMap;
 const MANIFEST: &str = include_str!("../../../fixtures/components.toml");
 
 /// Each module's name, `go.mod` and `go.sum`.
-const MODULES: [(&str, &str, &str); 7] = [
+const MODULES: [(&str, &str, &str); 8] = [
+    (
+        "cni",
+        include_str!("../../../fixtures/components/cni/go.mod"),
+        include_str!("../../../fixtures/components/cni/go.sum"),
+    ),
     (
         "containerd",
         include_str!("../../../fixtures/components/containerd/go.mod"),
@@ -74,8 +79,9 @@ struct Module {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Program {
-    module: Option<String>,
     package: Option<String>,
+    module: Option<String>,
+    main: Option<String>,
     #[serde(default = "by_default")]
     says: Vec<String>,
     #[serde(default)]
@@ -90,6 +96,24 @@ struct Listed {
     url: String,
     sha256: String,
     member: Option<String>,
+    #[serde(default = "amd64")]
+    arch: String,
+}
+
+impl Listed {
+    /// Whether it runs on this machine.
+    fn fits(&self) -> bool {
+        let own = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        self.arch == own
+    }
+}
+
+fn amd64() -> String {
+    "amd64".to_owned()
 }
 
 fn by_default() -> Vec<String> {
@@ -140,10 +164,25 @@ impl Manifest {
         self.components.keys().map(String::as_str).collect()
     }
 
-    /// Each release that is listed of a component: version and address.
+    /// The names of those that are built from Go modules.
+    pub fn built(&self) -> Vec<&str> {
+        let built = self.components.iter().filter(|(_, program)| program.module.is_some());
+        built.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The Debian package that brings a program.
+    pub(super) fn package(&self, name: &str) -> Option<&str> {
+        self.components.get(name)?.package.as_deref()
+    }
+
+    /// Each release of a component that is listed for this machine: version and address.
     pub fn releases(&self, name: &str) -> Vec<(&str, &str)> {
+        self.fitting(name).map(|release| (release.version.as_str(), release.url.as_str())).collect()
+    }
+
+    fn fitting(&self, name: &str) -> impl Iterator<Item = &Listed> {
         let listed = self.components.get(name).map(|program| program.release.as_slice()).unwrap_or_default();
-        listed.iter().map(|release| (release.version.as_str(), release.url.as_str())).collect()
+        listed.iter().filter(|release| release.fits())
     }
 
     /// Where a component is from that somebody wants.
@@ -165,7 +204,7 @@ impl Manifest {
     }
 
     fn unknown(&self, name: &str) -> ComponentError {
-        ComponentError::Unknown { name: name.to_owned(), all: self.components.keys().cloned().collect() }
+        ComponentError::Unknown { name: name.to_owned(), all: self.built().into_iter().map(str::to_owned).collect() }
     }
 
     /// A listed release: the first, or the one of a version.
@@ -173,11 +212,10 @@ impl Manifest {
         if !self.takes(name) {
             return Err(self.unknown(name));
         }
-        let listed = self.components.get(name).map(|program| program.release.as_slice()).unwrap_or_default();
-        let found = listed.iter().find(|release| version.is_none_or(|version| version == release.version));
+        let found = self.fitting(name).find(|release| version.is_none_or(|version| version == release.version));
         let none = || ComponentError::NoRelease {
             wanted: std::iter::once(name).chain(version).collect::<Vec<_>>().join(" "),
-            listed: listed.iter().map(|release| release.version.clone()).collect(),
+            listed: self.fitting(name).map(|release| release.version.clone()).collect(),
         };
         let Listed { url, sha256, member, .. } = found.ok_or_else(none)?.clone();
         Ok(Release { url, sha256, member })
@@ -204,7 +242,7 @@ impl Manifest {
 
     fn pinned(&self, name: &str) -> Result<(Source, &Module), ComponentError> {
         let program = self.components.get(name).ok_or_else(|| self.unknown(name))?;
-        let built = program.module.as_ref().zip(program.package.as_ref());
+        let built = program.module.as_ref().zip(program.main.as_ref());
         let (of, package) = built.ok_or_else(|| self.unknown(name))?;
         let module = &self.modules[of];
         let files = MODULES.iter().find(|(name, ..)| name == of);
@@ -264,7 +302,7 @@ mod tests {
     fn every_component_has_all_that_it_is_built_from() {
         let manifest = Manifest::shipped();
         assert!(manifest.names().contains(&"kubelet") && manifest.names().contains(&"etcd"));
-        for name in manifest.names() {
+        for name in manifest.built() {
             let source = manifest.source(name).unwrap();
             assert!(source.package.starts_with(&source.from), "{source:?}");
             let tool = |line: &str| line.trim().trim_start_matches("tool ") == source.package;
@@ -347,10 +385,45 @@ mod tests {
     #[test]
     fn listed_releases_can_be_taken() {
         for program in Manifest::shipped().components.values() {
-            for Listed { version, url, sha256, member } in program.release.clone() {
+            for Listed { version, url, sha256, member, .. } in program.release.clone() {
                 assert_eq!(Release { url, sha256, member }.wrong(), None, "{version}");
             }
         }
+    }
+
+    #[test]
+    fn each_program_of_the_stack_has_a_source() {
+        let manifest = Manifest::shipped();
+        let packages = include_str!("../../../fixtures/node/sid.packages");
+        for (name, program) in &manifest.components {
+            let by_package = program.package.as_deref();
+            // What a package only recommends is not named there.
+            let named = |package: &str| packages.lines().any(|line| line == package) || package == "conmon";
+            assert!(by_package.is_none_or(named), "the node image has no {by_package:?}");
+            let sources = [by_package.is_some(), program.module.is_some(), !program.release.is_empty()];
+            assert!(sources.contains(&true), "{name} has none");
+        }
+        for known in &identity::KNOWN {
+            assert!(manifest.components.contains_key(known.name), "{} can be replaced, and is not listed", known.name);
+        }
+        let all = "containerd runc crun criu crictl etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl \
+                   kubeadm kind minikube crio bridge ptp host-local";
+        for name in all.split_whitespace() {
+            assert!(manifest.components.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_release_for_another_machine_is_none() {
+        let text = format!(
+            "modules = {{}}\n[components.runc]\n[[components.runc.release]]\nversion = \"v1.4.3\"\nurl = \"https://a.example/4\"\n\
+             sha256 = \"{}\"\narch = \"mips\"\n",
+            "0".repeat(64)
+        );
+        let manifest: Manifest = toml::from_str(&text).unwrap();
+        assert!(manifest.releases("runc").is_empty());
+        let error = manifest.made(&Wanted::read("runc=release").unwrap()).unwrap_err();
+        assert!(matches!(error, ComponentError::NoRelease { .. }), "{error}");
     }
 
     #[test]

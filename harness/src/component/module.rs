@@ -146,7 +146,7 @@ async fn make(
 /// What a program is: its own word on its version, and its digest.
 pub(super) async fn identify(source: &Source, program: &Path, from: String) -> Result<ComponentRecord, ComponentError> {
     let said = Exec::new(program).args(&source.says).run().await.map_err(failed(source, "the program does not run"))?;
-    let said = said.text();
+    let said = identity::said(&said);
     let read = ComponentError::io("can't read", program);
     let digest = File::open(program).and_then(identity::digest).map_err(read)?;
     let version = identity::version_in(&said).unwrap_or_else(|| said.lines().take(1).collect());

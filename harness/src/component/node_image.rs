@@ -2,6 +2,7 @@ use super::bootstrap::{ensure_tool, unpack};
 use super::cache::{Cache, Held, Unfinished, write_whole};
 use super::contained::Contained;
 use super::error::ComponentError;
+use super::manifest::Manifest;
 use super::spec::{NodeImageSpec, short_digest};
 use super::{Progress, fixup, identity, with_system_path};
 use crate::process::Exec;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Version of what is made here and of its form on disk: another one makes all images anew.
-const BUILDER: u32 = 2_000 + fixup::VERSION;
+const BUILDER: u32 = 3_000 + fixup::VERSION;
 
 /// A node image in the cache. Nobody prunes it as long as a clone of this value lives.
 #[derive(Clone, Debug)]
@@ -173,7 +174,7 @@ async fn components(
     suite: &str,
 ) -> Result<Vec<ComponentRecord>, ComponentError> {
     let root = Contained::open(rootfs).map_err(ComponentError::io("can't read", rootfs))?;
-    let mut records = Vec::new();
+    let (mut records, manifest) = (Vec::new(), Manifest::shipped());
     for known in &identity::KNOWN {
         let path = known.path.trim_start_matches('/');
         if !root.exists(path) {
@@ -186,9 +187,15 @@ async fn components(
             doing: format!("{} of the node image does not run", known.name),
             source,
         })?;
-        let package = known.package;
-        let version = packages.get(package).map_or(String::new(), |v| format!(" {v}"));
-        records.push(identity::record(known, &said.text(), format!("package {package}{version} ({suite})"), digest));
+        let package = manifest.package(known.name).unwrap_or(known.name);
+        let version = packages.get(package);
+        let source = format!("package {package}{} ({suite})", version.map(|v| format!(" {v}")).unwrap_or_default());
+        let mut record = identity::record(known, &identity::said(&said), source, digest);
+        // CNI's plugins of Debian's do not know it.
+        if let (None, Some(version)) = (identity::version_in(&identity::said(&said)), version) {
+            record.version.clone_from(version);
+        }
+        records.push(record);
     }
     Ok(records)
 }

@@ -246,7 +246,7 @@ async fn try_out(it: &Override, known: &Known, path: &Path, rootfs: &Path) -> Re
     if output.code != 0 {
         return Err(OverrideError::DoesNotRun { name: it.name, path: it.path.clone(), why: output.tail() });
     }
-    Ok(output.text())
+    Ok(identity::said(&output))
 }
 
 #[cfg(test)]

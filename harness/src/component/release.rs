@@ -76,7 +76,7 @@ async fn version(name: &str, program: &Path, progress: &dyn Progress) -> String 
     let said = Exec::new(program).args(says(name)).run().await;
     match said {
         Ok(said) => {
-            let said = said.text();
+            let said = identity::said(&said);
             identity::version_in(&said).unwrap_or_else(|| said.lines().take(1).collect())
         }
         Err(e) => {

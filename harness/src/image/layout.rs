@@ -1,8 +1,9 @@
-//! A checkpoint as an image in one file: what a user makes who has no registry.
+//! An image in one file, a checkpoint's or any other: what a user makes who has no registry.
 
-use super::ImageError;
 use super::checkpoint::annotations;
 use super::store::{Hasher, copy, digest_of};
+use super::{Image, ImageError};
+use oci_spec::image::ImageManifest;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -40,6 +41,38 @@ pub(crate) fn program_layout(
     layout(layer, into, reference, &json!({"Entrypoint": entrypoint, "Env": env}), &json!({}))
 }
 
+/// Writes an image of the store likewise, under its own reference and with its own digest.
+///
+/// # Errors
+/// A part of it can't be read, or the file not be written.
+pub fn image_layout(image: &Image, into: &Path) -> Result<(), ImageError> {
+    let unknown = || ImageError::Unknown { reference: image.reference.clone(), store: into.to_owned() };
+    let blobs = image.layers.first().and_then(|layer| layer.parent()).ok_or_else(unknown)?;
+    let blob = |digest: &str| blobs.join(digest.trim_start_matches("sha256:"));
+    let place = blob(&image.digest);
+    let bytes = std::fs::read(&place).map_err(ImageError::io("read", &place))?;
+    let invalid = |what: String| ImageError::Invalid { archive: place.clone(), what };
+    let manifest: ImageManifest = serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))?;
+    let parts = std::iter::once(manifest.config()).chain(manifest.layers());
+    let mut digests: Vec<&str> = parts.map(|part| part.digest().as_ref()).collect();
+    // Two layers may be one.
+    digests.sort_unstable();
+    digests.dedup();
+    let written = || -> io::Result<()> {
+        let mut out = begin(into)?;
+        for digest in digests {
+            let mut from = File::open(blob(digest))?;
+            let size = from.metadata()?.len();
+            out.write_all(header(&path(digest), size)?.as_bytes())?;
+            copy(&mut from, &mut out)?;
+            pad(&mut out, size)?;
+        }
+        entry(&mut out, &path(&image.digest), &bytes)?;
+        end(out, &image.reference, &image.digest, bytes.len() as u64)
+    }();
+    written.map_err(ImageError::io("write", into))
+}
+
 fn layout(
     layer: &Path,
     into: &Path,
@@ -49,8 +82,7 @@ fn layout(
 ) -> Result<(), ImageError> {
     let mut from = File::open(layer).map_err(ImageError::io("read", layer))?;
     let written = || -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(into)?);
-        entry(&mut out, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        let mut out = begin(into)?;
         let (layer, size) = blob(&mut out, &mut from)?;
         let config = json!({
             "architecture": super::architecture(),
@@ -67,18 +99,29 @@ fn layout(
             "annotations": annotations,
         });
         let (manifest, manifest_size) = document(&mut out, &manifest)?;
-        // Docker's name for it is containerd's, too; the second is the standard's, and only a tag.
-        let tag = reference.rsplit(':').next().unwrap_or(reference);
-        let index = json!({"schemaVersion": 2, "manifests": [{
-            "mediaType": MANIFEST, "digest": manifest, "size": manifest_size,
-            "annotations": {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": tag},
-        }]});
-        entry(&mut out, "index.json", index.to_string().as_bytes())?;
-        // Two empty blocks end an archive.
-        out.write_all(&[0; 2 * BLOCK as usize])?;
-        out.into_inner().map(drop).map_err(io::IntoInnerError::into_error)
+        end(out, reference, &manifest, manifest_size)
     }();
     written.map_err(ImageError::io("write", into))
+}
+
+fn begin(into: &Path) -> io::Result<BufWriter<File>> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(into)?);
+    entry(&mut out, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    Ok(out)
+}
+
+/// Says which image all of it is.
+fn end(mut out: BufWriter<File>, reference: &str, manifest: &str, size: u64) -> io::Result<()> {
+    // Docker's name for it is containerd's, too; the second is the standard's, and only a tag.
+    let tag = reference.rsplit(':').next().unwrap_or(reference);
+    let index = json!({"schemaVersion": 2, "manifests": [{
+        "mediaType": MANIFEST, "digest": manifest, "size": size,
+        "annotations": {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": tag},
+    }]});
+    entry(&mut out, "index.json", index.to_string().as_bytes())?;
+    // Two empty blocks end an archive.
+    out.write_all(&[0; 2 * BLOCK as usize])?;
+    out.into_inner().map(drop).map_err(io::IntoInnerError::into_error)
 }
 
 fn document(out: &mut BufWriter<File>, value: &serde_json::Value) -> io::Result<(String, u64)> {
@@ -150,6 +193,7 @@ impl Write for Hashed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Store;
     use std::io::Read;
 
     #[test]
@@ -160,16 +204,7 @@ mod tests {
         std::fs::write(&archive, &content).unwrap();
         checkpoint_layout(&archive, &into, "redis", "localhost/x/checkpoint:redis-1").unwrap();
 
-        let mut entries = BTreeMap::new();
-        for entry in tar::Archive::new(File::open(&into).unwrap()).entries().unwrap() {
-            let mut entry = entry.unwrap();
-            let (name, mut bytes) = (entry.path().unwrap().display().to_string(), Vec::new());
-            entry.read_to_end(&mut bytes).unwrap();
-            if let Some(hex) = name.strip_prefix("blobs/sha256/") {
-                assert_eq!(digest_of(&bytes), format!("sha256:{hex}"));
-            }
-            entries.insert(name, bytes);
-        }
+        let entries = entries(&into);
         let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&entries[name]).unwrap() };
         let index = json("index.json");
         let named = &index["manifests"][0];
@@ -182,6 +217,45 @@ mod tests {
         assert_eq!(layer["size"], 100_001);
         let config = json(&path(manifest["config"]["digest"].as_str().unwrap()));
         assert_eq!(config["rootfs"]["diff_ids"][0], layer["digest"]);
+    }
+
+    fn entries(archive: &Path) -> BTreeMap<String, Vec<u8>> {
+        let mut entries = BTreeMap::new();
+        for entry in tar::Archive::new(File::open(archive).unwrap()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let (name, mut bytes) = (entry.path().unwrap().display().to_string(), Vec::new());
+            entry.read_to_end(&mut bytes).unwrap();
+            if let Some(hex) = name.strip_prefix("blobs/sha256/") {
+                assert_eq!(digest_of(&bytes), format!("sha256:{hex}"));
+            }
+            assert!(entries.insert(name, bytes).is_none());
+        }
+        entries
+    }
+
+    #[test]
+    fn an_image_of_the_store_is_the_same_when_it_is_taken_in_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (archive, into) = (dir.path().join("cp.tar"), dir.path().join("oci.tar"));
+        std::fs::write(&archive, layer()).unwrap();
+        program_layout(&archive, &into, "localhost/x/y:1", &["/y"]).unwrap();
+        let store = Store::open(dir.path().join("store")).unwrap();
+        let image = crate::image::import(&store, &into).unwrap();
+
+        let again = dir.path().join("again.tar");
+        image_layout(&image, &again).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&entries(&again)["index.json"]).unwrap();
+        assert_eq!(index["manifests"][0]["digest"], image.digest);
+        assert_eq!(index["manifests"][0]["annotations"]["io.containerd.image.name"], image.reference);
+        let other = Store::open(dir.path().join("other")).unwrap();
+        assert_eq!(crate::image::import(&other, &again).unwrap().digest, image.digest);
+    }
+
+    /// A tar file with a file in it.
+    fn layer() -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_data(&mut header("y", 1).unwrap(), "y", &b"x"[..]).unwrap();
+        tar.into_inner().unwrap()
     }
 
     #[test]

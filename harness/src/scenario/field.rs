@@ -237,25 +237,31 @@ fn parsed(text: &str, inside: Inside, known: &Known, r: &mut Reader) -> Option<E
     };
     let mut sound = true;
     for name in &names {
-        if let (Some(root @ (MATRIX | PARAMS)), Some(member), true) =
-            (Some(name.root.as_str()), &name.member, known.get(name.root.as_str()).is_some_and(Vec::is_empty))
-        {
-            let finding = error(explain::BAD_EXPRESSION, format!("`{root}` has no `{member}`"));
-            r.tell(inside.word(text, 0), undeclared(finding, root, member, &[]));
-            sound = false;
-            continue;
-        }
-        if let Err((wrong, word, all)) = name.check(known) {
-            let finding = error(explain::BAD_EXPRESSION, wrong.message);
-            let finding = match name.member.as_ref().filter(|member| **member == word) {
-                Some(member) => undeclared(finding, &name.root, member, &all),
-                None => finding.meant(&word, all.iter().map(String::as_str)),
-            };
-            r.tell(inside.word(text, wrong.at), finding);
+        if let Err((finding, at)) = declared(name, known) {
+            r.tell(inside.word(text, at), finding);
             sound = false;
         }
     }
     sound.then_some(expr)
+}
+
+/// Whether there is what a name of an expression stands for; else what is wrong, and at which byte. All axes and parameters
+/// are known, also where there are none.
+fn declared(name: &expr::Name, known: &Known) -> Result<(), (Finding, usize)> {
+    let root = name.root.as_str();
+    let none = [MATRIX, PARAMS].contains(&root) && known.get(root).is_some_and(Vec::is_empty);
+    if let Some(member) = name.member.as_ref().filter(|_| none) {
+        let finding = error(explain::BAD_EXPRESSION, format!("`{root}` has no `{member}`"));
+        return Err((undeclared(finding, root, member, &[]), name.member_at()));
+    }
+    name.check(known).map_err(|(wrong, word, all)| {
+        let finding = error(explain::BAD_EXPRESSION, wrong.message);
+        let finding = match &name.member {
+            Some(member) if *member == word => undeclared(finding, root, member, &all),
+            _ => finding.meant(&word, all.iter().map(String::as_str)),
+        };
+        (finding, wrong.at)
+    })
 }
 
 /// An axis or parameter that there is not: what was probably meant, or what there is and how one is declared.

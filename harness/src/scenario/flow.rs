@@ -64,7 +64,7 @@ pub(super) type Given = BTreeMap<String, u32>;
 
 pub(super) struct Flow<'a, 'r> {
     pub(super) document: &'a Document,
-    kinds: &'a [WorkloadKind],
+    pub(super) kinds: &'a [WorkloadKind],
     pub(super) r: &'r mut Reader,
     nodes: Vec<String>,
     workloads: BTreeMap<&'a str, &'a Workload>,

@@ -4,6 +4,7 @@ mod connection;
 mod consistent;
 
 use super::action::Action;
+use super::catalogue::others;
 use super::document::Workload;
 use super::explain;
 use super::flow::{Fate, Flow, Life, Taken};
@@ -137,9 +138,12 @@ impl<'a> Flow<'a, '_> {
         let Some(kind) = life.kind else { return };
         if !kind.identity {
             let why = format!("`{}` tells nothing of itself that a cold start would change", kind.name);
-            let help = self.told_by(kind, |k| k.identity, "use `counter`, or another workload");
-            let counts = if kind.counter { "use `counter`; " } else { "" };
-            self.impossible(s.of.place, why, &if help.starts_with("use") { help } else { format!("{counts}{help}") });
+            let help = match others(kind, self.kinds, |k| k.identity) {
+                None => "use `counter`, or another workload".to_owned(),
+                Some(others) if kind.counter => format!("use `counter`; {others}"),
+                Some(others) => others,
+            };
+            self.impossible(s.of.place, why, &help);
         }
         if let Some(memory) = &s.memory
             && memory.fixed() == Some(&true)

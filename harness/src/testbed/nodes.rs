@@ -3,6 +3,7 @@
 use super::{Failed, Setup, TestBed, thread};
 use crate::cli::launch::Launch;
 use crate::provider::Provider;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What makes nodes as `podferry run` does.
@@ -27,6 +28,11 @@ impl Nodes {
     /// Makes them, and takes them down.
     pub fn provider(&self) -> Arc<dyn Provider> {
         Arc::clone(&self.provider)
+    }
+
+    /// The run's folder: a cluster's kubeconfig and logs are in it.
+    pub fn folder(&self) -> &Path {
+        &self.launch.dir
     }
 
     /// Removes what is left on the host of nodes that were taken down.

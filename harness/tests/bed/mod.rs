@@ -118,6 +118,20 @@ impl Bed {
         Arc::new(build(&self.store, root, &WorkloadBinaries::find(), &spec).await.unwrap())
     }
 
+    /// With the registries' port free.
+    pub(crate) fn without_registries(mut self) -> Bed {
+        self.registries.clear();
+        self
+    }
+
+    /// The folder of the run that made the nodes, if one did.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match &self.owner {
+            Owner::Bed(_) => None,
+            Owner::Run(nodes) => Some(nodes.folder()),
+        }
+    }
+
     /// One more node with a registry; to be taken down by [`Bed::down`].
     pub(crate) async fn node(&self, name: &str) -> (SharedNode, RegistryHandle) {
         let node = self.provider.node(name).await.unwrap();

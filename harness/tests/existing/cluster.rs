@@ -1,6 +1,6 @@
-//! A cluster of local nodes that stays up while somebody else uses it.
+//! A cluster that stays up while somebody else uses it: of local nodes, or of kind.
 
-use crate::bed::Bed;
+use crate::bed::{self, Bed};
 use crate::machine::Place;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -8,52 +8,112 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use podferry::cluster::{Api, Cluster};
 use podferry::engine::{self, Engine, Supplied};
+use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::record::EngineKind;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Two that cases run on, and one that clients stand on.
-pub(crate) const NODES: [&str; 3] = ["node1", "node2", "node3"];
+pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
 
 /// What podferry's pods on it are, all of it.
 const ROLE: &str = include_str!("../../../fixtures/kubernetes/rbac-existing.json");
-const SOCKET: &str = "/run/containerd-kubelet/containerd.sock";
 const IMPORT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Held {
     bed: Bed,
-    _cluster: Arc<Cluster>,
     admin: kube::Client,
-    engines: Vec<Arc<dyn Engine>>,
+    nodes: Vec<SharedNode>,
+    /// Where containerd listens on each.
+    socket: &'static str,
+    /// Local nodes' own, which run as long as it is there.
+    own: Option<Own>,
+}
+
+struct Own {
+    _cluster: Arc<Cluster>,
+    _engines: Vec<Arc<dyn Engine>>,
 }
 
 impl Held {
-    /// Its kubeconfig has a context `tester` of a user without rights, whom the administrator speaks for.
+    /// Of local nodes, or of those that `PODFERRY_TEST_NODES` names (`--provider kind`). Its kubeconfig has a context `tester` of a
+    /// user without rights, whom the administrator speaks for.
     pub(crate) async fn up(place: &Place) -> Held {
-        let bed = Bed::up().await;
-        let path = place.path("admin");
-        let (control_plane, _) = bed.node("control-plane").await;
-        let cluster = Cluster::up(control_plane, Some(&path)).await.unwrap_or_else(|e| panic!("{e:?}"));
-        let config = Kubeconfig::read_from(&path).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-        let admin = kube::Client::try_from(config).unwrap();
-        let supplies = Supplied { pause: bed.pause().await, cluster: Arc::clone(&cluster) };
-        let mut engines = Vec::new();
-        for name in NODES {
-            // Its registry ends here: the port is for whoever comes.
-            let (node, _registry) = bed.node(name).await;
-            let engine = engine::connect(EngineKind::Kubelet, node, &supplies).await;
-            engines.push(engine.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log)));
-        }
-        let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let (held, path) = match std::env::var("PODFERRY_TEST_NODES") {
+            Ok(args) => Held::made_by(&args).await,
+            Err(_) => Held::local(place).await,
+        };
+        let mut config: Value = serde_json::to_value(Kubeconfig::read_from(&path).unwrap()).unwrap();
         config["users"][0]["user"]["as"] = json!("tester");
         config["contexts"][0]["name"] = json!("tester");
         config["current-context"] = json!("another");
         std::fs::write(place.path("kubeconfig"), config.to_string()).unwrap();
-        Held { bed, _cluster: cluster, admin, engines }
+        held
+    }
+
+    async fn local(place: &Place) -> (Held, PathBuf) {
+        let bed = Bed::up().await;
+        let path = place.path("admin");
+        let (control_plane, _) = bed.node("control-plane").await;
+        let cluster = Cluster::up(control_plane, Some(&path)).await.unwrap_or_else(|e| panic!("{e:?}"));
+        let supplies = Supplied { pause: bed.pause().await, cluster: Arc::clone(&cluster) };
+        let (bed, nodes) = Held::nodes_of(bed).await;
+        let mut engines = Vec::new();
+        for node in &nodes {
+            let engine = engine::connect(EngineKind::Kubelet, Arc::clone(node), &supplies).await;
+            engines.push(engine.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log)));
+        }
+        let (admin, socket) = (client(&path).await, "/run/containerd-kubelet/containerd.sock");
+        (Held { bed, admin, nodes, socket, own: Some(Own { _cluster: cluster, _engines: engines }) }, path)
+    }
+
+    async fn made_by(args: &str) -> (Held, PathBuf) {
+        let bed = Bed::by(args).await;
+        bed.cluster().await.expect("its nodes belong to a cluster");
+        let path = bed.folder().expect("it is a run's").join("kubeconfig");
+        let (bed, nodes) = Held::nodes_of(bed).await;
+        let (admin, socket) = (client(&path).await, "/run/containerd/containerd.sock");
+        (Held { bed, admin, nodes, socket, own: None }, path)
+    }
+
+    /// Their registries end here: the port is for whoever comes.
+    async fn nodes_of(bed: Bed) -> (Bed, Vec<SharedNode>) {
+        let (c, _) = bed.node("c").await;
+        let nodes = vec![Arc::clone(&bed.a), Arc::clone(&bed.b), c];
+        (bed.without_registries(), nodes)
+    }
+
+    /// On nodes of somebody else's an image of a workload comes by archive, with a digest under its name: no registry is there when it is
+    /// restored from either.
+    pub(crate) async fn needs_no_registry(&self) {
+        if self.own.is_some() {
+            return;
+        }
+        let cluster = self.bed.cluster().await.expect("its nodes belong to a cluster");
+        let supplies = Supplied { pause: self.bed.pause().await, cluster };
+        let [a, b] = [0, 1].map(|nth| engine::connect(EngineKind::Kubelet, Arc::clone(&self.nodes[nth]), &supplies));
+        let (a, b) = tokio::join!(a, b);
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let looper = self.bed.looper().await;
+        let source = bed::start(&a, "loaded", &looper).await;
+        bed::counted(&a, &source, 5).await;
+        let checkpoint = a.checkpoint(&source, "loaded").await.unwrap();
+        let [from, to] = [&a, &b].map(|engine| engine.node().host_path(&checkpoint.path));
+        std::fs::create_dir_all(to.parent().expect("a folder")).unwrap();
+        std::fs::copy(from, to).unwrap();
+        a.remove(&source).await.unwrap();
+        let slot = b.prepare(&bed::spec("loaded", &looper)).await.unwrap();
+        let copy = b.restore(&slot, &checkpoint).await.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log)).container;
+        bed::counted(&b, &copy, 6).await;
+        b.remove(&copy).await.unwrap();
+        for (engine, nth) in [(&a, 0), (&b, 1)] {
+            for folder in self.left(nth) {
+                std::fs::remove_dir_all(engine.node().host_path(Path::new(&folder))).unwrap();
+            }
+        }
     }
 
     /// As its user brings it: the archive, to each node's containerd.
@@ -61,13 +121,12 @@ impl Held {
         let archive = place.path("agent.tar");
         let made = place.podferry(&["agent-image", "--out", "agent.tar"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        for engine in &self.engines {
-            let inside = Path::new("/data/agent.tar");
-            let there = engine.node().host_path(inside);
+        for node in &self.nodes {
+            let inside = Path::new("/run/agent.tar");
+            let there = node.host_path(inside);
             std::fs::copy(&archive, &there).unwrap();
-            let ctr =
-                Exec::new("ctr").args(["--address", SOCKET, "--namespace", "k8s.io", "images", "import", "--local"]);
-            engine.node().run(ctr.arg(inside).timeout(IMPORT)).await.unwrap();
+            let ctr = Exec::new("ctr").args(["--address", self.socket, "--namespace", "k8s.io", "images", "import"]);
+            node.run(ctr.arg("--local").arg(inside).timeout(IMPORT)).await.unwrap();
             std::fs::remove_file(there).unwrap();
         }
     }
@@ -100,8 +159,9 @@ impl Held {
 
     /// What there is on a node of a run that used it.
     pub(crate) fn left(&self, nth: usize) -> Vec<String> {
-        let node = self.engines[nth].node();
-        let places = ["/run/podferry-guest", "/var/lib/podferry", "/data/kubelet/podferry"];
+        let node = &self.nodes[nth];
+        let places =
+            ["/run/podferry-guest", "/var/lib/podferry-images", "/data/kubelet/podferry", "/var/lib/kubelet/podferry"];
         places
             .iter()
             .filter(|place| node.host_path(Path::new(place)).exists())
@@ -114,4 +174,10 @@ impl Held {
             self.bed.down(name).await;
         }
     }
+}
+
+async fn client(path: &Path) -> kube::Client {
+    let config = Kubeconfig::read_from(path).unwrap();
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+    kube::Client::try_from(config).unwrap()
 }

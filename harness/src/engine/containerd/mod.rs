@@ -19,7 +19,7 @@ mod watchdog;
 
 pub(super) use daemon::{broken, probe, write};
 pub(super) use outside::Outside;
-pub(super) use places::{FOREIGN_HOME, KUBELET_ROOT, Places};
+pub(super) use places::{KUBELET_ROOT, Places};
 pub(super) use watchdog::{Watched, watch_restore};
 
 use super::daemon::Daemon;

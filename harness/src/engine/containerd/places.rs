@@ -26,8 +26,9 @@ pub(in crate::engine) struct Places {
 /// Where the kubelet keeps what it keeps.
 pub(in crate::engine) const KUBELET_ROOT: &str = "/data/kubelet";
 
-/// What podferry keeps on the disk of a node of somebody else's.
-pub(in crate::engine) const FOREIGN_HOME: &str = "/var/lib/podferry";
+/// `TMPDIR` of the containerd in nodes that podferry has kind or minikube make (`fixtures/kind/containerd.conf`). On other nodes of
+/// a cluster there is no such folder.
+const TMP_UNDER_DOCKER: &str = "/var/lib/podferry/tmp";
 
 impl Places {
     pub(in crate::engine) fn of(kind: EngineKind) -> Places {
@@ -58,7 +59,7 @@ impl Places {
             state: state.to_owned(),
             socket: socket.to_owned(),
             home: "/run/podferry-guest".to_owned(),
-            tmp: format!("{FOREIGN_HOME}/tmp"),
+            tmp: TMP_UNDER_DOCKER.to_owned(),
             checkpoints: format!("{kubelet}/podferry"),
         }
     }

@@ -3,7 +3,7 @@
 use super::exec::exec;
 use super::nodes::Worker;
 use super::{RUN_LABEL, failure};
-use crate::cluster::{ACCOUNT, Api, running, wait_for};
+use crate::cluster::{ACCOUNT, Api, running, wait_for, warnings};
 use crate::node::{Place, Remote};
 use crate::record::{Failure, RunId};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
@@ -87,14 +87,15 @@ pub(super) async fn make(client: &kube::Client, namespace: &str, image: &str, on
     for worker in on {
         let runs = |pod: Option<&Pod>| Ok(running(pod)?.map(drop));
         let runs = wait_for(&pods, &name(worker), START_LIMIT, runs).await;
-        runs.map_err(|e| {
+        if let Err(e) = runs {
             let hint = format!(
                 "bring the archive that `podferry agent-image` writes to each node (`ctr -n k8s.io images import`, \
                  `kind load image-archive`), or name an image that nodes can pull (--agent-image, now {image})"
             );
             let cannot = failure(&format!("the agent on node {} does not start", worker.known_as), &e);
-            Failure { hint: Some(hint), ..cannot }
-        })?;
+            let log = warnings(client, namespace, &name(worker)).await;
+            return Err(Failure { hint: Some(hint), log, ..cannot });
+        }
     }
     Ok(())
 }

@@ -122,3 +122,14 @@ fn arch() -> &'static str {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::CONTAINERD_METRICS;
+
+    #[test]
+    fn containerd_tells_its_metrics_where_they_are_asked_for() {
+        assert!(CONTAINERD.contains(&format!("address=\"{CONTAINERD_METRICS}\"")));
+    }
+}

@@ -38,6 +38,7 @@ pub(super) async fn connect(
             socket: runtime.places.socket.clone(),
             group: found.group,
         },
+        taken: tokio::sync::Mutex::default(),
         cluster,
         runtime,
     };

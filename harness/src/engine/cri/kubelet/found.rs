@@ -2,7 +2,7 @@
 //! with, and the configuration that those name.
 
 use crate::engine::EngineError;
-use crate::engine::containerd::{FOREIGN_HOME, Places, broken};
+use crate::engine::containerd::{Places, broken};
 use crate::engine::cri::Groups;
 use crate::engine::daemon::PATH;
 use crate::node::{Process, SharedNode, processes};
@@ -11,8 +11,8 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Where archives are made images of.
-pub(super) const IMAGES: &str = "/var/lib/podferry/images";
+/// Where archives are made images of. Nothing else may be in it: it goes as a whole.
+pub(super) const IMAGES: &str = "/var/lib/podferry-images";
 
 /// What was found on a node.
 pub(super) struct Found {
@@ -90,7 +90,7 @@ pub(super) fn owned(found: &Found, namespace: &str) -> Vec<String> {
     let Found { places, root, .. } = found;
     vec![
         places.home.clone(),
-        FOREIGN_HOME.to_owned(),
+        IMAGES.to_owned(),
         places.checkpoints.clone(),
         format!("{root}/checkpoints/*_{namespace}-*"),
     ]

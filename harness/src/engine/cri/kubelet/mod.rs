@@ -10,6 +10,7 @@ mod checkpoint;
 mod counters;
 mod foreign;
 mod found;
+mod images;
 mod own;
 mod pod;
 mod restore;
@@ -35,6 +36,7 @@ use k8s_openapi::List;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use pod::Pull;
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +74,8 @@ struct Own {
     started: Option<Started>,
     places: KubeletPlaces,
     capabilities: Capabilities,
+    /// Images of workloads that were taken away from the node.
+    taken: tokio::sync::Mutex<HashSet<String>>,
 }
 
 /// A kubelet of podferry's own.
@@ -288,7 +292,7 @@ impl Engine for KubeletEngine {
             let message = format!("can't make a pod for container {}: pod {handle} is there", spec.name);
             return Err(EngineError::new(ErrorClass::NameTaken, message));
         }
-        self.0.runtime.pull(&spec.image.reference, During::Start).await?;
+        self.0.bring(&spec.image).await?;
         Ok(Slot { spec: spec.clone(), address: Ipv4Addr::UNSPECIFIED, handle })
     }
 
@@ -311,6 +315,7 @@ impl Engine for KubeletEngine {
     }
 
     async fn forget_image(&self, reference: &str) -> Result<(), EngineError> {
+        self.0.taken.lock().await.insert(reference.to_owned());
         self.0.runtime.forget_image(reference).await
     }
 

@@ -37,6 +37,7 @@ pub(super) async fn connect(
             exec: kubelet.exec().env("PATH", PATH),
         }),
         places,
+        taken: tokio::sync::Mutex::default(),
         cluster,
         runtime,
     };

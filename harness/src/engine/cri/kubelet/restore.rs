@@ -1,7 +1,7 @@
 //! A restore: the archive becomes an image on the node, and a pod of that image is the copy.
 
 use super::pod::Pull;
-use super::{Own, cri, found};
+use super::{Own, found};
 use crate::clock::now;
 use crate::engine::containerd::Watched;
 use crate::engine::containerd::classify::{self, During};
@@ -9,19 +9,12 @@ use crate::engine::cri_api::Served;
 use crate::engine::watchdog::Patience;
 use crate::engine::{Checkpoint, Container, EngineError, Restored, Slot, mounts};
 use crate::image;
-use crate::process::Exec;
 use crate::record::{Chain, ErrorClass};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
 
 /// Where archives are made images of, in a node of podferry's.
 const IMAGES: &str = "/data/kubelet-images";
-/// CRI knows an image some milliseconds after containerd has it, and tells nobody (containerd#12980).
-const LOOK: Duration = Duration::from_millis(2);
-const KNOWN_LIMIT: Duration = Duration::from_secs(10);
-/// The memory of a big container is written twice.
-const IMPORT_LIMIT: Duration = Duration::from_secs(300);
 
 impl Own {
     /// As a user does it who has no registry: the archive is made an image, and that imported.
@@ -137,43 +130,19 @@ impl Own {
         };
         let imported = match written {
             Err(e) => Err(EngineError::new(e.class(), format!("can't {what}: {}", Chain(&e)))),
-            Ok(()) => self.import_layout(&what, &inside, &reference).await,
+            // An import unpacks the archive, so that one which is no whole tar is seen here, in words of its own.
+            Ok(()) => {
+                self.import_layout(During::Restore, &what, &inside, &reference, &[]).await.map_err(|mut error| {
+                    if error.class == ErrorClass::Other && error.message.contains("failed to extract layer") {
+                        error.class = ErrorClass::InvalidArchive;
+                        error.hint = classify::hint(ErrorClass::InvalidArchive).map(str::to_owned);
+                    }
+                    error
+                })
+            }
         };
         // It holds all of the memory.
         let _ = std::fs::remove_file(&layout);
         imported.map(|()| reference)
-    }
-
-    async fn import_layout(&self, what: &str, layout: &Path, reference: &str) -> Result<(), EngineError> {
-        let runtime = &self.runtime;
-        let ctr = Exec::new("ctr").args(["--address", &runtime.places.socket, "--namespace", "k8s.io"]);
-        let ctr = ctr.args(["images", "import", "--local"]).arg(layout).timeout(IMPORT_LIMIT);
-        self.node().run(ctr).await.map_err(|e| {
-            let said = tonic::Status::unknown(Chain(&e).to_string());
-            let mut error = runtime.error(During::Restore, what, &said, Vec::new());
-            // An import unpacks the archive, so that one which is no whole tar is seen here, in words of its own.
-            if error.class == ErrorClass::Other && error.message.contains("failed to extract layer") {
-                error.class = ErrorClass::InvalidArchive;
-                error.hint = classify::hint(ErrorClass::InvalidArchive).map(str::to_owned);
-            }
-            error
-        })?;
-        let known = async {
-            loop {
-                let spec = cri::ImageSpec { image: reference.to_owned(), ..Default::default() };
-                let request = cri::ImageStatusRequest { image: Some(spec), verbose: false };
-                let mut images = runtime.client.images.clone();
-                let call = images.image_status(request);
-                let answer = runtime.call(During::Restore, what, KNOWN_LIMIT, call).await?;
-                if answer.image.is_some() {
-                    return Ok(());
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::time::timeout(KNOWN_LIMIT, known).await.unwrap_or_else(|_| {
-            let why = format!("CRI does not know {reference} {KNOWN_LIMIT:?} after its import");
-            Err(runtime.surroundings(what, why))
-        })
     }
 }
