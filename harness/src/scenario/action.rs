@@ -13,7 +13,7 @@ use super::read::{Read, Reader, choice, error, shape};
 use super::units::{DamageKind, Pattern, Size, Times};
 use super::value::{Fixed, Name};
 use super::volumes::{CopyVolume, Mounts, Restart};
-use super::yaml::{Key, Node, Value};
+use super::yaml::{Key, Node};
 use crate::record::{ErrorClass, SourceFate, Strategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
@@ -374,13 +374,12 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
         known_issues: map.take("knownIssues", r)?,
     };
     let (key, value) = *actions.first()?;
-    let action = match value.value {
-        Value::Null => {
-            r.tell(key.place, examples::nothing_in(&key.text, examples::step));
-            None
-        }
-        _ => Action::read_as(key, value, r),
-    }?;
+    if let Some(finding) = examples::no_such_step(&key.text, value) {
+        r.tell(key.place, finding);
+        r.lose(value);
+        return None;
+    }
+    let action = Action::read_as(key, value, r)?;
     Some(Step { around, place: key.place, via: node.via, action, spoiled: r.diagnostics.len() > before })
 }
 

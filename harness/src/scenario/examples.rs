@@ -2,6 +2,7 @@
 //! for steps elsewhere.
 
 use super::read::{Finding, error, quoted};
+use super::yaml::{Node, Value};
 use super::{action, explain, groups, judge};
 
 /// Steps, each as it is written at its shortest.
@@ -148,10 +149,44 @@ pub(super) fn section(key: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(section, _)| *section == key).map(|(_, line)| *line)
 }
 
-/// What is told of a step or a check with nothing in it.
-pub(super) fn nothing_in(key: &str, example: fn(&str) -> Option<&'static str>) -> Finding {
-    let finding = error(explain::WRONG_SHAPE, format!("`{key}` says nothing")).label("nothing");
-    finding.help(format!("write `- {}`", example(key).unwrap_or(key)))
+/// What is told of a step with nothing in it, or with what belongs to another step.
+pub(super) fn no_such_step(key: &str, value: &Node) -> Option<Finding> {
+    empty_or_another(key, value, action::Action::KEYS, action::Action::keys_in, step)
+}
+
+/// What is told of a check with nothing in it, or with what belongs to another check.
+pub(super) fn no_such_check(key: &str, value: &Node) -> Option<Finding> {
+    empty_or_another(key, value, judge::CheckKind::KEYS, judge::CheckKind::keys_in, check)
+}
+
+fn empty_or_another(
+    key: &str,
+    value: &Node,
+    all: &[&'static str],
+    keys_in: fn(&str) -> &'static [&'static str],
+    example: fn(&str) -> Option<&'static str>,
+) -> Option<Finding> {
+    let entries = match &value.value {
+        Value::Null => {
+            let finding = error(explain::WRONG_SHAPE, format!("`{key}` says nothing")).label("nothing");
+            return Some(finding.help(format!("write `- {}`", example(key).unwrap_or(key))));
+        }
+        Value::Map(entries) => entries,
+        _ => return None,
+    };
+    let given: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
+    let own = keys_in(key);
+    let strange: Vec<&str> = given.iter().copied().filter(|k| !own.contains(k)).collect();
+    // A slip of the finger is told as such; and one key says little.
+    if given.len() < 2 || strange.is_empty() || strange.iter().any(|k| super::read::nearest(k, own).is_some()) {
+        return None;
+    }
+    let fits = |other: &&str| !DESTRUCTIVE.contains(other) && given.iter().all(|k| keys_in(other).contains(k));
+    let mut fitting = all.iter().copied().filter(fits);
+    let (Some(other), None) = (fitting.next(), fitting.next()) else { return None };
+    let finding = error(explain::UNKNOWN_KEY, format!("`{key}` has no {}, and `{other}` has", quoted(&strange)));
+    let finding = finding.label(format!("did you mean `{other}`?"));
+    Some(finding.help(format!("write `- {}`", example(other).unwrap_or(other))))
 }
 
 /// What is told of a word that is no step: the step that it is another word for, or that it is nearly spelled like.

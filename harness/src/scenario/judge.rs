@@ -8,7 +8,7 @@ use super::place::Place;
 use super::read::{Read, Reader, choice, error, shape};
 use super::units::{Bound, Factor, Pattern};
 use super::value::{Fixed, Name};
-use super::yaml::{Node, Value};
+use super::yaml::Node;
 use crate::record::{
     ConnectionExpectation, EndReason, EngineKind, EngineWord, ErrorClass, HeldExpectation, InstanceExpectation,
     LossPolicy, Metric,
@@ -331,13 +331,12 @@ impl Read for WrittenCheck {
         let (expect, engines) = (beside.take(EXPECT, r)?, beside.take(ENGINES, r)?);
         let known_issues = beside.take(KNOWN, r)?;
         let (key, value) = known.first()?;
-        let kind = match value.value {
-            Value::Null => {
-                r.tell(key.place, examples::nothing_in(&key.text, examples::check));
-                None
-            }
-            _ => CheckKind::read_as(key, value, r),
-        }?;
+        if let Some(finding) = examples::no_such_check(&key.text, value) {
+            r.tell(key.place, finding);
+            r.lose(value);
+            return None;
+        }
+        let kind = CheckKind::read_as(key, value, r)?;
         let spoiled = r.diagnostics.len() > before;
         Some(WrittenCheck { place: key.place, kind, expect, engines, known_issues, spoiled })
     }

@@ -289,6 +289,9 @@ impl Reader {
 
 /// What can be read from a node.
 pub(super) trait Read: Sized {
+    /// The keys of a mapping that has a fixed set of them.
+    const KEYS: &'static [&'static str] = &[];
+
     /// Reads; `None` if it cannot be read, which was told of. `owner` is the place of its key.
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self>;
 
@@ -314,6 +317,8 @@ impl<T: Read> Read for Option<T> {
 }
 
 impl<T: Read> Read for Box<T> {
+    const KEYS: &'static [&'static str] = T::KEYS;
+
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
         T::read(node, owner, r).map(Box::new)
     }
@@ -374,12 +379,14 @@ macro_rules! shape {
         }
 
         impl $crate::scenario::read::Read for $name {
+            const KEYS: &'static [&'static str] = &[$($key),*];
+
             fn read(
                 node: &$crate::scenario::yaml::Node,
                 owner: $crate::scenario::place::Place,
                 r: &mut $crate::scenario::read::Reader,
             ) -> Option<Self> {
-                let map = r.mapping(node, owner, $what, &[$($key),*])?;
+                let map = r.mapping(node, owner, $what, Self::KEYS)?;
                 $( let $field = map.take::<$ty>($key, r); )*
                 let whole = (|| Some($name { $($field: $field?),* }))();
                 if whole.is_none() {
@@ -408,6 +415,14 @@ macro_rules! choice {
         impl $name {
             /// The keys that say which it is.
             pub(super) const KEYS: &'static [&'static str] = &[$($key),*];
+
+            /// The keys of the mapping that stands in one of them.
+            pub(super) fn keys_in(key: &str) -> &'static [&'static str] {
+                match key {
+                    $( $key => <$ty as $crate::scenario::read::Read>::KEYS, )*
+                    _ => &[],
+                }
+            }
 
             /// Reads the value of one of [`Self::KEYS`].
             pub(super) fn read_as(

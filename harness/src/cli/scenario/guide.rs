@@ -50,6 +50,20 @@ const OF_STRANGERS: &[(&str, &str, &str, usize, &str)] = &[
     ("a parameter", "max: 10s", "max: \"${params.limit}\"", 24, "`parameters: {limit: {default: VALUE}}`"),
     ("another word for a step", "  migrate:", "  move:", 17, "`- migrate: {of: INSTANCE, to: b, as: COPY}`"),
     (
+        "what moves a checkpoint for what moves a container",
+        "  migrate:",
+        "  transfer:",
+        17,
+        "`- migrate: {of: INSTANCE, to: b, as: COPY}`",
+    ),
+    (
+        "a check's name for another",
+        "counter: {of: job-moved, resumesFrom: before, tolerance: 50}",
+        "workLost: {of: job-moved, resumesFrom: before}",
+        21,
+        "`- counter: {of: COPY, resumesFrom: CAPTURE}`",
+    ),
+    (
         "a check among the steps",
         "- client: {stop: lines}",
         "- instance: {of: job-moved, state: running}",
