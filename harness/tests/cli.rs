@@ -278,7 +278,10 @@ fn the_suite_is_listed_and_planned() {
 #[test]
 fn what_new_prints_is_a_good_scenario() {
     let home = Home::new();
-    fs::write(home.work().join("mine.yaml"), podferry(&["new"]).out).expect("written");
+    let new = podferry(&["new"]).out;
+    assert!(new.contains("podferry lint FILE") && !new.contains("cargo"), "{new}");
+    assert!(new.starts_with("# yaml-language-server: $schema=./scenario.schema.json\n"), "{new}");
+    fs::write(home.work().join("mine.yaml"), new).expect("written");
     let lint = home.podferry(&["lint", "mine.yaml"]);
     assert_eq!((lint.code, lint.out.as_str()), (0, "1 file, 0 errors, 0 warnings\n"));
     let plan = home.podferry(&["plan", "--scenario", "mine.yaml"]);
@@ -323,7 +326,7 @@ fn the_shipped_suite_lints_clean_and_the_committed_schema_is_todays() {
 fn codes_and_classes_are_explained() {
     let all = podferry(&["explain"]);
     assert_eq!(all.code, 0);
-    assert!(all.out.contains("E0111"), "{}", all.out);
+    assert!(all.out.contains("E0111") && all.out.contains("\nrestore-failed  "), "{}", all.out);
     let class = podferry(&["explain", "invalid-archive"]);
     assert!(class.code == 0 && class.out.starts_with("invalid-archive: "), "{class:?}");
     let none = podferry(&["explain", "E9999"]);

@@ -42,7 +42,7 @@ fn other_checks(args: &RecheckArgs, engines: BTreeSet<EngineKind>) -> Result<BTr
         return Ok(BTreeMap::new());
     }
     let selection = Selection { engines: engines.into_iter().collect(), ..Selection::default() };
-    match scenario::planned(&args.scenarios, crate::workload::KINDS, &selection) {
+    match scenario::planned_only(&args.scenarios, crate::workload::KINDS, &selection) {
         Ok(plan) => Ok(plan.cases.into_iter().map(|c| (c.id.0, c.checks)).collect()),
         Err((text, code)) => {
             complain(&text);

@@ -1,7 +1,9 @@
 //! The commands that look at scenarios and run none: `lint`, `plan`, `list`, `schema`, `new`, `explain`. Each gives the
 //! text to print and the exit code; only reading the files is done here.
 
-use crate::scenario::{CODES, Diagnostic, Plan, Scenario, Selection, WHERE, WorkloadKind, load_all, plan as make_plan};
+use crate::scenario::{
+    CODES, Diagnostic, FileLookup, Plan, Scenario, Selection, WHERE, WorkloadKind, classes, load_all, plan as make_plan,
+};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -166,8 +168,20 @@ pub(super) fn texts(paths: &[PathBuf], plan: &Plan) -> Vec<(String, String)> {
     sources(paths).into_iter().filter(|s| used.contains(s.file.as_str())).filter_map(read).collect()
 }
 
-/// Reads scenarios from files and folders.
+/// Whether a file that a scenario names is there; if not, where it was looked for.
+fn is_there(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_dir() => Ok(()),
+        _ => Err(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()),
+    }
+}
+
+/// Reads scenarios from files and folders; the files that they name must be there.
 pub fn read(paths: &[PathBuf], workloads: &[WorkloadKind]) -> Loaded {
+    read_with(paths, workloads, &is_there)
+}
+
+fn read_with(paths: &[PathBuf], workloads: &[WorkloadKind], is_there: FileLookup<'_>) -> Loaded {
     let mut loaded = Loaded::default();
     let mut texts = Vec::new();
     for Source { file, text } in sources(paths) {
@@ -177,7 +191,7 @@ pub fn read(paths: &[PathBuf], workloads: &[WorkloadKind]) -> Loaded {
             Err(why) => loaded.unreadable.push(format!("cannot read `{file}`: {why}")),
         }
     }
-    for ((_, text), (scenario, found)) in texts.iter().zip(load_all(&texts, workloads)) {
+    for ((_, text), (scenario, found)) in texts.iter().zip(load_all(&texts, workloads, is_there)) {
         loaded.scenarios.extend(scenario);
         loaded.findings.extend(found.into_iter().map(|d| (d, text.clone())));
     }
@@ -197,14 +211,20 @@ pub fn lint(paths: &[PathBuf], workloads: &[WorkloadKind], format: Format) -> Pr
     let mut out = loaded.show(format);
     if format == Format::Human {
         let errors = loaded.findings.iter().filter(|(d, _)| d.is_error()).count();
-        let warnings = loaded.findings.len() - errors;
-        let _ = writeln!(
-            out,
-            "{}, {}, {}",
-            counted(loaded.files, "file"),
-            counted(errors, "error"),
-            counted(warnings, "warning")
-        );
+        let (errors, warnings) = (counted(errors, "error"), counted(loaded.findings.len() - errors, "warning"));
+        let (all, unread) = (loaded.files, loaded.unreadable.len());
+        let _ = match (unread, all - unread) {
+            (0, _) => writeln!(out, "{}, {errors}, {warnings}", counted(all, "file")),
+            (_, 0) => writeln!(out, "{} could not be read, and nothing was checked", counted(all, "file")),
+            (_, read) => {
+                let read = counted(read, "file");
+                writeln!(
+                    out,
+                    "{} could not be read; in the other {read}: {errors}, {warnings}",
+                    counted(unread, "file")
+                )
+            }
+        };
         if let Some((d, _)) = loaded.findings.first() {
             let _ = writeln!(out, "`podferry explain {}` tells more about a code", d.code);
         }
@@ -218,7 +238,19 @@ fn counted(n: usize, what: &str) -> String {
 
 /// The plan of the files, or what to print in its place.
 pub fn planned(paths: &[PathBuf], workloads: &[WorkloadKind], selection: &Selection) -> Result<Plan, Printed> {
-    let loaded = read(paths, workloads);
+    plan_of(read(paths, workloads), selection)
+}
+
+/// [`planned`], for what runs none of it: the files that the scenarios name may be elsewhere.
+pub(super) fn planned_only(
+    paths: &[PathBuf],
+    workloads: &[WorkloadKind],
+    selection: &Selection,
+) -> Result<Plan, Printed> {
+    plan_of(read_with(paths, workloads, &|_| Ok(())), selection)
+}
+
+fn plan_of(loaded: Loaded, selection: &Selection) -> Result<Plan, Printed> {
     if let Some(code) = loaded.refused() {
         return Err((loaded.show(Format::Human), code));
     }
@@ -325,8 +357,12 @@ pub fn new() -> Printed {
 /// `podferry explain CODE`; without a code, the list of all.
 pub fn explain(code: Option<&str>) -> Printed {
     let Some(code) = code else {
-        let line = |c: &crate::scenario::Code| format!("{}  {}\n", c.code, c.title);
-        return (CODES.iter().map(line).collect(), exit::PASSED);
+        let codes: String = CODES.iter().map(|c| format!("{}  {}\n", c.code, c.title)).collect();
+        let classes: String = classes().map(|(name, title)| format!("{name:<21}  {title}\n")).collect();
+        let all = format!(
+            "Codes of diagnostics, which `podferry lint` tells:\n{codes}\nClasses of errors, which steps end with:\n{classes}"
+        );
+        return (all, exit::PASSED);
     };
     match crate::scenario::explain(code) {
         Some(text) => (format!("{code}: {text}\n"), exit::PASSED),

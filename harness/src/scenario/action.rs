@@ -1,5 +1,6 @@
 //! Steps as written: one action each.
 
+use super::examples;
 use super::explain;
 use super::faults::{During, Fault};
 use super::field::Field;
@@ -329,7 +330,7 @@ impl Read for Step {
     }
 }
 
-const BESIDE: [&str; 6] = ["id", "name", "timeout", "expect", "during", "knownIssues"];
+pub(super) const BESIDE: [&str; 6] = ["id", "name", "timeout", "expect", "during", "knownIssues"];
 
 fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Step> {
     let before = r.diagnostics.len();
@@ -344,11 +345,7 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
             }
         } else if !BESIDE.contains(&key) {
             unknown = true;
-            let known = Action::KEYS.iter().chain(&[groups::USE]).chain(&BESIDE).copied();
-            r.tell(
-                entry.0.place,
-                error(explain::UNKNOWN_ACTION, format!("there is no step `{key}`")).meant(key, known),
-            );
+            r.tell(entry.0.place, examples::no_step(key, &BESIDE));
             r.lose(&entry.1);
         }
     }
@@ -356,7 +353,9 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
         let message = format!("a step does one thing, and this one has `{}` and `{}`", actions[0].0.text, second.text);
         r.tell(
             second.place,
-            error(explain::NO_ACTION, message).label("the second action").help("make two steps of it"),
+            error(explain::NO_ACTION, message)
+                .label("the second action")
+                .help(format!("make two steps of it: a step begins with a dash, `- {}: ...`", second.text)),
         );
         for (_, value) in &actions[1..] {
             r.lose(value);
@@ -375,6 +374,11 @@ fn read_step(entries: &[(Key, Node)], node: &Node, r: &mut Reader) -> Option<Ste
         known_issues: map.take("knownIssues", r)?,
     };
     let (key, value) = *actions.first()?;
+    if let Some(finding) = examples::no_such_step(&key.text, value) {
+        r.tell(key.place, finding);
+        r.lose(value);
+        return None;
+    }
     let action = Action::read_as(key, value, r)?;
     Some(Step { around, place: key.place, via: node.via, action, spoiled: r.diagnostics.len() > before })
 }

@@ -5,8 +5,10 @@ use super::explain;
 use super::place::Place;
 use super::plan::ClientKind;
 use super::read::{Reader, error, nearest};
-use super::units::{Rate, Size};
+use super::units::{Port, Rate, Size};
 use super::value::Scalar;
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 /// A program that scenarios can `use`.
@@ -26,6 +28,30 @@ pub struct WorkloadKind {
     pub memory_digest: bool,
     /// The clients that can talk to it.
     pub clients: &'static [ClientKind],
+    /// What it is by its settings, where those make it tell less; the first that fits.
+    pub variants: &'static [Variant],
+}
+
+/// What a program is by some of its settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// How those settings must be given, all of them.
+    pub when: &'static [(&'static str, Given)],
+    /// The settings that it cannot do without then.
+    pub needs: &'static [&'static str],
+    /// What it is then. Its name is how a scenario says so: `probe: log`.
+    pub kind: WorkloadKind,
+}
+
+/// How a setting is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// As this word.
+    Word(&'static str),
+    /// Somehow.
+    Somehow,
+    /// Not at all.
+    Not,
 }
 
 /// A setting of a workload.
@@ -52,6 +78,10 @@ pub enum SettingKind {
     Rate,
     /// `200`.
     Count,
+    /// `8080`.
+    Port,
+    /// A file, by its path from the folder of the scenario.
+    File,
     /// `true` or `false`.
     Flag,
     /// One of these.
@@ -68,6 +98,8 @@ impl SettingKind {
             SettingKind::Duration => Duration::WHAT.to_owned(),
             SettingKind::Rate => Rate::WHAT.to_owned(),
             SettingKind::Count => u64::WHAT.to_owned(),
+            SettingKind::Port => Port::WHAT.to_owned(),
+            SettingKind::File => "a file".to_owned(),
             SettingKind::Flag => bool::WHAT.to_owned(),
             SettingKind::Word(words) => format!("one of {}", super::read::quoted(words)),
             SettingKind::Text => String::WHAT.to_owned(),
@@ -81,27 +113,78 @@ impl SettingKind {
             SettingKind::Duration => Duration::parse(text).is_some(),
             SettingKind::Rate => Rate::parse(text).is_some(),
             SettingKind::Count => u64::parse(text).is_some(),
+            SettingKind::Port => Port::parse(text).is_some(),
             SettingKind::Flag => bool::parse(text).is_some(),
             SettingKind::Word(words) => words.contains(&text),
-            SettingKind::Text => true,
+            SettingKind::Text | SettingKind::File => true,
         }
     }
 }
 
-/// The kind of a workload, if it is the same in all cells and known.
+/// Whether a file is there, asked by the path that it is opened by; if not, where it was looked for. The room itself opens none.
+pub type FileLookup<'a> = &'a (dyn Fn(&Path) -> Result<(), String> + Sync);
+
+/// The path of a file that a scenario names: from the scenario's own folder.
+pub(super) fn beside(scenario: &str, file: &str) -> String {
+    Path::new(scenario).parent().map_or_else(|| file.to_owned(), |folder| folder.join(file).display().to_string())
+}
+
+/// The kind of a workload with its settings, if it is the same in all cells and known.
 pub(super) fn kind_of<'k>(workload: &Workload, kinds: &'k [WorkloadKind]) -> Option<&'k WorkloadKind> {
     let name = workload.kind.fixed()?;
-    kinds.iter().find(|k| k.name == name)
+    let kind = kinds.iter().find(|k| k.name == name)?;
+    Some(variant_of(workload, kind).map_or(kind, |variant| &variant.kind))
+}
+
+/// What a workload is by its settings. One that differs from cell to cell makes it none, and so does one that there is not,
+/// since it stands for another.
+fn variant_of<'k>(workload: &Workload, kind: &'k WorkloadKind) -> Option<&'k Variant> {
+    let known = |key: &str| kind.settings.iter().any(|s| s.name == key);
+    if !workload.with.iter().flat_map(|w| &w.0).all(|(key, ..)| known(key)) {
+        return None;
+    }
+    let fits = |(name, wanted): &(&str, Given)| {
+        let field = workload.with.iter().flat_map(|w| &w.0).find(|(key, ..)| key == name).map(|(.., field)| field);
+        match wanted {
+            Given::Word(word) => field.and_then(|f| f.fixed()).is_some_and(|text| text == word),
+            Given::Somehow => field.is_some(),
+            Given::Not => field.is_none(),
+        }
+    };
+    kind.variants.iter().find(|variant| variant.when.iter().all(fits))
+}
+
+/// What to write in the place of a variant that does not tell something: the others of the same program that do.
+pub(super) fn others(
+    variant: &WorkloadKind,
+    kinds: &[WorkloadKind],
+    tells: impl Fn(&WorkloadKind) -> bool,
+) -> Option<String> {
+    let siblings = kinds.iter().map(|k| k.variants).find(|all| all.iter().any(|v| std::ptr::eq(&v.kind, variant)))?;
+    let names: Vec<&str> = siblings.iter().map(|v| &v.kind).filter(|k| tells(k)).map(|k| k.name).collect();
+    (!names.is_empty())
+        .then(|| format!("it is told by {}: write that, if the program does so", super::read::quoted(&names)))
+}
+
+/// The settings of workloads that are files: the workload, and the setting.
+pub(super) fn files(document: &Document, kinds: &[WorkloadKind]) -> BTreeSet<(String, String)> {
+    let is_file =
+        |key: &str| kinds.iter().flat_map(|k| k.settings).any(|s| s.name == key && s.kind == SettingKind::File);
+    let of = |(name, workload): &(super::value::Name, Workload)| {
+        let keys = workload.with.iter().flat_map(|w| &w.0).map(|(key, ..)| key).filter(|key| is_file(key));
+        keys.map(|key| (name.text().to_owned(), key.clone())).collect::<Vec<_>>()
+    };
+    document.spec.workloads.0.iter().flat_map(of).collect()
 }
 
 /// Checks `use` and `with` of all workloads.
-pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader) {
+pub(super) fn check(document: &Document, kinds: &[WorkloadKind], is_there: FileLookup<'_>, r: &mut Reader) {
     for (_, workload) in &document.spec.workloads.0 {
         let names: Vec<(String, Place)> =
             workload.kind.texts(r).into_iter().map(|(t, p)| (t.into_owned(), p)).collect();
         for (name, place) in names {
             match kinds.iter().find(|k| k.name == name) {
-                Some(kind) => check_settings(workload, kind, r),
+                Some(kind) => check_settings(workload, kind, is_there, r),
                 None => {
                     let finding = error(explain::UNKNOWN_WORKLOAD, format!("there is no program `{name}` to use"));
                     r.tell(place, finding.meant(&name, kinds.iter().map(|k| k.name)));
@@ -111,7 +194,7 @@ pub(super) fn check(document: &Document, kinds: &[WorkloadKind], r: &mut Reader)
     }
 }
 
-fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
+fn check_settings(workload: &Workload, kind: &WorkloadKind, is_there: FileLookup<'_>, r: &mut Reader) {
     let before = r.diagnostics.len();
     let given = workload.with.as_ref().map_or(&[][..], |w| &w.0);
     for (key, place, field) in given {
@@ -120,13 +203,11 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
             r.tell(*place, finding.meant(key, kind.settings.iter().map(|s| s.name)));
             continue;
         };
-        let bad: Vec<(String, Place)> = field
-            .texts(r)
-            .into_iter()
-            .filter(|(text, _)| !setting.kind.accepts(text))
-            .map(|(t, p)| (t.into_owned(), p))
-            .collect();
-        for (text, at) in bad {
+        let texts: Vec<(String, Place)> = field.texts(r).into_iter().map(|(t, p)| (t.into_owned(), p)).collect();
+        if setting.kind == SettingKind::File {
+            files_are_there(&texts, is_there, r);
+        }
+        for (text, at) in texts.into_iter().filter(|(text, _)| !setting.kind.accepts(text)) {
             if r.diagnostics.iter().any(|d| d.place == at) {
                 continue;
             }
@@ -136,6 +217,7 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
                 SettingKind::Word(words) if nearest(&text, words).is_some() => {
                     finding.meant(&text, words.iter().copied())
                 }
+                SettingKind::Port => finding.help(format!("write {}", Port::WHAT)),
                 _ => finding.help(setting.about),
             };
             r.tell(at, finding);
@@ -150,6 +232,24 @@ fn check_settings(workload: &Workload, kind: &WorkloadKind, r: &mut Reader) {
             let message = format!("`{}` needs the setting `{}`", kind.name, setting.name);
             let help = format!("add `with: {{{}: ...}}`: {}", setting.name, setting.about);
             r.tell(workload.kind.place, error(explain::BAD_SETTING, message).help(help));
+        }
+    }
+    let Some(variant) = variant_of(workload, kind) else { return };
+    for setting in kind.settings.iter().filter(|s| variant.needs.contains(&s.name)) {
+        if !given.iter().any(|(key, ..)| key == setting.name) {
+            let message = format!("`{}` needs the setting `{}`", variant.kind.name, setting.name);
+            let help = format!("add `{}: ...`: {}", setting.name, setting.about);
+            r.tell(workload.kind.place, error(explain::BAD_SETTING, message).help(help));
+        }
+    }
+}
+
+fn files_are_there(texts: &[(String, Place)], is_there: FileLookup<'_>, r: &mut Reader) {
+    for (text, at) in texts {
+        if let Err(looked) = is_there(Path::new(&beside(&r.file, text))) {
+            let finding = error(explain::BAD_SETTING, format!("there is no file `{text}`"));
+            let help = format!("it was looked for as `{looked}`: a path is one from the scenario's own folder");
+            r.tell(*at, finding.label("not there").help(help));
         }
     }
 }

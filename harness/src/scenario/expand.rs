@@ -7,6 +7,7 @@ mod migrate;
 mod pods;
 
 use super::action::{Action as Written, Checkpoint, Expect, Restore, Step as WrittenStep, Tamper, Wait};
+use super::catalogue::beside;
 use super::condition::{Choice, WHERE};
 use super::diagnostic::Diagnostic;
 use super::document::Document;
@@ -209,7 +210,12 @@ impl Cellular<'_> {
         let mut all = BTreeMap::new();
         for (name, written) in &self.document().spec.workloads.0 {
             let settings = written.with.iter().flat_map(|w| &w.0);
-            let with = settings.map(|(k, _, v)| Ok((k.clone(), self.get(v)?))).collect::<Resolved<_>>()?;
+            let value = |(key, _, field): &(String, _, Field<String>)| {
+                let is_file = self.scenario.files.contains(&(name.text().to_owned(), key.clone()));
+                let text = self.get(field)?;
+                Ok((key.clone(), if is_file { beside(self.scenario.file(), &text) } else { text }))
+            };
+            let with = settings.map(value).collect::<Resolved<_>>()?;
             let volumes = written.volumes.as_ref().map(mounts).unwrap_or_default();
             let workload = Workload {
                 kind: self.get(&written.kind)?,

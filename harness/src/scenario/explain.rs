@@ -26,7 +26,8 @@ codes! {
          value that begins with `*`, `&`, `!` or `{` and is not quoted. A file holds one scenario.";
     UNKNOWN_KEY = "E0002", "unknown key",
         "The key does not belong here. Keys are written in camelCase (`opTimeout`) and are never ignored: a mistyped key \
-         that was skipped silently would leave a check undone.";
+         that was skipped silently would leave a check undone. Nor is `state:running` a key with its value: a space is wanted after \
+         the colon.";
     MISSING_KEY = "E0003", "a key is missing",
         "Something cannot be left out here, since there is no value that would be right for everyone.";
     WRONG_SHAPE = "E0004", "a mapping, list or value of another kind is wanted",
@@ -66,7 +67,8 @@ codes! {
         "The catalogue has no program of this name. `use: archive` with `with: {archive: FILE}` takes an image of your own.";
     BAD_SETTING = "E0103", "a workload's settings are wrong",
         "Under `with` stand the settings of the program that `use` names; each program has its own. One is unknown, \
-         missing, or its value cannot be understood.";
+         missing, or its value cannot be understood; or it is a file that is not there. Its path is one from the folder of the \
+         scenario's own file.";
     UNKNOWN_ENGINE = "E0104", "unknown engine",
         "Engines are `cri` (containerd over CRI), `runc` and `crun` (called directly).";
     TOO_EARLY = "E0105", "used before it is there",
@@ -138,4 +140,12 @@ pub fn explain(code: &str) -> Option<&'static str> {
         .find(|c| c.code.eq_ignore_ascii_case(wanted))
         .map(|c| c.text)
         .or_else(|| class.map(super::classes::text))
+}
+
+/// The classes of errors, each with what it means in a sentence.
+pub fn classes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    super::classes::ALL.into_iter().map(|class| {
+        let text = super::classes::text(class);
+        (class.name(), text.find(". ").map_or(text, |end| &text[..=end]))
+    })
 }

@@ -8,7 +8,7 @@ mod names;
 mod ops;
 mod value;
 
-pub(super) use names::of as names;
+pub(super) use names::{Name, of as names};
 pub(super) use value::Value;
 
 use rhai::packages::{LogicPackage, Package};

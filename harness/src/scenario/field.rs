@@ -237,13 +237,48 @@ fn parsed(text: &str, inside: Inside, known: &Known, r: &mut Reader) -> Option<E
     };
     let mut sound = true;
     for name in &names {
-        if let Err((wrong, word, all)) = name.check(known) {
-            let finding = error(explain::BAD_EXPRESSION, wrong.message);
-            r.tell(inside.word(text, wrong.at), finding.meant(&word, all.iter().map(String::as_str)));
+        if let Err((finding, at)) = declared(name, known) {
+            r.tell(inside.word(text, at), finding);
             sound = false;
         }
     }
     sound.then_some(expr)
+}
+
+/// Whether there is what a name of an expression stands for; else what is wrong, and at which byte. All axes and parameters
+/// are known, also where there are none.
+fn declared(name: &expr::Name, known: &Known) -> Result<(), (Finding, usize)> {
+    let root = name.root.as_str();
+    let none = [MATRIX, PARAMS].contains(&root) && known.get(root).is_some_and(Vec::is_empty);
+    if let Some(member) = name.member.as_ref().filter(|_| none) {
+        let finding = error(explain::BAD_EXPRESSION, format!("`{root}` has no `{member}`"));
+        return Err((undeclared(finding, root, member, &[]), name.member_at()));
+    }
+    name.check(known).map_err(|(wrong, word, all)| {
+        let finding = error(explain::BAD_EXPRESSION, wrong.message);
+        let finding = match &name.member {
+            Some(member) if *member == word => undeclared(finding, root, member, &all),
+            _ => finding.meant(&word, all.iter().map(String::as_str)),
+        };
+        (finding, wrong.at)
+    })
+}
+
+/// An axis or parameter that there is not: what was probably meant, or what there is and how one is declared.
+fn undeclared(finding: Finding, root: &str, name: &str, known: &[String]) -> Finding {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let declare = match root {
+        MATRIX => format!("declare it below `spec`: `matrix: {{axes: {{{name}: [ONE, ANOTHER]}}}}`"),
+        PARAMS => format!("declare it below `spec`: `parameters: {{{name}: {{default: VALUE}}}}`"),
+        _ => return finding.meant(name, known),
+    };
+    if super::read::nearest(name, &known).is_some() {
+        return finding.meant(name, known);
+    }
+    match super::read::quoted(&known) {
+        none if none.is_empty() => finding.help(declare),
+        some => finding.help(format!("one of {some}, or {declare}")),
+    }
 }
 
 /// Works out all expressions in all cells, and tells of those that have no value there, or one that does not fit.
@@ -277,7 +312,7 @@ fn known_name<T: Scalar>(root: &'static str, name: &str, place: Place, r: &mut R
             PARAMS => format!("there is no parameter `{name}`"),
             _ => format!("the matrix has no axis `{name}`"),
         };
-        r.tell(place, error(explain::BAD_EXPRESSION, message).meant(name, known.iter().map(String::as_str)));
+        r.tell(place, undeclared(error(explain::BAD_EXPRESSION, message), root, name, &known));
         return None;
     };
     let bad: Vec<(Finding, Place)> =

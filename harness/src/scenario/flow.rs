@@ -7,7 +7,7 @@ mod faults;
 mod pods;
 
 use super::action::{Action, Deploy, Step};
-use super::catalogue::{WorkloadKind, kind_of};
+use super::catalogue::{WorkloadKind, kind_of, others};
 use super::document::{Client, Document, Workload};
 use super::explain;
 use super::place::Place;
@@ -64,7 +64,7 @@ pub(super) type Given = BTreeMap<String, u32>;
 
 pub(super) struct Flow<'a, 'r> {
     pub(super) document: &'a Document,
-    kinds: &'a [WorkloadKind],
+    pub(super) kinds: &'a [WorkloadKind],
     pub(super) r: &'r mut Reader,
     nodes: Vec<String>,
     workloads: BTreeMap<&'a str, &'a Workload>,
@@ -321,6 +321,8 @@ impl<'a, 'r> Flow<'a, 'r> {
         if taken {
             let message = format!("the {what} `{}` is there already", name.text());
             self.r.tell(name.place, error(explain::NAME_TAKEN, message).help("give it another name"));
+            // Which of the two is meant further on cannot be known.
+            self.r.lost.insert(name.text().to_owned());
         }
         !taken
     }
@@ -329,6 +331,9 @@ impl<'a, 'r> Flow<'a, 'r> {
         if self.lives.contains_key(name) {
             let finding = error(explain::NAME_TAKEN, format!("the instance `{name}` is there already"));
             self.r.tell(place, finding.help("name this one otherwise with `as`"));
+            // Which of the two is meant further on cannot be known.
+            self.r.lost.insert(name.to_owned());
+            self.lives.insert(name.to_owned(), Life { fate: Fate::Unsure, node: None, kind: None, copy_of: None });
         } else {
             self.lives.insert(name.to_owned(), life);
         }
@@ -359,6 +364,16 @@ impl<'a, 'r> Flow<'a, 'r> {
             Some(None) => Fate::Unsure,
         };
         self.born(name.text(), name.place, Life { fate, node: Some(node), kind, copy_of: None });
+    }
+
+    /// What else the program could be asked by, that tells what this does not.
+    pub(super) fn told_by(
+        &self,
+        kind: &WorkloadKind,
+        tells: impl Fn(&WorkloadKind) -> bool,
+        otherwise: &str,
+    ) -> String {
+        others(kind, self.kinds, tells).unwrap_or_else(|| otherwise.to_owned())
     }
 
     fn unused(&mut self) {

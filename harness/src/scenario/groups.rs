@@ -278,7 +278,11 @@ fn put(node: &mut Node, arguments: &BTreeMap<String, Node>, r: &mut Reader) -> b
                 }
                 Some((name, None)) if Ident::parse(name).is_some() => {
                     let finding = error(explain::BAD_EXPRESSION, format!("the group has no argument `{name}`"));
-                    finding.meant(name, arguments.keys().map(String::as_str))
+                    let known: Vec<&str> = arguments.keys().map(String::as_str).collect();
+                    match super::read::nearest(name, &known) {
+                        Some(_) => finding.meant(name, known),
+                        None => finding.help(format!("declare it in the group: `arguments: {{{name}: {{}}}}`")),
+                    }
                 }
                 None if !inner.contains("args.") => return true,
                 _ => error(explain::BAD_EXPRESSION, "an argument of a group is a whole value, `${args.NAME}`")

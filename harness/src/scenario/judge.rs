@@ -1,5 +1,6 @@
 //! Checks as written.
 
+use super::examples;
 use super::explain;
 use super::field::Field;
 use super::known::KnownIssue;
@@ -300,7 +301,7 @@ impl WrittenCheck {
 const EXPECT: &str = "expect";
 const ENGINES: &str = "engines";
 const KNOWN: &str = "knownIssues";
-const BESIDE: &[&str] = &[EXPECT, ENGINES, KNOWN];
+pub(super) const BESIDE: &[&str] = &[EXPECT, ENGINES, KNOWN];
 
 impl Read for WrittenCheck {
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
@@ -315,9 +316,7 @@ impl Read for WrittenCheck {
                     known.push(entry);
                 }
             } else if !BESIDE.contains(&key) {
-                let finding = error(explain::UNKNOWN_ACTION, format!("there is no check `{key}`"));
-                let beside = super::read::nearest(key, BESIDE);
-                r.tell(entry.0.place, finding.meant(key, CheckKind::KEYS.iter().copied().chain(beside)));
+                r.tell(entry.0.place, examples::no_check(key, super::read::nearest(key, BESIDE)));
             }
         }
         if let Some((second, _)) = known.get(1) {
@@ -332,6 +331,11 @@ impl Read for WrittenCheck {
         let (expect, engines) = (beside.take(EXPECT, r)?, beside.take(ENGINES, r)?);
         let known_issues = beside.take(KNOWN, r)?;
         let (key, value) = known.first()?;
+        if let Some(finding) = examples::no_such_check(&key.text, value) {
+            r.tell(key.place, finding);
+            r.lose(value);
+            return None;
+        }
         let kind = CheckKind::read_as(key, value, r)?;
         let spoiled = r.diagnostics.len() > before;
         Some(WrittenCheck { place: key.place, kind, expect, engines, known_issues, spoiled })

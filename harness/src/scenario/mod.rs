@@ -1,7 +1,8 @@
 //! YAML as written -> checked [`Plan`] with source positions. Pure: text in, plan or diagnostics out. It may name the
 //! plain data of `record`, and nothing else of the crate.
 //!
-//! The way of a file: `yaml` makes a tree of it in which every node has its place; `read` and the shapes make the
+//! The way of a file: `yaml` makes a tree of it in which every node has its place; `slips` puts right what was plainly meant
+//! otherwise; `read` and the shapes make the
 //! scenario as written of that, telling of everything that does not fit; `flow` goes through the steps in order and
 //! tells of names and orders that cannot be; `expand` makes the cases.
 
@@ -12,6 +13,7 @@ mod condition;
 mod corpus;
 mod diagnostic;
 mod document;
+mod examples;
 mod expand;
 mod explain;
 mod expr;
@@ -30,6 +32,7 @@ mod pods;
 mod read;
 mod schema;
 mod select;
+mod slips;
 #[cfg(test)]
 mod tests;
 mod title;
@@ -39,12 +42,12 @@ mod verdicts;
 mod volumes;
 mod yaml;
 
-pub use catalogue::{Setting, SettingKind, WorkloadKind};
+pub use catalogue::{FileLookup, Given, Setting, SettingKind, Variant, WorkloadKind};
 pub use condition::WHERE;
 pub use corpus::bench_corpus;
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::plan;
-pub use explain::{CODES, Code, explain};
+pub use explain::{CODES, Code, classes, explain};
 pub use place::Place;
 pub use plan::Plan;
 pub use schema::{new_template, schema};
@@ -55,6 +58,7 @@ pub use units::{duration, size};
 use crate::record::Tier;
 use document::Document;
 use read::{Read, Reader, error};
+use std::collections::BTreeSet;
 
 /// The version of the language.
 pub const API_VERSION: &str = "podferry/v1alpha1";
@@ -64,6 +68,8 @@ pub const API_VERSION: &str = "podferry/v1alpha1";
 pub struct Scenario {
     file: String,
     document: Document,
+    /// Settings of workloads that are files: the workload, and the setting.
+    files: BTreeSet<(String, String)>,
 }
 
 impl Scenario {
@@ -120,11 +126,18 @@ impl Scenario {
 }
 
 /// Reads a scenario and tells of everything that is wrong with it, in the order of the file. There is a scenario when no
-/// finding is an error. `workloads` is the catalogue that `use` and `with` are checked against.
-pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scenario>, Vec<Diagnostic>) {
+/// finding is an error. `workloads` is the catalogue that `use` and `with` are checked against. Files that it names are
+/// taken to be there.
+pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> Loaded {
+    load_with(text, file, workloads, &|_| Ok(()))
+}
+
+/// [`load`], with the files that it names looked for.
+pub fn load_with(text: &str, file: &str, workloads: &[WorkloadKind], is_there: FileLookup<'_>) -> Loaded {
     let mut r = Reader { file: file.to_owned(), ..Reader::default() };
     let document = match yaml::parse(text) {
         Ok(mut root) => {
+            slips::mend(&mut root, &mut r);
             groups::expand(&mut root, &mut r);
             r.axes = document::axes(&root);
             r.params = document::parameters(&root);
@@ -145,18 +158,19 @@ pub fn load(text: &str, file: &str, workloads: &[WorkloadKind]) -> (Option<Scena
             .map(|cell| field::Inputs::new(cell, parameters::values(document, &[])))
             .collect();
         field::check(&mut r);
-        catalogue::check(document, workloads, &mut r);
+        catalogue::check(document, workloads, is_there, &mut r);
         flow::check(document, workloads, &mut r);
     }
-    finish(document, r)
+    let files = document.as_ref().map(|document| catalogue::files(document, workloads)).unwrap_or_default();
+    finish(document, files, r)
 }
 
 /// What [`load`] gives for a file.
 pub type Loaded = (Option<Scenario>, Vec<Diagnostic>);
 
-/// [`load`] for many files, (name, text), on all processors; in their order.
-pub fn load_all(files: &[(String, String)], workloads: &[WorkloadKind]) -> Vec<Loaded> {
-    let each = |(file, text): &(String, String)| load(text, file, workloads);
+/// [`load_with`] for many files, (name, text), on all processors; in their order.
+pub fn load_all(files: &[(String, String)], workloads: &[WorkloadKind], is_there: FileLookup<'_>) -> Vec<Loaded> {
+    let each = |(file, text): &(String, String)| load_with(text, file, workloads, is_there);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     if files.len() < 64 || threads < 2 {
         return files.iter().map(each).collect();
@@ -170,12 +184,16 @@ pub fn load_all(files: &[(String, String)], workloads: &[WorkloadKind]) -> Vec<L
     })
 }
 
-fn finish(document: Option<Document>, r: Reader) -> (Option<Scenario>, Vec<Diagnostic>) {
+fn finish(
+    document: Option<Document>,
+    files: BTreeSet<(String, String)>,
+    r: Reader,
+) -> (Option<Scenario>, Vec<Diagnostic>) {
     let Reader { file, mut diagnostics, .. } = r;
     diagnostics.sort_by_key(|d| (d.place.offset, d.code));
     // What is wrong in a group of steps is wrong at each of its uses: once is enough.
     diagnostics.dedup_by(|a, b| (a.code, a.place, &a.message) == (b.code, b.place, &b.message));
     let sound = !diagnostics.iter().any(Diagnostic::is_error);
-    let scenario = document.filter(|_| sound).map(|document| Scenario { file, document });
+    let scenario = document.filter(|_| sound).map(|document| Scenario { file, document, files });
     (scenario, diagnostics)
 }

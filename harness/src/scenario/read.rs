@@ -135,6 +135,8 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 /// A mapping whose keys were checked.
 pub(super) struct Mapping<'n> {
     entries: &'n [(Key, Node)],
+    /// Keys that mistyped ones stand for: that those are missing says nothing new.
+    meant: Vec<String>,
     /// What a missing key is reported at.
     owner: Place,
     what: &'static str,
@@ -151,6 +153,7 @@ impl<'n> Mapping<'n> {
         r.here = key;
         match self.get(key) {
             Some((k, node)) => T::read(node, k.place, r).or_else(T::broken),
+            None if self.meant.iter().any(|meant| meant == key) => T::absent().or_else(T::broken),
             None => T::absent().or_else(|| {
                 let finding = error(explain::MISSING_KEY, format!("{} needs `{key}`", self.what));
                 r.tell(self.owner, finding.label(format!("`{key}` is missing")).help(format!("add `{key}: ...`")));
@@ -191,19 +194,21 @@ impl Reader {
         known: &[&str],
     ) -> Option<Mapping<'n>> {
         let entries = self.entries(node, owner, what)?;
+        let mut meant = Vec::new();
         for (key, value) in entries {
             if !known.contains(&key.text.as_str()) {
                 let finding = error(explain::UNKNOWN_KEY, format!("{what} has no key `{}`", key.text));
                 self.tell(key.place, finding.meant(&key.text, known.iter().copied()));
                 self.lose(value);
+                meant.extend(nearest(&key.text, known).map(str::to_owned));
             }
         }
-        Some(Mapping { entries, owner, what })
+        Some(Mapping { entries, meant, owner, what })
     }
 
     /// A mapping whose keys were checked by the caller.
     pub(super) fn checked<'n>(&self, entries: &'n [(Key, Node)], owner: Place, what: &'static str) -> Mapping<'n> {
-        Mapping { entries, owner, what }
+        Mapping { entries, meant: Vec::new(), owner, what }
     }
 
     /// The entries of a mapping with any keys, none of them twice.
@@ -251,8 +256,16 @@ impl Reader {
             Value::List(_) => ("a list", owner),
             Value::Map(_) => ("a mapping", owner),
         };
-        let finding = error(explain::WRONG_SHAPE, format!("{what} is {wanted}, and here is {found}"));
-        self.tell(at, finding.label(found).help(format!("write {wanted}")));
+        let finding = error(explain::WRONG_SHAPE, format!("{what} is {wanted}, and here is {found}")).label(found);
+        let help = match &node.value {
+            Value::Null => super::examples::section(what.trim_matches('`'))
+                .map(|line| format!("write {wanted} below it, further in than this line: `  {line}`")),
+            Value::Scalar(text) => super::slips::spaced(text)
+                .filter(|_| !wanted.contains("single"))
+                .map(|right| format!("put a space after the colon: `{right}`")),
+            _ => None,
+        };
+        self.tell(at, finding.help(help.unwrap_or_else(|| format!("write {wanted}"))));
         self.lose(node);
     }
 
@@ -276,6 +289,9 @@ impl Reader {
 
 /// What can be read from a node.
 pub(super) trait Read: Sized {
+    /// The keys of a mapping that has a fixed set of them.
+    const KEYS: &'static [&'static str] = &[];
+
     /// Reads; `None` if it cannot be read, which was told of. `owner` is the place of its key.
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self>;
 
@@ -301,6 +317,8 @@ impl<T: Read> Read for Option<T> {
 }
 
 impl<T: Read> Read for Box<T> {
+    const KEYS: &'static [&'static str] = T::KEYS;
+
     fn read(node: &Node, owner: Place, r: &mut Reader) -> Option<Self> {
         T::read(node, owner, r).map(Box::new)
     }
@@ -361,12 +379,14 @@ macro_rules! shape {
         }
 
         impl $crate::scenario::read::Read for $name {
+            const KEYS: &'static [&'static str] = &[$($key),*];
+
             fn read(
                 node: &$crate::scenario::yaml::Node,
                 owner: $crate::scenario::place::Place,
                 r: &mut $crate::scenario::read::Reader,
             ) -> Option<Self> {
-                let map = r.mapping(node, owner, $what, &[$($key),*])?;
+                let map = r.mapping(node, owner, $what, Self::KEYS)?;
                 $( let $field = map.take::<$ty>($key, r); )*
                 let whole = (|| Some($name { $($field: $field?),* }))();
                 if whole.is_none() {
@@ -395,6 +415,14 @@ macro_rules! choice {
         impl $name {
             /// The keys that say which it is.
             pub(super) const KEYS: &'static [&'static str] = &[$($key),*];
+
+            /// The keys of the mapping that stands in one of them.
+            pub(super) fn keys_in(key: &str) -> &'static [&'static str] {
+                match key {
+                    $( $key => <$ty as $crate::scenario::read::Read>::KEYS, )*
+                    _ => &[],
+                }
+            }
 
             /// Reads the value of one of [`Self::KEYS`].
             pub(super) fn read_as(

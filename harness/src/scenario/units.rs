@@ -211,10 +211,10 @@ impl Scalar for String {
 pub(super) struct Port(pub(super) u16);
 
 impl Scalar for Port {
-    const WHAT: &'static str = "a port such as `7000`";
+    const WHAT: &'static str = "a port from `1` to `65535`";
 
     fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|port| *port > 0).map(Port)
+        u64::parse(text).and_then(|n| u16::try_from(n).ok()).filter(|port| *port > 0).map(Port)
     }
 
     fn pattern() -> Option<&'static str> {

@@ -4,6 +4,7 @@ mod connection;
 mod consistent;
 
 use super::action::Action;
+use super::catalogue::others;
 use super::document::Workload;
 use super::explain;
 use super::flow::{Fate, Flow, Life, Taken};
@@ -116,7 +117,8 @@ impl<'a> Flow<'a, '_> {
             && !kind.counter
         {
             let why = format!("`{}` tells no counter", kind.name);
-            self.impossible(c.of.place, why, "use `sameProcess`, or a workload that counts");
+            let help = self.told_by(kind, |k| k.counter, "use `sameProcess`, or a workload that counts");
+            self.impossible(c.of.place, why, &help);
         }
     }
 
@@ -136,14 +138,20 @@ impl<'a> Flow<'a, '_> {
         let Some(kind) = life.kind else { return };
         if !kind.identity {
             let why = format!("`{}` tells nothing of itself that a cold start would change", kind.name);
-            self.impossible(s.of.place, why, "use `counter`, or another workload");
+            let help = match others(kind, self.kinds, |k| k.identity) {
+                None => "use `counter`, or another workload".to_owned(),
+                Some(others) if kind.counter => format!("use `counter`; {others}"),
+                Some(others) => others,
+            };
+            self.impossible(s.of.place, why, &help);
         }
         if let Some(memory) = &s.memory
             && memory.fixed() == Some(&true)
             && !kind.memory_digest
         {
             let why = format!("`{}` tells no digest of its memory", kind.name);
-            self.impossible(memory.place, why, "leave `memory` out");
+            let help = self.told_by(kind, |k| k.memory_digest, "leave `memory` out");
+            self.impossible(memory.place, why, &help);
         }
     }
 
@@ -205,7 +213,8 @@ impl<'a> Flow<'a, '_> {
         if let Some(Life { kind: Some(kind), .. }) = life
             && !kind.counter
         {
-            self.impossible(since.place, format!("`{}` tells no counter that could grow", kind.name), "leave it out");
+            let help = self.told_by(kind, |k| k.counter, "leave it out");
+            self.impossible(since.place, format!("`{}` tells no counter that could grow", kind.name), &help);
         }
     }
 
@@ -330,7 +339,8 @@ impl<'a> Flow<'a, '_> {
             && !kind.counter
         {
             let why = format!("`{}` tells no counter", kind.name);
-            self.impossible(w.since.place, why, "use a workload that counts");
+            let help = self.told_by(kind, |k| k.counter, "use a workload that counts");
+            self.impossible(w.since.place, why, &help);
         }
     }
 
@@ -367,8 +377,12 @@ impl<'a> Flow<'a, '_> {
             }
         }
         if !self.gives_samples(metric) && self.r.lost.is_empty() {
-            let why = format!("no step gives a value of `{}`", metric.name());
-            self.impossible(b.metric.place, why, "add the step that it measures, or take it away");
+            let of_clients = matches!(metric, Metric::Downtime | Metric::Stall) && !self.observed();
+            let (why, help) = match of_clients {
+                true => ("is what a client sees, and none is started", "start a client: `- client: {start: NAME}`"),
+                false => ("is given by no step", "add the step that it measures, or take it away"),
+            };
+            self.impossible(b.metric.place, format!("`{}` {why}", metric.name()), help);
         }
     }
 

@@ -2,12 +2,36 @@
 
 use super::WorkloadError;
 use crate::scenario::plan::ClientKind as Client;
-use crate::scenario::{self, Setting, SettingKind as Kind, WorkloadKind};
+use crate::scenario::{self, Given, Setting, SettingKind as Kind, Variant, WorkloadKind};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const fn setting(name: &'static str, kind: Kind, about: &'static str) -> Setting {
     Setting { name, kind, required: false, about }
+}
+
+/// What a program tells by some of its settings: a counter, a nonce, a digest of its memory.
+const fn tells(
+    name: &'static str,
+    [counter, identity, memory_digest]: [bool; 3],
+    clients: &'static [Client],
+) -> WorkloadKind {
+    WorkloadKind { name, about: "", settings: &[], counter, identity, memory_digest, clients, variants: &[] }
+}
+
+const NOTHING: [bool; 3] = [false; 3];
+
+const ANY: &[Client] = &[Client::RedisWriter, Client::CounterReader, Client::TcpEcho, Client::LogFollower];
+
+/// An image of one's own by its probe: what that needs, and what it tells.
+macro_rules! probe {
+    ($word:literal, $needs:expr, $tells:expr) => {
+        Variant {
+            when: &[("probe", Given::Word($word))],
+            needs: $needs,
+            kind: tells(concat!("probe: ", $word), $tells, ANY),
+        }
+    };
 }
 
 const INTERVAL: Setting =
@@ -27,6 +51,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: false,
         memory_digest: false,
         clients: &[Client::LogFollower],
+        variants: &[],
     },
     WorkloadKind {
         name: "counter",
@@ -64,6 +89,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: false,
         clients: &[Client::CounterReader, Client::TcpEcho],
+        variants: &[],
     },
     WorkloadKind {
         name: "exchange",
@@ -76,6 +102,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: false,
         clients: &[Client::CounterReader, Client::TcpEcho],
+        variants: &[],
     },
     WorkloadKind {
         name: "memory",
@@ -89,6 +116,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: true,
         clients: &[Client::CounterReader, Client::TcpEcho],
+        variants: &[],
     },
     WorkloadKind {
         name: "zoo",
@@ -102,6 +130,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: false,
         clients: &[Client::TcpEcho],
+        variants: &[],
     },
     WorkloadKind {
         name: "redis",
@@ -114,6 +143,11 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: true,
         clients: &[Client::RedisWriter],
+        variants: &[Variant {
+            when: &[("digest", Given::Word("false"))],
+            needs: &[],
+            kind: tells("digest: false", [true, true, false], &[Client::RedisWriter]),
+        }],
     },
     WorkloadKind {
         name: "memcached",
@@ -123,6 +157,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: true,
         clients: &[],
+        variants: &[],
     },
     WorkloadKind {
         name: "nginx",
@@ -132,6 +167,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: false,
         clients: &[],
+        variants: &[],
     },
     WorkloadKind {
         name: "python",
@@ -141,6 +177,7 @@ pub const KINDS: &[WorkloadKind] = &[
         identity: true,
         memory_digest: false,
         clients: &[Client::CounterReader, Client::TcpEcho],
+        variants: &[],
     },
     WorkloadKind {
         name: "archive",
@@ -148,27 +185,43 @@ pub const KINDS: &[WorkloadKind] = &[
         settings: &[
             Setting {
                 name: "archive",
-                kind: Kind::Text,
+                kind: Kind::File,
                 required: true,
-                about: "the file, relative to the folder that podferry runs in",
+                about: "the file, by its path from the scenario's own folder",
             },
             setting(
                 "args",
                 Kind::Text,
                 "program and arguments in the place of the image's entry point and command, separated by blanks (quotes mean nothing); the image's own if not given",
             ),
-            setting("port", Kind::Count, "the TCP port that it listens on, if it does"),
+            setting("port", Kind::Port, "the TCP port that it listens on, if it does"),
             setting(
                 "probe",
                 Kind::Word(&["none", "tcp", "log", "counter", "memory", "redis", "memcached", "nginx"]),
                 "what it speaks; tcp if a port is given, else none",
             ),
         ],
-        // What an unknown image tells depends on its probe; a check that needs more fails then, and says so.
+        // Where the probe differs from cell to cell, it may tell all of this.
         counter: true,
         identity: true,
         memory_digest: true,
-        clients: &[Client::RedisWriter, Client::CounterReader, Client::TcpEcho, Client::LogFollower],
+        clients: ANY,
+        variants: &[
+            Variant {
+                when: &[("probe", Given::Not), ("port", Given::Somehow)],
+                needs: &[],
+                kind: tells("probe: tcp", NOTHING, ANY),
+            },
+            Variant { when: &[("probe", Given::Not)], needs: &[], kind: tells("probe: none", NOTHING, ANY) },
+            probe!("none", &[], NOTHING),
+            probe!("tcp", &["port"], NOTHING),
+            probe!("log", &[], [true, false, false]),
+            probe!("counter", &["port"], [true, true, false]),
+            probe!("memory", &["port"], [false, true, true]),
+            probe!("redis", &["port"], [true, true, false]),
+            probe!("memcached", &["port"], [false, true, false]),
+            probe!("nginx", &["port"], [true, true, false]),
+        ],
     },
 ];
 

@@ -13,6 +13,7 @@ const KINDS: &[WorkloadKind] = &[WorkloadKind {
     identity: true,
     memory_digest: false,
     clients: &[crate::scenario::plan::ClientKind::RedisWriter],
+    variants: &[],
 }];
 
 fn template(folder: &Path, name: &str, change: (&str, &str)) -> PathBuf {
@@ -42,13 +43,13 @@ fn clean_files_pass_and_broken_ones_exit_3() {
     let bad = template(folder.path(), "bad.yaml", ("workload: redis,", "workload: rediss,"));
     let (out, code) = lint(&paths, KINDS, Format::Short);
     assert_eq!(code, 3);
-    assert!(out.contains("bad.yaml:23:26: error[E0101]: there is no workload `rediss` (write `redis`)"), "{out}");
+    assert!(out.contains("bad.yaml:25:26: error[E0101]: there is no workload `rediss` (write `redis`)"), "{out}");
     let (out, _) = lint(&[bad], KINDS, Format::Github);
-    assert!(out.starts_with("::error file=") && out.contains(",line=23,col=26,title=E0101::"), "{out}");
+    assert!(out.starts_with("::error file=") && out.contains(",line=25,col=26,title=E0101::"), "{out}");
     let (out, _) = lint(&paths, KINDS, Format::Json);
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(value["diagnostics"][0]["code"], "E0101");
-    assert_eq!(value["diagnostics"][0]["line"], 23);
+    assert_eq!(value["diagnostics"][0]["line"], 25);
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn findings_are_told_as_sarif() {
     assert_eq!(finding.message.text.as_deref(), Some("there is no workload `rediss` (write `redis`)"));
     let place = finding.locations.as_ref().unwrap()[0].physical_location.as_ref().unwrap();
     let (region, file) = (place.region.as_ref().unwrap(), place.artifact_location.as_ref().unwrap());
-    assert_eq!((region.start_line, region.start_column), (Some(23), Some(26)));
+    assert_eq!((region.start_line, region.start_column), (Some(25), Some(26)));
     assert_eq!(file.uri.as_deref(), bad.to_str());
 }
 
@@ -91,6 +92,44 @@ fn a_file_that_is_not_there_is_a_usage_error() {
     let (out, code) = lint(&[PathBuf::from("no/such.yaml")], KINDS, Format::Human);
     assert_eq!(code, 2);
     assert!(out.starts_with("error: cannot read `no/such.yaml`: "), "{out}");
+    assert!(out.ends_with("\n1 file could not be read, and nothing was checked\n"), "{out}");
+    let folder = tempfile::tempdir().unwrap();
+    let good = template(folder.path(), "good.yaml", ("", ""));
+    let (out, code) = lint(&[PathBuf::from("no/such.yaml"), good], KINDS, Format::Human);
+    assert_eq!(code, 2);
+    assert!(out.ends_with("\n1 file could not be read; in the other 1 file: 0 errors, 0 warnings\n"), "{out}");
+}
+
+/// As every path in a file of settings: it stays right where the file is called from elsewhere.
+#[test]
+fn an_archive_is_looked_for_from_the_scenarios_own_folder() {
+    let kinds = crate::workload::KINDS;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("images")).unwrap();
+    let path = folder.path().join("own.yaml");
+    let text = "apiVersion: podferry/v1alpha1\nkind: Scenario\nmetadata: {name: own}\nspec:\n  workloads:\n    job:\n      \
+                use: archive\n      with:\n        archive: images/job.tar\n        probe: log\n  steps:\n    - deploy: \
+                {workload: job}\n  checks:\n    - instance: {of: job, state: running}\n";
+    std::fs::write(&path, text).unwrap();
+    let paths = [path.clone()];
+    let there = folder.path().join("images/job.tar").display().to_string();
+    let wanted = format!(
+        "{}:9:18: error[E0103]: there is no file `images/job.tar` (it was looked for as `{there}`: a path is one from the \
+         scenario's own folder)\n",
+        path.display()
+    );
+    assert_eq!(lint(&paths, kinds, Format::Short), (wanted, 3));
+    assert_eq!(planned(&paths, kinds, &selection(&[])).unwrap_err().1, 3);
+    assert!(planned_only(&paths, kinds, &selection(&[])).is_ok(), "a stored run is judged where its images are not");
+    std::fs::create_dir(&there).unwrap();
+    assert_eq!(lint(&paths, kinds, Format::Short).1, 3, "a folder is no file");
+    std::fs::remove_dir(&there).unwrap();
+    std::fs::write(&there, "").unwrap();
+    assert_eq!(lint(&paths, kinds, Format::Short), (String::new(), 0));
+    let plan = planned(&paths, kinds, &selection(&[])).unwrap();
+    assert_eq!(plan.cases[0].workloads["job"].with["archive"], there, "what is run is what was looked for");
+    std::fs::write(&path, text.replace("images/job.tar", &there)).unwrap();
+    assert_eq!(planned(&paths, kinds, &selection(&[])).unwrap().cases[0].workloads["job"].with["archive"], there);
 }
 
 #[test]
@@ -219,5 +258,14 @@ fn explanations() {
     assert!(explain(Some("E0001")).0.starts_with("E0001: "));
     assert!(explain(Some("invalid-archive")).1 == 0);
     assert_eq!(explain(Some("E9")).1, 2);
-    assert_eq!(explain(None).0.lines().count(), CODES.len());
+    let all = explain(None).0;
+    let (codes, errors) = all.split_once("\n\n").expect("two groups");
+    let heading = "Codes of diagnostics, which `podferry lint` tells:";
+    assert!(codes.starts_with(&format!("{heading}\nE0001  the file is not YAML\n")), "{all}");
+    assert_eq!(codes.lines().count(), 1 + CODES.len());
+    assert!(errors.starts_with("Classes of errors, which steps end with:\ninvalid-archive        The "), "{all}");
+    assert_eq!(errors.lines().count(), 1 + classes().count());
+    for (name, _) in classes() {
+        assert_eq!(explain(Some(name)).1, 0, "{name}");
+    }
 }

@@ -17,6 +17,11 @@ pub(in crate::scenario) struct Name {
 }
 
 impl Name {
+    /// The byte at which its member stands.
+    pub(in crate::scenario) fn member_at(&self) -> usize {
+        self.at.1
+    }
+
     /// Whether there is something of this name; else what is wrong, and the word that is to be mended with those that there
     /// are in its place.
     pub(in crate::scenario) fn check(&self, known: &Known) -> Result<(), (Wrong, String, Vec<String>)> {

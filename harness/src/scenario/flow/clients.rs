@@ -104,7 +104,8 @@ impl<'a> Flow<'a, '_> {
             && !kind.counter
         {
             let finding = error(explain::MISMATCH, format!("`{}` tells no counter to wait for", kind.name));
-            self.r.tell(counter.of.place, finding.help("wait for `answers` of a client"));
+            let help = self.told_by(kind, |k| k.counter, "wait for `answers` of a client");
+            self.r.tell(counter.of.place, finding.help(help));
         }
         if let Some(memory) = &w.memory {
             self.instance(&memory.of);

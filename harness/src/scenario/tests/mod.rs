@@ -44,7 +44,7 @@ const fn kind(
     [counter, identity, memory_digest]: [bool; 3],
     clients: &'static [ClientKind],
 ) -> WorkloadKind {
-    WorkloadKind { name, about: "a program", settings, counter, identity, memory_digest, clients }
+    WorkloadKind { name, about: "a program", settings, counter, identity, memory_digest, clients, variants: &[] }
 }
 
 pub(super) fn lint(text: &str) -> (Option<Scenario>, Vec<Diagnostic>) {
