@@ -25,6 +25,7 @@ fn kill_at(words: &[&str], then: Duration) -> Hit {
     let mut child = start(&place);
     await_event(&place.out(), words, || child.try_wait().expect("wait").is_some());
     std::thread::sleep(then);
+    assert!(holds_image(child.id()), "nobody may drop its node image from the cache");
     let family = descendants(child.id());
     let hit = Hit { processes: family.len(), cgroups: cgroups(&place.out()).len() };
     assert!(child.try_wait().expect("wait").is_none(), "the run ended before it was killed");
@@ -42,6 +43,12 @@ fn kill_at(words: &[&str], then: Duration) -> Hit {
         assert!(page.contains("redis-migrates"));
     }
     hit
+}
+
+/// Whether a process has the file open that says that a node image is in use.
+fn holds_image(pid: u32) -> bool {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its files").flatten();
+    open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path.ends_with("in-use"))
 }
 
 fn clean(place: &Place) {

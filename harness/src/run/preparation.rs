@@ -8,7 +8,6 @@ use crate::record::{Chain, ErrorClass, Failure, KindReport, SelfReport};
 use crate::scenario::plan;
 use crate::workload::{self, ProbeError, Target, Workload};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -25,8 +24,8 @@ pub(crate) struct Prepared {
 
 /// Makes workloads ready, each once a run.
 pub struct Preparations {
-    rootfs: PathBuf,
-    key: String,
+    /// Nodes stand on it: it is in use until the run has ended, so that no other podferry drops it from the cache.
+    node_image: NodeImage,
     store: Arc<Store>,
     binaries: WorkloadBinaries,
     vantage: Vantage,
@@ -38,8 +37,7 @@ impl Preparations {
     /// Images are made from this node image and kept in this store; instances are asked from this vantage.
     pub fn new(image: &NodeImage, store: Arc<Store>, vantage: Vantage) -> Self {
         Preparations {
-            rootfs: image.rootfs.clone(),
-            key: image.key.clone(),
+            node_image: image.clone(),
             store,
             binaries: WorkloadBinaries::find(),
             vantage,
@@ -76,7 +74,7 @@ impl Preparations {
     }
 
     fn root(&self) -> NodeRoot<'_> {
-        NodeRoot { dir: &self.rootfs, key: &self.key }
+        NodeRoot { dir: &self.node_image.rootfs, key: &self.node_image.key }
     }
 
     /// An instance as it is asked through.

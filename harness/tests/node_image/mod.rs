@@ -9,7 +9,17 @@ use std::sync::OnceLock;
 pub(crate) fn rootfs() -> PathBuf {
     static ROOTFS: OnceLock<PathBuf> = OnceLock::new();
     let shipped = || made(NodeImageSpec::shipped());
-    ROOTFS.get_or_init(|| std::env::var_os("PODFERRY_TEST_ROOTFS").map_or_else(shipped, PathBuf::from)).clone()
+    ROOTFS.get_or_init(|| std::env::var_os("PODFERRY_TEST_ROOTFS").map_or_else(shipped, held)).clone()
+}
+
+/// An image that was made by somebody else: in use until this process ends.
+fn held(rootfs: std::ffi::OsString) -> PathBuf {
+    let rootfs = PathBuf::from(rootfs);
+    if let Ok(in_use) = std::fs::File::open(rootfs.with_file_name("in-use")) {
+        in_use.lock_shared().expect("a lock");
+        std::mem::forget(in_use);
+    }
+    rootfs
 }
 
 /// The root of another suite's image with the shipped packages, made first if the cache has none.
