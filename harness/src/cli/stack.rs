@@ -294,6 +294,9 @@ async fn on(args: &StackArgs, ledger: Arc<Ledger>, progress: &dyn Progress) -> R
     let cache = Cache::of_user().with_ledger(ledger);
     // What can be told at once is told before anything is built.
     let spec = spec(args)?;
+    if let ProviderArg::Kind | ProviderArg::Minikube = args.provider {
+        gathered::has_place(&args.components, args.provider.foreign().map_or("kind", |(name, _)| name))?;
+    }
     let mut own = given(&args.components)?;
     component::look_at(&own.overrides).map_err(|e| usage(Chain(&e).to_string(), e.hint()))?;
     own.build(&args.components, &cache, progress).await?;

@@ -1,9 +1,10 @@
 //! What the nodes of a cluster are made of that podferry has made of packages and programs, by whichever program.
 
-use super::{Stack, refusal};
+use super::{Stack, refusal, usage};
 use crate::cli::run::Refusal;
 use crate::component::{self, Cache, NodeImageSpec, Progress, Wanted};
-use crate::provider::containers::Pieces;
+use crate::provider::containers::{PLUGINS, PROGRAMS, Pieces};
+use crate::provider::minikube::CRICTL;
 use crate::record::ComponentRecord;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +80,24 @@ pub(super) async fn gather(
     let stack = stack.image.rootfs.clone();
     let pieces = Pieces { key, root, stack, programs, version, base: base.cloned() };
     Ok(Gathered { maker, pieces, components })
+}
+
+/// Whether each component that the user gives has a place in a cluster of this maker's: what is given is what is tested, or it is
+/// told.
+pub(super) fn has_place(components: &[String], maker: &str) -> Result<(), Refusal> {
+    // dockerd runs in podferry's own node, where there is one.
+    let mut places = [&PROGRAMS[..], &OF_IMAGE, &PLUGINS, &[maker, "dockerd"]].concat();
+    if maker == "minikube" {
+        places.push(CRICTL);
+    }
+    let names = || components.iter().filter_map(|component| component.split_once('=')).map(|(name, _)| name);
+    match names().find(|name| !places.contains(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let hint = format!("one of {}", places.join(", "));
+            Err(usage(format!("component {name} has no place in a {maker} cluster"), Some(hint)))
+        }
+    }
 }
 
 /// A version as Kubernetes has it in its tags: `v1.36.3`.

@@ -78,3 +78,17 @@ fn a_containerd_that_restores_none_is_told() {
     assert!(of("1.7.24~ds1").unwrap().starts_with("containerd 1.x does not restore"));
     assert_eq!(restores_none(&[]), None);
 }
+
+#[test]
+fn a_component_without_a_place_in_a_cluster_is_told() {
+    let asked = |components: &[&str], maker: &str| {
+        let components: Vec<String> = components.iter().map(|text| (*text).to_owned()).collect();
+        gathered::has_place(&components, maker).err().map(|refusal| refusal.failure.message)
+    };
+    assert_eq!(asked(&["containerd=module@v2.3.7", "ptp=/p", "kind=module"], "kind"), None);
+    assert_eq!(asked(&["crictl=module", "runc=release@v1.4.3"], "minikube"), None);
+    for (name, maker) in [("crun", "kind"), ("podman", "minikube"), ("crictl", "kind")] {
+        let told = asked(&["containerd=/c", &format!("{name}=/x")], maker).unwrap();
+        assert_eq!(told, format!("component {name} has no place in a {maker} cluster"));
+    }
+}

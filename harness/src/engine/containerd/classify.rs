@@ -17,6 +17,18 @@ pub(in crate::engine) enum During {
     Restore,
 }
 
+impl During {
+    /// A hint, with what a daemon that went in the middle of it leaves behind.
+    pub(in crate::engine) fn add_to(self, hint: &str, class: C) -> String {
+        let more = match (class, self) {
+            (C::DaemonGone, During::Checkpoint) => "; the container that was being checkpointed may be frozen",
+            (C::DaemonGone, During::Restore) => "; the runtime may have gone on with the restore without it",
+            _ => "",
+        };
+        format!("{hint}{more}")
+    }
+}
+
 /// The class of an error, from the engine's message and the lines of CRIU's log. The first rule that matches wins:
 /// causes stand before the general failures that they make.
 pub(in crate::engine) fn classify(during: During, message: &str, criu: &[String]) -> C {
@@ -187,13 +199,7 @@ const ARCHIVE: &[&str] = &[
 
 /// What a user can do about it, by what was under way.
 pub(in crate::engine) fn hint_during(during: During, class: C) -> Option<String> {
-    let hint = hint(class)?;
-    let more = match (class, during) {
-        (C::DaemonGone, During::Checkpoint) => "; the container that was being checkpointed may be frozen",
-        (C::DaemonGone, During::Restore) => "; the runtime may have gone on with the restore without it",
-        _ => "",
-    };
-    Some(format!("{hint}{more}"))
+    hint(class).map(|hint| during.add_to(hint, class))
 }
 
 /// What a user can do about it.

@@ -88,13 +88,7 @@ pub(super) fn without_quotes(message: &str) -> (String, Vec<String>) {
 
 /// What a user can do about it, by what was under way.
 pub(super) fn hint_during(during: During, class: C) -> Option<String> {
-    let hint = hint(class)?;
-    let more = match (class, during) {
-        (C::DaemonGone, During::Checkpoint) => "; the container that was being checkpointed may be frozen",
-        (C::DaemonGone, During::Restore) => "; the runtime may have gone on with the restore without it",
-        _ => "",
-    };
-    Some(format!("{hint}{more}"))
+    hint(class).map(|hint| during.add_to(hint, class))
 }
 
 /// What a user can do about it.

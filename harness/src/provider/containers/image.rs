@@ -66,10 +66,20 @@ pub const PROGRAMS: [&str; 12] = [
     "coredns",
 ];
 
+/// What makes the pods' network, of the user's own if it is given: plugins, as components are called.
+pub const PLUGINS: [&str; 3] = ["bridge", "ptp", "host-local"];
+
 impl Pieces {
     /// A program of the user's own, or the stack's.
     fn of_stack(&self, name: &str) -> PathBuf {
         self.programs.get(name).cloned().unwrap_or_else(|| self.stack.join("usr/sbin").join(name))
+    }
+
+    /// The plugins that are not the user's own, with where they are in podferry's packages.
+    pub(in crate::provider) fn link_plugins(&self, layer: &mut Layer, all: &[&str]) {
+        for plugin in all.iter().filter(|plugin| !self.programs.contains_key(**plugin)) {
+            layer.link(&format!("/opt/cni/bin/{plugin}"), &format!("/usr/lib/cni/{plugin}"));
+        }
     }
 
     /// What is laid over any base. `on_node`: programs that are run on the node itself, with their folders.
@@ -78,6 +88,11 @@ impl Pieces {
         for (name, folder) in on_node {
             if let Some(program) = self.programs.get(*name) {
                 layer.host_file(&format!("{folder}/{name}"), program, 0o755);
+            }
+        }
+        for plugin in PLUGINS {
+            if let Some(program) = self.programs.get(plugin) {
+                layer.host_file(&format!("/opt/cni/bin/{plugin}"), program, 0o755);
             }
         }
         // Before /usr/bin/runc on containerd's path.

@@ -10,7 +10,7 @@ mod network;
 mod programs;
 pub(super) mod sweep;
 
-pub use image::{PROGRAMS, Pieces};
+pub use image::{PLUGINS, PROGRAMS, Pieces};
 
 use crate::record::{Chain, Failure};
 

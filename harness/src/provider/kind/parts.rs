@@ -74,9 +74,7 @@ impl Parts {
             let program = inside.starts_with("/kind/bin/") || inside.starts_with("/usr/local/bin/");
             layer.host_file(&inside, &file, if program { 0o755 } else { 0o644 });
         }
-        for plugin in ["host-local", "loopback", "portmap", "ptp"] {
-            layer.link(&format!("/opt/cni/bin/{plugin}"), &format!("/usr/lib/cni/{plugin}"));
-        }
+        self.pieces.link_plugins(layer, &["host-local", "loopback", "portmap", "ptp"]);
         layer.text("/kind/version", self.pieces.version.as_deref().unwrap_or_default(), 0o644);
         layer.text("/kind/bin/import-images.sh", IMPORT, 0o755);
         layer.text("/kind/bin/podferry-setup.sh", SETUP, 0o755);

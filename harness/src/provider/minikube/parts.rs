@@ -88,9 +88,7 @@ impl Parts {
         ] {
             layer.host_file(inside, &self.kicbase.join(file), mode);
         }
-        for plugin in PLUGINS {
-            layer.link(&format!("/opt/cni/bin/{plugin}"), &format!("/usr/lib/cni/{plugin}"));
-        }
+        self.pieces.link_plugins(layer, &PLUGINS);
         layer.text("/opt/podferry/setup.sh", SETUP, 0o755);
         layer.text("/opt/podferry/import-images.sh", IMPORT, 0o755);
         layer.text("/usr/lib/systemd/system/containerd.service", CONTAINERD_UNIT, 0o644);
