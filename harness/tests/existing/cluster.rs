@@ -8,6 +8,7 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use podferry::cluster::{Api, Cluster};
 use podferry::engine::{self, Engine, Supplied};
+use podferry::image::RegistryHandle;
 use podferry::node::SharedNode;
 use podferry::process::Exec;
 use podferry::record::EngineKind;
@@ -60,12 +61,15 @@ impl Held {
         let (control_plane, _) = bed.node("control-plane").await;
         let cluster = Cluster::up(control_plane, Some(&path)).await.unwrap_or_else(|e| panic!("{e:?}"));
         let supplies = Supplied { pause: bed.pause().await, cluster: Arc::clone(&cluster) };
-        let (bed, nodes) = Held::nodes_of(bed).await;
+        let (nodes, registry) = nodes_of(&bed).await;
         let mut engines = Vec::new();
         for node in &nodes {
             let engine = engine::connect(EngineKind::Kubelet, Arc::clone(node), &supplies).await;
             engines.push(engine.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log)));
         }
+        // Their registries end: the port is for whoever comes.
+        drop(registry);
+        let bed = bed.without_registries();
         let (admin, socket) = (client(&path).await, "/run/containerd-kubelet/containerd.sock");
         (Held { bed, admin, nodes, socket, own: Some(Own { _cluster: cluster, _engines: engines }) }, path)
     }
@@ -74,16 +78,10 @@ impl Held {
         let bed = Bed::by(args).await;
         bed.cluster().await.expect("its nodes belong to a cluster");
         let path = bed.folder().expect("it is a run's").join("kubeconfig");
-        let (bed, nodes) = Held::nodes_of(bed).await;
+        let (nodes, _) = nodes_of(&bed).await;
+        let bed = bed.without_registries();
         let (admin, socket) = (client(&path).await, "/run/containerd/containerd.sock");
         (Held { bed, admin, nodes, socket, own: None }, path)
-    }
-
-    /// Their registries end here: the port is for whoever comes.
-    async fn nodes_of(bed: Bed) -> (Bed, Vec<SharedNode>) {
-        let (c, _) = bed.node("c").await;
-        let nodes = vec![Arc::clone(&bed.a), Arc::clone(&bed.b), c];
-        (bed.without_registries(), nodes)
     }
 
     /// On nodes of somebody else's an image of a workload comes by archive, with a digest under its name: no registry is there when it is
@@ -174,6 +172,12 @@ impl Held {
             self.bed.down(name).await;
         }
     }
+}
+
+/// [`NODES`], and the registry of the one that the bed does not hold.
+async fn nodes_of(bed: &Bed) -> (Vec<SharedNode>, RegistryHandle) {
+    let (c, registry) = bed.node("c").await;
+    (vec![Arc::clone(&bed.a), Arc::clone(&bed.b), c], registry)
 }
 
 async fn client(path: &Path) -> kube::Client {
