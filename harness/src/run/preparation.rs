@@ -100,9 +100,9 @@ impl Prepared {
         })
     }
 
-    /// Waits until the instance answers.
+    /// Waits until the instance answers. That it does not within the time of its step is a `timeout`, as of any step.
     pub(super) async fn await_ready(self: &Arc<Self>, target: Target, patience: Duration) -> Result<(), Failure> {
-        self.ask(move |w| w.ready(&target, patience)).await
+        self.asked(move |w| w.ready(&target, patience), ProbeError::class).await
     }
 
     /// Fills a fresh instance with its data.
@@ -129,14 +129,23 @@ impl Prepared {
         self: &Arc<Self>,
         question: impl FnOnce(&Workload) -> Result<T, ProbeError> + Send + 'static,
     ) -> Result<T, Failure> {
+        self.asked(question, |_| ErrorClass::WorkloadUnreachable).await
+    }
+
+    async fn asked<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Workload) -> Result<T, ProbeError> + Send + 'static,
+        class: impl FnOnce(&ProbeError) -> ErrorClass,
+    ) -> Result<T, Failure> {
         let this = Arc::clone(self);
         let kind = this.workload.kind.clone();
-        let failed =
-            |message: String| Failure::new(ErrorClass::WorkloadUnreachable, format!("workload {kind}: {message}"));
+        let failed = |class, message: String| Failure::new(class, format!("workload {kind}: {message}"));
         match tokio::task::spawn_blocking(move || question(&this.workload)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(Failure { hint: e.hint().map(str::to_owned), ..failed(Chain(&e).to_string()) }),
-            Err(e) => Err(failed(e.to_string())),
+            Ok(Err(e)) => {
+                Err(Failure { hint: e.hint().map(str::to_owned), ..failed(class(&e), Chain(&e).to_string()) })
+            }
+            Err(e) => Err(failed(ErrorClass::WorkloadUnreachable, e.to_string())),
         }
     }
 }

@@ -75,7 +75,7 @@ impl ProbeError {
     /// The error's kind.
     pub fn class(&self) -> ErrorClass {
         match self {
-            ProbeError::Timeout { .. } => ErrorClass::Timeout,
+            ProbeError::Timeout { .. } | ProbeError::NoNumber { .. } => ErrorClass::Timeout,
             _ => ErrorClass::WorkloadUnreachable,
         }
     }
