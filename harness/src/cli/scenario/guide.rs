@@ -31,8 +31,8 @@ const SLIPS: [(&str, &str, &str, usize); 16] = [
     ("a time", "max: 10s", "max: 10 s", 24),
 ];
 
-/// Slips that strangers made: each is one mistake, and is told of once, with what to write.
-const OF_STRANGERS: &[(&str, &str, &str, usize, &str)] = &[
+/// Slips of who writes the first scenario: each is one mistake, and is told of once, with what to write.
+const OF_BEGINNERS: &[(&str, &str, &str, usize, &str)] = &[
     ("a space after a colon", "state: running", "state:running", 23, "write `state: running`"),
     ("a space in a block", "name: job-moves", "name:job-moves", 5, "in line 4: `name: job-moves`"),
     ("a space in a block's second line", "title: our", "title:our", 5, "in line 5: `title: our job"),
@@ -136,11 +136,11 @@ fn told_of(folder: &std::path::Path, text: &str) -> (Vec<serde_json::Value>, Str
 }
 
 #[test]
-fn what_strangers_slipped_on_is_told_once_with_what_to_write() {
+fn what_beginners_slip_on_is_told_once_with_what_to_write() {
     let whole = of_the_guide();
     let folder = tempfile::tempdir().unwrap();
     let mut told = String::new();
-    for (slip, from, to, line, mend) in OF_STRANGERS {
+    for (slip, from, to, line, mend) in OF_BEGINNERS {
         assert_eq!(whole.matches(from).count(), 1, "{slip}: `{from}` stands once in the guide's scenario");
         let (found, human) = told_of(folder.path(), &whole.replace(from, to));
         assert_eq!(found.len(), 1, "{slip} is one mistake: {human}");
