@@ -1,5 +1,6 @@
 //! Which binary this is: its own word on its version, and its digest.
 
+use super::manifest;
 use crate::process::{Exec, Output};
 use crate::record::ComponentRecord;
 use regex::Regex;
@@ -10,31 +11,28 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// A program of the stack: where Debian puts it, and how it is asked for its version.
+/// A program of the stack, and where Debian puts it in a node. All else of it is in the manifest.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) name: &'static str,
-    /// Its path inside a node.
     pub(super) path: &'static str,
-    pub(super) version_flag: &'static str,
 }
 
 /// The programs that are recorded, and that a user can replace by `--component`.
 pub(super) const KNOWN: [Known; 13] = [
-    Known { name: "containerd", path: "/usr/bin/containerd", version_flag: "--version" },
-    Known { name: "containerd-shim-runc-v2", path: "/usr/bin/containerd-shim-runc-v2", version_flag: "-v" },
-    Known { name: "crio", path: "/usr/bin/crio", version_flag: "--version" },
-    Known { name: "runc", path: "/usr/sbin/runc", version_flag: "--version" },
-    Known { name: "crun", path: "/usr/bin/crun", version_flag: "--version" },
-    Known { name: "criu", path: "/usr/sbin/criu", version_flag: "--version" },
-    Known { name: "podman", path: "/usr/bin/podman", version_flag: "--version" },
-    Known { name: "conmon", path: "/usr/bin/conmon", version_flag: "--version" },
-    Known { name: "dockerd", path: "/usr/sbin/dockerd", version_flag: "--version" },
-    Known { name: "redis-server", path: "/usr/bin/redis-server", version_flag: "--version" },
-    // What a pod's network is made by. It says its version where there is no `CNI_COMMAND`, whatever the arguments.
-    Known { name: "bridge", path: "/usr/lib/cni/bridge", version_flag: "--version" },
-    Known { name: "ptp", path: "/usr/lib/cni/ptp", version_flag: "--version" },
-    Known { name: "host-local", path: "/usr/lib/cni/host-local", version_flag: "--version" },
+    Known { name: "containerd", path: "/usr/bin/containerd" },
+    Known { name: "containerd-shim-runc-v2", path: "/usr/bin/containerd-shim-runc-v2" },
+    Known { name: "crio", path: "/usr/bin/crio" },
+    Known { name: "runc", path: "/usr/sbin/runc" },
+    Known { name: "crun", path: "/usr/bin/crun" },
+    Known { name: "criu", path: "/usr/sbin/criu" },
+    Known { name: "podman", path: "/usr/bin/podman" },
+    Known { name: "conmon", path: "/usr/bin/conmon" },
+    Known { name: "dockerd", path: "/usr/sbin/dockerd" },
+    Known { name: "redis-server", path: "/usr/bin/redis-server" },
+    Known { name: "bridge", path: "/usr/lib/cni/bridge" },
+    Known { name: "ptp", path: "/usr/lib/cni/ptp" },
+    Known { name: "host-local", path: "/usr/lib/cni/host-local" },
 ];
 
 pub(super) fn known(name: &str) -> Option<&'static Known> {
@@ -47,18 +45,19 @@ pub(super) fn known(name: &str) -> Option<&'static Known> {
 /// says `Failed to re-execute libcrun via memory file descriptor` without it (1.28).
 pub(super) fn ask_version(rootfs: &Path, known: &Known, own: Option<&Path>) -> Exec {
     const SCRIPT: &str = r#"
-        mount -t proc proc "$1/proc" || exit
-        place=$2
-        if [ -n "$4" ]; then
-            if [ ! -e "$1$2" ]; then
-                place=/tmp/${2##*/}
-                mount -t tmpfs tmpfs "$1/tmp" && : > "$1$place" || exit
+        root=$1 place=$2 own=$3
+        shift 3
+        mount -t proc proc "$root/proc" || exit
+        if [ -n "$own" ]; then
+            if [ ! -e "$root$place" ]; then
+                place=/tmp/${place##*/}
+                mount -t tmpfs tmpfs "$root/tmp" && : > "$root$place" || exit
             fi
-            mount --bind "$4" "$1$place" || exit
+            mount --bind "$own" "$root$place" || exit
         fi
-        exec chroot "$1" "$place" "$3""#;
+        exec chroot "$root" "$place" "$@""#;
     let exec = Exec::new("unshare").args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]);
-    let exec = exec.arg(rootfs).args([known.path, known.version_flag]).arg(own.unwrap_or(Path::new("")));
+    let exec = exec.arg(rootfs).arg(known.path).arg(own.unwrap_or(Path::new(""))).args(manifest::says(known.name));
     super::with_system_path(exec).timeout(Duration::from_secs(20))
 }
 

@@ -272,9 +272,7 @@ pub(super) enum Made {
 
 /// The arguments with which a program says its version.
 pub(super) fn says(name: &str) -> Vec<String> {
-    let listed = Manifest::shipped().components.remove(name).map(|program| program.says);
-    let known = || identity::known(name).map(|known| vec![known.version_flag.to_owned()]);
-    listed.or_else(known).unwrap_or_else(by_default)
+    Manifest::shipped().components.remove(name).map_or_else(by_default, |program| program.says)
 }
 
 /// `v2.3.7`, `v2.4.0-beta.0`: what Go takes for a release, and nothing that a shell or Go could take for something else.
@@ -397,7 +395,7 @@ mod tests {
         let packages = include_str!("../../../fixtures/node/sid.packages");
         for (name, program) in &manifest.components {
             let by_package = program.package.as_deref();
-            // What a package only recommends is not named there.
+            // podman's package brings it along.
             let named = |package: &str| packages.lines().any(|line| line == package) || package == "conmon";
             assert!(by_package.is_none_or(named), "the node image has no {by_package:?}");
             let sources = [by_package.is_some(), program.module.is_some(), !program.release.is_empty()];

@@ -15,7 +15,7 @@ mod talk;
 pub use error::{ProbeError, WorkloadError};
 pub use images::pause;
 pub use logged::numbers;
-pub use settings::{KINDS, settings};
+pub use settings::{KINDS, counting, settings};
 pub use talk::{Connect, Target};
 
 use crate::image::{Image, ImageError, ImageSpec, NodeRoot, Store, WorkloadBinaries, build, import};

@@ -230,6 +230,12 @@ pub fn settings(kind: &str) -> Option<&'static [Setting]> {
     KINDS.iter().find(|k| k.name == kind).map(|k| k.settings)
 }
 
+/// The ways to ask an image of one's own by which it tells a counter: `probe: log`, ...
+pub fn counting() -> Vec<&'static str> {
+    let archives = KINDS.iter().filter(|kind| kind.name == "archive").flat_map(|kind| kind.variants);
+    archives.map(|variant| &variant.kind).filter(|kind| kind.counter).map(|kind| kind.name).collect()
+}
+
 /// Values as written, read by their kinds.
 pub(super) struct Values<'a> {
     pub(super) kind: &'a str,

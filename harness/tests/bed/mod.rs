@@ -51,10 +51,10 @@ impl Bed {
         Bed::over(node_image::suite(suite), Vec::new()).await
     }
 
-    /// On nodes that arguments of `podferry run` name: `--provider kind`.
-    pub(crate) async fn by(args: &str) -> Bed {
+    /// On nodes that arguments of `podferry run` name: `--provider kind`. `names`: those that there may be.
+    pub(crate) async fn by(args: &str, names: &[&str]) -> Bed {
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runs");
-        let nodes = Nodes::by(&format!("{args} --out {}", out.display()), &["a", "b", "c"]).await;
+        let nodes = Nodes::by(&format!("{args} --out {}", out.display()), names).await;
         let nodes = nodes.unwrap_or_else(|e| panic!("{e}"));
         Bed::on(nodes.provider(), Owner::Run(nodes)).await
     }
@@ -185,6 +185,7 @@ impl Drop for Bed {
                 self.provider.down("a"),
                 self.provider.down("b"),
                 self.provider.down("c"),
+                self.provider.down("d"),
                 self.provider.down("control-plane")
             )
         };

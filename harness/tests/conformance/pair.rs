@@ -64,7 +64,7 @@ impl Pair {
     pub(crate) async fn up(kind: EngineKind) -> Result<Pair, EngineError> {
         let given = given(kind).map(|(program, path)| (path, Path::new("/usr/bin").join(program)));
         let bed = match nodes(kind) {
-            Some(args) => Bed::by(&args).await,
+            Some(args) => Bed::by(&args, &["a", "b", "c"]).await,
             None => Bed::with(given.into_iter().collect()).await,
         };
         let cluster = OnceCell::new();

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Two that cases run on, and one that clients stand on.
-pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
+/// Two that cases run on, and one that clients stand on; or two for each of two parts of the cases.
+pub(crate) const NODES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// What podferry's pods on it are, all of it.
 const ROLE: &str = include_str!("../../../fixtures/kubernetes/rbac-existing.json");
@@ -61,21 +61,21 @@ impl Held {
         let (control_plane, _) = bed.node("control-plane").await;
         let cluster = Cluster::up(control_plane, Some(&path)).await.unwrap_or_else(|e| panic!("{e:?}"));
         let supplies = Supplied { pause: bed.pause().await, cluster: Arc::clone(&cluster) };
-        let (nodes, registry) = nodes_of(&bed).await;
+        let (nodes, registries) = nodes_of(&bed).await;
         let mut engines = Vec::new();
         for node in &nodes {
             let engine = engine::connect(EngineKind::Kubelet, Arc::clone(node), &supplies).await;
             engines.push(engine.unwrap_or_else(|e| panic!("{e}: {:#?}", e.log)));
         }
         // Their registries end: the port is for whoever comes.
-        drop(registry);
+        drop(registries);
         let bed = bed.without_registries();
         let (admin, socket) = (client(&path).await, "/run/containerd-kubelet/containerd.sock");
         (Held { bed, admin, nodes, socket, own: Some(Own { _cluster: cluster, _engines: engines }) }, path)
     }
 
     async fn made_by(args: &str) -> (Held, PathBuf) {
-        let bed = Bed::by(args).await;
+        let bed = Bed::by(args, &NODES).await;
         bed.cluster().await.expect("its nodes belong to a cluster");
         let path = bed.folder().expect("it is a run's").join("kubeconfig");
         let (nodes, _) = nodes_of(&bed).await;
@@ -167,6 +167,11 @@ impl Held {
             .collect()
     }
 
+    /// What the cluster calls a node.
+    pub(crate) fn known_as(&self, nth: usize) -> String {
+        self.nodes[nth].known_as().to_owned()
+    }
+
     pub(crate) async fn down(self) {
         for name in NODES {
             self.bed.down(name).await;
@@ -174,10 +179,10 @@ impl Held {
     }
 }
 
-/// [`NODES`], and the registry of the one that the bed does not hold.
-async fn nodes_of(bed: &Bed) -> (Vec<SharedNode>, RegistryHandle) {
-    let (c, registry) = bed.node("c").await;
-    (vec![Arc::clone(&bed.a), Arc::clone(&bed.b), c], registry)
+/// [`NODES`], and the registries of those that the bed does not hold.
+async fn nodes_of(bed: &Bed) -> (Vec<SharedNode>, [RegistryHandle; 2]) {
+    let ((c, of_c), (d, of_d)) = tokio::join!(bed.node("c"), bed.node("d"));
+    (vec![Arc::clone(&bed.a), Arc::clone(&bed.b), c, d], [of_c, of_d])
 }
 
 async fn client(path: &Path) -> kube::Client {

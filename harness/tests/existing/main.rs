@@ -37,7 +37,7 @@ fn what_is_not_named_is_not_taken() {
 }
 
 /// With the rights of the manifest and no more: a looper and a redis with its client move; nothing is left in the cluster, nor on
-/// its nodes. Without one of the rights that one is named. A run that is killed is swept up.
+/// its nodes. Two parts of the cases go side by side. Without one of the rights that one is named. A run that is killed is swept up.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the programs of a cluster"]
 async fn containers_move_on_a_cluster_that_was_there_before() {
@@ -47,7 +47,7 @@ async fn containers_move_on_a_cluster_that_was_there_before() {
     held.import_agent(&place).await;
 
     held.allow(&place, Some("nodes/proxy")).await;
-    let refused = run(&place, &["looper-migrates"]).await;
+    let refused = run(&place, &["--out", "out", "looper-migrates"]).await;
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(20), "{said}");
     let told = String::from_utf8_lossy(&refused.stdout).into_owned() + &said;
@@ -55,13 +55,19 @@ async fn containers_move_on_a_cluster_that_was_there_before() {
     assert_eq!(held.namespaces().await, Vec::<String>::new(), "nothing was made");
 
     held.allow(&place, None).await;
-    let done = run(&place, &["looper-migrates", "redis-migrates[", "--param", "data=16Mi"]).await;
+    let done = run(&place, &["--out", "out", "looper-migrates", "redis-migrates[", "--param", "data=16Mi"]).await;
     let told = String::from_utf8_lossy(&done.stdout);
     assert_eq!(done.status.code(), Some(0), "{told}");
     assert!(told.contains("2 passed"), "{told}");
     nothing_is_left(&held, &place).await;
+    let (one, other) = tokio::join!(part(&held, &place, 0), part(&held, &place, 1));
+    for done in [one, other] {
+        let told = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && told.contains("1 passed"), "{told}");
+    }
+    nothing_is_left(&held, &place).await;
 
-    let mut child = place.podferry(&args(&["redis-migrates["])).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = place.podferry(&args(&["--out", "out", "redis-migrates["])).stdout(Stdio::null()).spawn().unwrap();
     let out = place.out();
     std::fs::rename(&out, place.path("passed")).unwrap();
     let seen = tokio::task::spawn_blocking(move || {
@@ -80,12 +86,20 @@ async fn containers_move_on_a_cluster_that_was_there_before() {
 
 fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let existing = ["--provider", "existing", "--kubeconfig", "kubeconfig", "--context", "tester"];
-    [&["run", "--quiet", "--out", "out"], &existing[..], more].concat()
+    [&["run", "--quiet"], &existing[..], more].concat()
 }
 
 async fn run(place: &Place, more: &[&str]) -> Output {
     let mut command = place.podferry(&args(more));
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+/// One of two parts of two cases, on two nodes of its own.
+async fn part(held: &Held, place: &Place, nth: usize) -> Output {
+    let (a, b) = (held.known_as(2 * nth), held.known_as(2 * nth + 1));
+    let (shard, out) = (format!("{}/2", nth + 1), format!("part-{nth}"));
+    run(place, &["--out", &out, "--shard", &shard, "--node", &a, "--node", &b, "looper-migrates", "counter-migrates"])
+        .await
 }
 
 async fn nothing_is_left(held: &Held, place: &Place) {

@@ -123,6 +123,13 @@ const OF_BEGINNERS: &[(&str, &str, &str, usize, &str)] = &[
     ("what nothing tells", ", probe: log", "", 21, "`probe: log`"),
 ];
 
+/// The findings on the guide's scenario with a slip in it: `to` in the place of `from`.
+fn told_of_slip(folder: &std::path::Path, slip: &str, from: &str, to: &str) -> (Vec<serde_json::Value>, String) {
+    let whole = of_the_guide();
+    assert_eq!(whole.matches(from).count(), 1, "{slip}: `{from}` stands once in the guide's scenario");
+    told_of(folder, &whole.replace(from, to))
+}
+
 /// The findings on a text, and how they are shown.
 fn told_of(folder: &std::path::Path, text: &str) -> (Vec<serde_json::Value>, String) {
     let path = folder.join("job.yaml");
@@ -141,8 +148,7 @@ fn what_beginners_slip_on_is_told_once_with_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
     let mut told = String::new();
     for (slip, from, to, line, mend) in OF_BEGINNERS {
-        assert_eq!(whole.matches(from).count(), 1, "{slip}: `{from}` stands once in the guide's scenario");
-        let (found, human) = told_of(folder.path(), &whole.replace(from, to));
+        let (found, human) = told_of_slip(folder.path(), slip, from, to);
         assert_eq!(found.len(), 1, "{slip} is one mistake: {human}");
         assert_eq!(found[0]["line"], *line, "{slip}: {human}");
         assert!(found[0]["help"].as_str().unwrap().contains(mend), "{slip} is told with {mend}: {human}");
@@ -164,13 +170,11 @@ fn what_beginners_slip_on_is_told_once_with_what_to_write() {
 
 #[test]
 fn ten_slips_and_more_are_told_with_line_cause_and_mend() {
-    let whole = of_the_guide();
     let folder = tempfile::tempdir().unwrap();
     let mut told = String::new();
     let mut codes = BTreeSet::new();
     for (slip, from, to, line) in SLIPS {
-        assert_eq!(whole.matches(from).count(), 1, "{slip}: `{from}` stands once in the guide's scenario");
-        let (found, human) = told_of(folder.path(), &whole.replace(from, to));
+        let (found, human) = told_of_slip(folder.path(), slip, from, to);
         assert!(found.iter().any(|d| d["line"] == line), "{slip} is told of at line {line}: {human}");
         for finding in &found {
             let text = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();

@@ -73,12 +73,9 @@ async fn probe(run: &CaseRun<'_>, live: &Live, patience: Duration) -> Result<Sel
 
 /// Its counter; without one, why there is none.
 fn counted(report: Result<SelfReport, Failure>) -> Result<u64, Failure> {
-    report?.counter.ok_or_else(|| {
-        let hint = "the probes `log`, `counter`, `redis` and `nginx` tell a counter";
-        Failure {
-            hint: Some(hint.to_owned()),
-            ..Failure::new(ErrorClass::WorkloadUnreachable, "its probe tells no counter")
-        }
+    report?.counter.ok_or_else(|| Failure {
+        hint: Some(format!("a counter is told by {}", workload::counting().join(", "))),
+        ..Failure::new(ErrorClass::WorkloadUnreachable, "its probe tells no counter")
     })
 }
 

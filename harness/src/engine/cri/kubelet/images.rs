@@ -23,8 +23,11 @@ impl Own {
         let reference = &image.reference;
         // Held meanwhile: two slots of one image would do it twice.
         let taken = self.taken.lock().await;
-        if self.started.is_some() || taken.contains(reference) || self.has(reference).await? {
+        if self.started.is_some() || taken.contains(reference) {
             return self.runtime.pull(reference, During::Start).await;
+        }
+        if self.has(reference).await? {
+            return Ok(());
         }
         let what = format!("load image {reference}");
         let failed = |e: std::io::Error| self.runtime.surroundings(&what, e);
